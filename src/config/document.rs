@@ -1,0 +1,424 @@
+//! One YAML file as its author wrote it: values, and where each of them stands.
+//!
+//! In come a file and the `-s key=value` overrides; out comes a tree of values with `${VAR:-default}`
+//! filled in, and for any key the place to point at (`file:line:column`, or the override itself).
+//! serde_yaml keeps no positions, but its errors carry them: to find a key we walk the text again and
+//! fail on purpose when we stand on it. That costs a second parse per problem and no second parser.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::path::Path;
+
+use serde::de::{Deserializer, DeserializeSeed, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_yaml::{Mapping, Value};
+
+/// One thing wrong with an experiment: where, which key, what, and what to try.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Problem {
+    /// `file:line:column`, or `-s key=value`.
+    pub place: String,
+    /// Dotted path of the key; empty for the file as a whole.
+    pub key: String,
+    /// What is wrong and what would be right.
+    pub message: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match self.key.as_str() {
+            "" => write!(f, "{}: {}", self.place, self.message),
+            key => write!(f, "{}: {key}: {}", self.place, self.message),
+        }
+    }
+}
+
+/// Everything wrong with one file, one line each.
+#[derive(Debug)]
+pub struct Problems(pub Vec<Problem>);
+
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let lines: Vec<String> = self.0.iter().map(Problem::to_string).collect();
+        f.write_str(&lines.join("\n"))
+    }
+}
+
+impl std::error::Error for Problems {}
+
+/// A parsed file, its overrides, and the problems found in it so far.
+pub struct Document {
+    file: String,
+    text: String,
+    root: Mapping,
+    overrides: Vec<(String, String)>,
+    problems: RefCell<Vec<Problem>>,
+}
+
+impl Document {
+    /// Reads `file` and lays `overrides` (`key=value`, the value in YAML) over it.
+    ///
+    /// # Errors
+    /// A file that cannot be read, text that is not YAML, an override without `=`. Unset variables
+    /// without a default are collected like any other problem.
+    pub fn open(file: &Path, overrides: &[String]) -> Result<Document, Problems> {
+        let name = file.display().to_string();
+        let whole = |message: String| {
+            Problems(vec![Problem { place: name.clone(), key: String::new(), message }])
+        };
+        let text = std::fs::read_to_string(file).map_err(|error| {
+            whole(format!("cannot read this experiment ({error}); shipped ones lie in configs/"))
+        })?;
+        Document::parse(name, text, overrides)
+    }
+
+    /// The same for text already in memory, known to the user as `name`.
+    ///
+    /// # Errors
+    /// As [`Document::open`].
+    pub fn parse(name: String, text: String, overrides: &[String]) -> Result<Document, Problems> {
+        let whole = |place: String, message: &str| {
+            Problems(vec![Problem { place, key: String::new(), message: message.to_owned() }])
+        };
+        let mut root: Value = serde_yaml::from_str(&text).map_err(|error| {
+            let place = match error.location() {
+                Some(at) => format!("{name}:{}:{}", at.line(), at.column()),
+                None => name.clone(),
+            };
+            let message = error.to_string();
+            let message = message.split(" at line ").next().unwrap_or_default();
+            whole(place, &format!("not valid YAML: {message}"))
+        })?;
+        root.apply_merge().map_err(|error| whole(name.clone(), &error.to_string()))?;
+        let root = match root {
+            Value::Mapping(root) => root,
+            Value::Null => Mapping::new(),
+            _ => return Err(whole(name.clone(), "expected `key: value` lines, as in configs/quickstart.yaml")),
+        };
+        let mut document =
+            Document { file: name, text, root, overrides: Vec::new(), problems: RefCell::default() };
+        for argument in overrides {
+            document.lay_over(argument)?;
+        }
+        document.fill_in_variables();
+        Ok(document)
+    }
+
+    /// The file's name as the user gave it.
+    pub fn file(&self) -> &str {
+        &self.file
+    }
+
+    /// The text of the file, before overrides.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The keys at the top.
+    pub fn root(&self) -> &Mapping {
+        &self.root
+    }
+
+    /// Notes that the value at `path` is wrong; an absent one is placed at its section.
+    pub fn wrong_value(&self, path: &[String], message: String) {
+        self.note(path, Stop::AtValue, message);
+    }
+
+    /// Notes that the key at the end of `path` does not belong there.
+    pub fn wrong_key(&self, path: &[String], message: String) {
+        self.note(path, Stop::AtKey, message);
+    }
+
+    /// Hands the experiment on if nothing was wrong with it.
+    ///
+    /// # Errors
+    /// All problems noted, in the order of the file.
+    pub fn verdict(&self) -> Result<(), Problems> {
+        let mut problems = self.problems.borrow().clone();
+        problems.sort_by_key(|problem| {
+            let mut numbers = problem.place.rsplit(':').map(|n| n.parse().unwrap_or(usize::MAX));
+            let column = numbers.next();
+            (numbers.next(), column)
+        });
+        problems.dedup();
+        if problems.is_empty() { Ok(()) } else { Err(Problems(problems)) }
+    }
+
+    fn note(&self, path: &[String], stop: Stop, message: String) {
+        let key = path.join(".");
+        let place = self.place(path, stop);
+        self.problems.borrow_mut().push(Problem { place, key, message });
+    }
+
+    fn place(&self, path: &[String], stop: Stop) -> String {
+        let key = path.join(".");
+        let overridden = |(over, _): &&(String, String)| {
+            key == *over || key.starts_with(&format!("{over}."))
+        };
+        if let Some((over, value)) = self.overrides.iter().rev().find(overridden) {
+            return format!("-s {over}={value}");
+        }
+        let attempts = std::iter::once((path, stop))
+            .chain((0..path.len()).rev().map(|depth| (&path[..depth], Stop::AtKey)));
+        for (path, stop) in attempts {
+            let walk = Walk { path, stop };
+            let Err(error) = walk.deserialize(serde_yaml::Deserializer::from_str(&self.text)) else {
+                continue;
+            };
+            if let Some(at) = error.location() {
+                return format!("{}:{}:{}", self.file, at.line(), at.column());
+            }
+        }
+        self.file.clone()
+    }
+
+    fn lay_over(&mut self, argument: &str) -> Result<(), Problems> {
+        let refuse = |message: String| {
+            Problems(vec![Problem { place: format!("-s {argument}"), key: String::new(), message }])
+        };
+        let Some((key, text)) = argument.split_once('=') else {
+            return Err(refuse("expected key=value, such as -s train.epochs=5".to_owned()));
+        };
+        let value: Value = serde_yaml::from_str(text)
+            .map_err(|error| refuse(format!("the value is not valid YAML: {error}")))?;
+        let path: Vec<&str> = key.split('.').collect();
+        set(&mut self.root, &path, value).map_err(refuse)?;
+        self.overrides.push((key.to_owned(), text.to_owned()));
+        Ok(())
+    }
+
+    fn fill_in_variables(&mut self) {
+        let mut root = Value::Mapping(std::mem::take(&mut self.root));
+        let mut missing = Vec::new();
+        fill_in(&mut root, &mut Vec::new(), &mut missing);
+        if let Value::Mapping(root) = root {
+            self.root = root;
+        }
+        for (path, message) in missing {
+            self.wrong_value(&path, message);
+        }
+    }
+}
+
+/// Puts `value` at `path`, making sections on the way.
+fn set(map: &mut Mapping, path: &[&str], value: Value) -> Result<(), String> {
+    let (key, rest) = path.split_first().expect("splitting a string gives at least one piece");
+    if rest.is_empty() {
+        map.insert(Value::from(*key), value);
+        return Ok(());
+    }
+    let slot = map.entry(Value::from(*key)).or_insert(Value::Null);
+    set_inside(slot, key, rest, value)
+}
+
+fn set_inside(slot: &mut Value, name: &str, path: &[&str], value: Value) -> Result<(), String> {
+    if slot.is_null() {
+        *slot = Value::Mapping(Mapping::new());
+    }
+    match slot {
+        Value::Mapping(map) => set(map, path, value),
+        Value::Sequence(items) => {
+            let count = items.len();
+            let item = path[0].parse().ok().and_then(|index: usize| items.get_mut(index));
+            let item = item.ok_or(format!("{name} has the items 0 to {}, not {}", count.max(1) - 1, path[0]))?;
+            if path.len() == 1 {
+                *item = value;
+                return Ok(());
+            }
+            set_inside(item, path[0], &path[1..], value)
+        }
+        _ => Err(format!("{name} is a plain value and has no key {}", path[0])),
+    }
+}
+
+/// Replaces `${VAR}` and `${VAR:-default}` in every text below `value`. A text that becomes a number
+/// or a truth value by that counts as one, so that `epochs: ${EPOCHS:-40}` works.
+fn fill_in(value: &mut Value, path: &mut Vec<String>, missing: &mut Vec<(Vec<String>, String)>) {
+    match value {
+        Value::String(text) if text.contains("${") => match expand(text) {
+            Ok(filled) => {
+                let plain = serde_yaml::from_str(&filled).ok();
+                *value = match plain {
+                    Some(plain @ (Value::Number(_) | Value::Bool(_))) => plain,
+                    _ => Value::String(filled),
+                };
+            }
+            Err(message) => missing.push((path.clone(), message)),
+        },
+        Value::Sequence(items) => {
+            for (index, item) in items.iter_mut().enumerate() {
+                path.push(index.to_string());
+                fill_in(item, path, missing);
+                path.pop();
+            }
+        }
+        Value::Mapping(map) => {
+            for (key, item) in map.iter_mut() {
+                path.push(key_text(key));
+                fill_in(item, path, missing);
+                path.pop();
+            }
+        }
+        _ => {}
+    }
+}
+
+fn expand(text: &str) -> Result<String, String> {
+    let mut filled = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("${") {
+        let (inside, behind) =
+            after.split_once('}').ok_or(format!("`${{` without `}}` in {text:?}"))?;
+        let (variable, default) = match inside.split_once(":-") {
+            Some((variable, default)) => (variable, Some(default)),
+            None => (inside, None),
+        };
+        let value = std::env::var(variable).ok().filter(|value| !value.is_empty());
+        let value = value.or(default.map(str::to_owned)).ok_or(format!(
+            "the environment variable {variable} is not set; set it, or write ${{{variable}:-default}}"
+        ))?;
+        filled.push_str(before);
+        filled.push_str(&value);
+        rest = behind;
+    }
+    filled.push_str(rest);
+    Ok(filled)
+}
+
+/// A key as it stands in a dotted path; `0:` and `"0":` are the same key.
+pub fn key_text(key: &Value) -> String {
+    match key {
+        Value::String(text) => text.clone(),
+        Value::Number(number) => number.to_string(),
+        Value::Bool(truth) => truth.to_string(),
+        other => format!("{other:?}"),
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Stop {
+    AtKey,
+    AtValue,
+}
+
+/// Walks down `path` and then fails, so that the error tells where it stood.
+struct Walk<'p> {
+    path: &'p [String],
+    stop: Stop,
+}
+
+impl<'de> DeserializeSeed<'de> for Walk<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+/// Only maps and lists above the end of the path are entered; anything else is refused by the default
+/// methods of `Visitor`, which is the failure wanted.
+impl<'de> Visitor<'de> for Walk<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("the end of the walk")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let Some((step, rest)) = self.path.split_first() else {
+            return Err(A::Error::custom("here"));
+        };
+        let at_key = rest.is_empty() && matches!(self.stop, Stop::AtKey);
+        while let Some(found) = map.next_key_seed(KeyIs { key: step, fail: at_key })? {
+            if found {
+                return map.next_value_seed(Walk { path: rest, stop: self.stop });
+            }
+            map.next_value::<IgnoredAny>()?;
+        }
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
+        let Some((step, rest)) = self.path.split_first() else {
+            return Err(A::Error::custom("here"));
+        };
+        for _ in 0..step.parse().unwrap_or(0) {
+            items.next_element::<IgnoredAny>()?;
+        }
+        items.next_element_seed(Walk { path: rest, stop: self.stop })?;
+        Ok(())
+    }
+}
+
+struct KeyIs<'p> {
+    key: &'p str,
+    fail: bool,
+}
+
+impl<'de> DeserializeSeed<'de> for KeyIs<'_> {
+    type Value = bool;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<bool, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl<'de> Visitor<'de> for KeyIs<'_> {
+    type Value = bool;
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("a key")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, key: &str) -> Result<bool, E> {
+        let found = key == self.key;
+        if found && self.fail { Err(E::custom("here")) } else { Ok(found) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path(dotted: &str) -> Vec<String> {
+        dotted.split('.').map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn every_key_and_value_is_found_where_it_stands() {
+        let text = "version: 1\ntrain:\n  epochs: 3\n  optimizer: {kind: sgd, lr: 0.1}\nlist:\n  - {a: 1}\n  - {a: 2}\n0: zero\n";
+        let document = Document::parse("x.yaml".into(), text.into(), &[]).unwrap();
+        let cases = [
+            ("train.epochs", Stop::AtKey, "x.yaml:3:3"),
+            ("train.epochs", Stop::AtValue, "x.yaml:3:11"),
+            ("train.optimizer.lr", Stop::AtKey, "x.yaml:4:26"),
+            ("list.1.a", Stop::AtValue, "x.yaml:7:8"),
+            ("0", Stop::AtKey, "x.yaml:8:1"),
+            // What is not there is placed at the section it is missing from.
+            ("train.absent", Stop::AtValue, "x.yaml:2:1"),
+        ];
+        for (key, stop, expected) in cases {
+            assert_eq!(document.place(&path(key), stop), expected, "{key}");
+        }
+    }
+
+    #[test]
+    fn overrides_reach_into_sections_and_lists_and_are_pointed_at() {
+        let overrides = ["a.b.c=5".to_owned(), "list.1.x=[1, 2]".to_owned()];
+        let document =
+            Document::parse("x.yaml".into(), "list: [{x: 0}, {x: 0}]".into(), &overrides).unwrap();
+        assert_eq!(document.root()["a"]["b"]["c"], Value::from(5));
+        assert_eq!(document.root()["list"][1]["x"][1], Value::from(2));
+        assert_eq!(document.place(&path("a.b.c"), Stop::AtValue), "-s a.b.c=5");
+        assert!(Document::parse("x".into(), "a: 1".into(), &["a.b=1".into()]).is_err());
+    }
+
+    #[test]
+    fn variables_take_their_default_and_missing_ones_are_a_problem() {
+        let text = "a: ${SIGNET_SURELY_UNSET:-7}\nb: x/${SIGNET_SURELY_UNSET:-y}/z\nc: ${SIGNET_SURELY_UNSET}";
+        let document = Document::parse("x.yaml".into(), text.into(), &[]).unwrap();
+        assert_eq!(document.root()["a"], Value::from(7));
+        assert_eq!(document.root()["b"], Value::from("x/y/z"));
+        let problems = document.verdict().unwrap_err().to_string();
+        assert!(problems.starts_with("x.yaml:3:4: c: the environment variable SIGNET_SURELY_UNSET"), "{problems}");
+    }
+}

@@ -1,0 +1,301 @@
+//! The experiment: one YAML file, read into one tree of structs.
+//!
+//! [`Experiment::load`] is the way in. It finds everything that is wrong with a file in one go, each
+//! problem with file, line and key (`document`), by asking each section for the keys it knows
+//! (`section`); the fields with their units, ranges and defaults stand in `data`, `model` and `train`.
+
+pub mod data;
+pub mod document;
+pub mod model;
+pub mod section;
+pub mod train;
+
+use std::path::Path;
+
+use serde::{Serialize, Serializer};
+use serde_yaml::Value;
+
+use data::DataConfig;
+use document::{Document, Problems};
+use model::{ModelConfig, Output};
+use section::{Section, Setting, describe};
+use train::{CheckpointConfig, LogConfig, RunConfig, Schedule, TrainConfig};
+
+/// The version of the file format this program reads.
+pub const VERSION: u64 = 1;
+
+/// A fully resolved experiment: every default is filled in.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Experiment {
+    /// Of the file format.
+    pub version: u64,
+    /// Names the run directory.
+    pub name: String,
+    /// All chance follows from it.
+    pub seed: u64,
+    /// Where tensors live.
+    pub device: Device,
+    /// Threads of the CPU; recorded with every run, because results depend on it.
+    pub threads: Threads,
+    /// Pictures.
+    pub data: DataConfig,
+    /// Network.
+    pub model: ModelConfig,
+    /// Training.
+    pub train: TrainConfig,
+    /// Choice of the best epoch.
+    pub checkpoint: CheckpointConfig,
+    /// Records.
+    pub log: LogConfig,
+    /// Run directory.
+    pub run: RunConfig,
+}
+
+/// Where tensors live.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Device {
+    /// CUDA if there is any, else the CPU.
+    Auto,
+    /// The CPU.
+    Cpu,
+    /// A CUDA device by number; `cuda` is `cuda:0`.
+    Cuda(usize),
+}
+
+impl std::fmt::Display for Device {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        match self {
+            Device::Auto => f.write_str("auto"),
+            Device::Cpu => f.write_str("cpu"),
+            Device::Cuda(number) => write!(f, "cuda:{number}"),
+        }
+    }
+}
+
+impl Serialize for Device {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl Setting for Device {
+    fn read(value: &Value) -> Result<Device, String> {
+        let word = value.as_str().unwrap_or_default();
+        match word.strip_prefix("cuda").map(|number| number.strip_prefix(':').map(str::parse)) {
+            Some(None) if word == "cuda" => Ok(Device::Cuda(0)),
+            Some(Some(Ok(number))) => Ok(Device::Cuda(number)),
+            None if word == "cpu" => Ok(Device::Cpu),
+            None if word == "auto" => Ok(Device::Auto),
+            _ => Err(format!("expected auto, cpu, cuda or cuda:N, found {}", describe(value))),
+        }
+    }
+}
+
+/// Threads of the CPU.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Threads {
+    /// One per core that this process may use.
+    Auto,
+    /// So many.
+    Count(usize),
+}
+
+impl Threads {
+    /// The number to use on this machine.
+    pub fn count(self) -> usize {
+        match self {
+            Threads::Count(count) => count,
+            Threads::Auto => std::thread::available_parallelism().map_or(1, |cores| cores.get()),
+        }
+    }
+}
+
+impl Serialize for Threads {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Threads::Auto => serializer.serialize_str("auto"),
+            Threads::Count(count) => serializer.serialize_u64(*count as u64),
+        }
+    }
+}
+
+impl Setting for Threads {
+    fn read(value: &Value) -> Result<Threads, String> {
+        match (value.as_u64(), value.as_str()) {
+            (Some(count @ 1..=1024), _) => Ok(Threads::Count(count as usize)),
+            (_, Some("auto")) => Ok(Threads::Auto),
+            _ => Err(format!("expected auto or a number of threads from 1 to 1024, found {}", describe(value))),
+        }
+    }
+}
+
+/// A check that needs to know more than the config does (the shapes of a network, say). It answers with
+/// the key that is wrong and what is wrong with it.
+pub type Rule = fn(&Experiment) -> Result<(), (String, String)>;
+
+impl Experiment {
+    /// Reads `file` with `overrides` (`key=value`) laid over it, and applies `rules` to the result.
+    ///
+    /// # Errors
+    /// Every problem found; nothing expensive has been done by then.
+    pub fn load(file: &Path, overrides: &[String], rules: &[Rule]) -> Result<Experiment, Problems> {
+        Experiment::from_document(&Document::open(file, overrides)?, file, rules)
+    }
+
+    /// The same for a document already open; `file` gives the default of `name`.
+    ///
+    /// # Errors
+    /// As [`Experiment::load`].
+    pub fn from_document(document: &Document, file: &Path, rules: &[Rule]) -> Result<Experiment, Problems> {
+        let experiment = Experiment::read(Section::top(document), file);
+        document.verdict()?;
+        for rule in rules {
+            if let Err((key, message)) = rule(&experiment) {
+                let path: Vec<String> = key.split('.').map(str::to_owned).collect();
+                document.wrong_value(&path, message);
+            }
+        }
+        document.verdict()?;
+        Ok(experiment)
+    }
+
+    /// The resolved experiment as YAML; reading it gives the same experiment.
+    pub fn to_yaml(&self) -> String {
+        serde_yaml::to_string(self).expect("an experiment holds nothing that YAML cannot")
+    }
+
+    fn read(mut top: Section, file: &Path) -> Experiment {
+        let version = top.required("version", "write `version: 1` as the first line");
+        if let Some(other) = version.filter(|version| *version != VERSION) {
+            let message = format!("{other} is not a format this signet reads; it reads {VERSION}");
+            top.wrong("version", message);
+        }
+        let stem = file.file_stem().map_or("experiment".into(), |stem| stem.to_string_lossy());
+        let name = top.get_if("name", stem.into_owned(), file_name);
+        let data = DataConfig::read(top.section("data"));
+        let model = ModelConfig::read(top.section("model"));
+        let train = TrainConfig::read(top.section("train"));
+        let has_val = data.may_have_val();
+        let experiment = Experiment {
+            version: VERSION,
+            name,
+            seed: top.get("seed", 42),
+            device: top.get("device", Device::Auto),
+            threads: top.get("threads", Threads::Auto),
+            checkpoint: CheckpointConfig::read(top.section("checkpoint"), has_val),
+            log: LogConfig::read(top.section("log")),
+            run: RunConfig::read(top.section("run")),
+            data,
+            model,
+            train,
+        };
+        experiment.check_across(&top);
+        experiment
+    }
+
+    /// Rules that hold between sections.
+    fn check_across(&self, top: &Section) {
+        if self.model.output == Output::Binary && self.data.classes.as_ref().is_some_and(|c| c.len() != 2) {
+            let message = "binary is one logit for two classes, but data.classes names another number; use output: classes";
+            top.wrong("model.output", message.to_owned());
+        }
+        let early = self.train.early_stopping.as_ref().map(|early| early.metric);
+        let plateau = match self.train.schedule {
+            Schedule::Plateau { metric, .. } => Some(metric),
+            _ => None,
+        };
+        let watched = [
+            ("checkpoint.metric", Some(self.checkpoint.metric)),
+            ("train.early_stopping.metric", early),
+            ("train.schedule.metric", plateau),
+        ];
+        for (key, metric) in watched {
+            if let Some(metric) = metric.filter(|metric| metric.needs_val() && !self.data.may_have_val()) {
+                let message = format!("{} needs a val part, but data.split.val is 0; use train.loss, or hold back a val part", metric.word());
+                top.wrong(key, message);
+            }
+        }
+    }
+}
+
+/// A rule: usable as the name of a folder.
+fn file_name(name: &String) -> Result<(), String> {
+    let plain = |c: char| c.is_alphanumeric() || "-_.+".contains(c);
+    if !name.is_empty() && !name.starts_with(['.', '-']) && name.chars().all(plain) {
+        Ok(())
+    } else {
+        Err("a name for a folder: letters, digits, - _ . +".to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SMALL: &str = "version: 1\ndata: {source: {kind: generated}}\nmodel: {kind: cnn}\n";
+
+    fn load(text: &str, overrides: &[&str]) -> Result<Experiment, Vec<String>> {
+        let overrides: Vec<String> = overrides.iter().map(|text| (*text).to_owned()).collect();
+        Document::parse("x.yaml".into(), text.into(), &overrides)
+            .and_then(|document| Experiment::from_document(&document, Path::new("x.yaml"), &[]))
+            .map_err(|problems| problems.0.iter().map(ToString::to_string).collect())
+    }
+
+    #[test]
+    fn the_resolved_file_reads_back_as_the_same_experiment() {
+        let variants: [&[&str]; 6] = [
+            &[],
+            &["model={kind: lstm, sequence: patches, bidirectional: true}", "train.schedule={kind: one_cycle}"],
+            &["model={kind: layers, layers: [{kind: flatten}, {kind: linear}]}", "train.optimizer={kind: rmsprop}"],
+            &["data.source={kind: npy, images: X.npy, rows: {'0': [204, 409], '1': [822, 1027]}}", "train.batch_size=full"],
+            &["data.source={kind: npy, images: X.npy, labels: Y.npy, label_map: {'0': 1, '1': 4}}", "device=cuda:1"],
+            &["data.augment=[{kind: shift}, {kind: erase}]", "data.normalize={mean: [0.5], std: [0.2]}", "model.init={weights: {kind: constant}, bias: zero}"],
+        ];
+        for overrides in variants {
+            let experiment = load(SMALL, overrides).unwrap();
+            assert_eq!(load(&experiment.to_yaml(), &[]).unwrap(), experiment, "{overrides:?}");
+        }
+    }
+
+    #[test]
+    fn all_problems_come_at_once_with_place_key_and_nearest_word() {
+        let text = "version: 1\nsede: 3\ndata:\n  source: {kind: generated, root: x}\nmodel:\n  kind: lstm\n  kernel: 3\ntrain:\n  epochs: 0\n  optimizer: {kind: adamm, lr: 1}\n  early_stopping: {patience: two}\n";
+        let problems = load(text, &["train.batch_size=-1"]).unwrap_err();
+        let expected = [
+            "x.yaml:2:1: sede: not a key of an experiment; did you mean seed?",
+            "x.yaml:4:29: data.source.root: not a key of kind generated, which knows kind, pictures, seed",
+            "x.yaml:7:3: model.kernel: not a key of kind lstm, which knows",
+            "x.yaml:9:11: train.epochs: expected 1 or more, found 0",
+            "x.yaml:10:21: train.optimizer.kind: adamm is none of sgd, adam, adamw, rmsprop; did you mean adamw?",
+            "x.yaml:11:30: train.early_stopping.patience: expected a whole number of 0 or more, found \"two\"",
+            "-s train.batch_size=-1: train.batch_size: expected a number of pictures or full, found -1",
+        ];
+        assert_eq!(problems.len(), expected.len(), "{problems:#?}");
+        for (problem, expected) in problems.iter().zip(expected) {
+            assert!(problem.starts_with(expected), "{problem}\nis not\n{expected}");
+        }
+    }
+
+    #[test]
+    fn kinds_without_settings_refuse_other_keys_too() {
+        let layers = "model={kind: layers, layers: [{kind: flatten, units: 3}, {kind: linear}]}";
+        let problems = load(SMALL, &[layers]).unwrap_err();
+        assert!(problems[0].contains("model.layers.0.units: not a key of kind flatten"), "{problems:?}");
+    }
+
+    #[test]
+    fn sections_that_contradict_each_other_are_refused() {
+        let cases = [
+            (&["model.output=binary", "data.classes=['0', '1', '2']"][..], "model.output"),
+            (&["data.split={kind: sklearn}", "train.early_stopping={}"], "train.early_stopping.metric"),
+            (&["data.split={kind: stratified, train: 0.5, val: 0.1, test: 0.1}"], "data.split.train"),
+            (&["train.epochs=2", "train.schedule={kind: cosine, warmup_epochs: 2}"], "train.schedule.warmup_epochs"),
+            (&["data.order=kaggle"], "data.order"),
+        ];
+        for (overrides, key) in cases {
+            let problems = load(SMALL, overrides).unwrap_err();
+            assert_eq!(problems.len(), 1, "{problems:?}");
+            assert!(problems[0].contains(&format!(" {key}: ")), "{problems:?}");
+        }
+    }
+}
