@@ -1,1 +1,11 @@
-//! x
+//! signet reads YAML experiments, trains image classifiers on libtorch, and keeps the evidence.
+//!
+//! Data flows one way, config -> data -> model -> train -> run, and a module leans only on those
+//! before it. `commands` is where the pieces meet.
+
+pub mod cli;
+pub mod commands;
+pub mod config;
+pub mod data;
+pub mod fault;
+pub mod rng;

@@ -75,7 +75,10 @@ pub enum NpyLabels {
     },
 }
 
-fn as_map<T: Serialize, S: serde::Serializer>(entries: &[(String, T)], serializer: S) -> Result<S::Ok, S::Error> {
+fn as_map<T: Serialize, S: serde::Serializer>(
+    entries: &[(String, T)],
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
     serializer.collect_map(entries.iter().map(|(key, value)| (key, value)))
 }
 
@@ -251,7 +254,8 @@ impl Setting for ClassName {
     fn read(value: &serde_yaml::Value) -> Result<ClassName, String> {
         let number = value.as_u64().map(|number| number.to_string());
         let name = value.as_str().map(str::to_owned).or(number);
-        name.map(ClassName).ok_or_else(|| format!("expected the name of a class, found {}", describe(value)))
+        name.map(ClassName)
+            .ok_or_else(|| format!("expected the name of a class, found {}", describe(value)))
     }
 }
 
@@ -259,13 +263,20 @@ impl DataConfig {
     pub(super) fn read(mut section: Section) -> DataConfig {
         let source = Source::read(section.section("source"));
         let classes = section.values_if("classes", |_: &ClassName| Ok(()));
-        let classes: Option<Vec<String>> = classes.map(|names| names.into_iter().map(|name| name.0).collect());
+        let classes: Option<Vec<String>> =
+            classes.map(|names| names.into_iter().map(|name| name.0).collect());
         if let Some(classes) = &classes {
             if classes.len() < 2 {
-                section.wrong("classes", "a classifier needs at least two classes".to_owned());
+                section.wrong(
+                    "classes",
+                    "a classifier needs at least two classes".to_owned(),
+                );
             }
             if let Some(twice) = (1..classes.len()).find(|&i| classes[..i].contains(&classes[i])) {
-                section.wrong("classes", format!("{:?} stands there twice", classes[twice]));
+                section.wrong(
+                    "classes",
+                    format!("{:?} stands there twice", classes[twice]),
+                );
             }
         }
         let order = section.get("order", Order::Name);
@@ -276,7 +287,10 @@ impl DataConfig {
                 section.wrong("order", format!("{} {why}", order.word()));
             }
             if image.preprocess != Preprocess::Plain {
-                section.wrong("image", format!("preprocess {} {why}", image.preprocess.word()));
+                section.wrong(
+                    "image",
+                    format!("preprocess {} {why}", image.preprocess.word()),
+                );
             }
         }
         DataConfig {
@@ -288,7 +302,12 @@ impl DataConfig {
             on_bad_image: section.get("on_bad_image", OnBadImage::Error),
             split: SplitConfig::read(section.section("split")),
             normalize: Normalize::read(&mut section, image.depth()),
-            augment: section.sections("augment").into_iter().flatten().filter_map(Augment::read).collect(),
+            augment: section
+                .sections("augment")
+                .into_iter()
+                .flatten()
+                .filter_map(Augment::read)
+                .collect(),
         }
     }
 
@@ -306,10 +325,14 @@ impl Source {
         let kinds = ["class_folders", "npy", "generated"];
         match section.kind(&kinds, None) {
             Some("class_folders") => Source::ClassFolders {
-                root: section.required("root", "the folder that holds one folder per class").unwrap_or_default(),
+                root: section
+                    .required("root", "the folder that holds one folder per class")
+                    .unwrap_or_default(),
             },
             Some("npy") => Source::Npy {
-                images: section.required("images", "the .npy file with the pictures").unwrap_or_default(),
+                images: section
+                    .required("images", "the .npy file with the pictures")
+                    .unwrap_or_default(),
                 labels: NpyLabels::read(section),
             },
             _ => Source::Generated {
@@ -322,12 +345,16 @@ impl Source {
 
 impl NpyLabels {
     fn read(mut section: Section) -> NpyLabels {
-        let rows = section.optional_section("rows").map(|rows| rows.entries::<Vec<u64>>());
+        let rows = section
+            .optional_section("rows")
+            .map(|rows| rows.entries::<Vec<u64>>());
         let labels: Option<PathBuf> = section.optional("labels");
         let label_map = section.section("label_map").entries();
         for (class, range) in rows.iter().flatten() {
             if range.len() != 2 || range[0] >= range[1] {
-                let message = format!("class {class:?} needs [first, end) with first below end, such as [204, 409]");
+                let message = format!(
+                    "class {class:?} needs [first, end) with first below end, such as [204, 409]"
+                );
                 section.wrong("rows", message);
             }
         }
@@ -336,7 +363,8 @@ impl NpyLabels {
             (None, Some(rows)) => NpyLabels::Rows { rows },
             (labels, _) => {
                 let found = if labels.is_some() { "both" } else { "neither" };
-                let message = format!("needs either labels or rows to know its classes, found {found}");
+                let message =
+                    format!("needs either labels or rows to know its classes, found {found}");
                 section.wrong("images", message);
                 NpyLabels::Rows { rows: Vec::new() }
             }
@@ -365,13 +393,17 @@ impl SplitConfig {
             Some("sklearn") => SplitConfig::Sklearn {
                 test: section.get_if("test", 0.15, between(0.001, 0.999)),
                 val: section.get_if("val", 0.0, below(0.0, 1.0)),
-                random_state: section.get_if("random_state", 42, |seed| match u32::try_from(*seed) {
-                    Ok(_) => Ok(()),
-                    Err(_) => Err("a numpy seed, at most 4294967295".to_owned()),
+                random_state: section.get_if("random_state", 42, |seed| {
+                    match u32::try_from(*seed) {
+                        Ok(_) => Ok(()),
+                        Err(_) => Err("a numpy seed, at most 4294967295".to_owned()),
+                    }
                 }),
             },
             Some("manifest") => SplitConfig::Manifest {
-                file: section.required("file", "the JSON file with the names in each part").unwrap_or_default(),
+                file: section
+                    .required("file", "the JSON file with the names in each part")
+                    .unwrap_or_default(),
             },
             _ => {
                 let train = section.get_if("train", 0.70, between(0.001, 1.0));
@@ -379,7 +411,9 @@ impl SplitConfig {
                 let test = section.get_if("test", 0.15, below(0.0, 1.0));
                 let sum: f64 = train + val + test;
                 if (sum - 1.0).abs() > 1e-6 {
-                    let message = format!("train + val + test must be 1, but {train} + {val} + {test} is {sum:.3}");
+                    let message = format!(
+                        "train + val + test must be 1, but {train} + {val} + {test} is {sum:.3}"
+                    );
                     section.wrong("train", message);
                 }
                 SplitConfig::Stratified { train, val, test }
@@ -394,11 +428,18 @@ impl Normalize {
             return Normalize::Named(section.get("normalize", NamedNormalize::TrainStats));
         }
         let mut figures = section.section("normalize");
-        let mean = figures.values_if("mean", |_: &f64| Ok(())).unwrap_or(vec![0.0; channels]);
-        let std = figures.values_if("std", above_zero).unwrap_or(vec![1.0; channels]);
+        let mean = figures
+            .values_if("mean", |_: &f64| Ok(()))
+            .unwrap_or(vec![0.0; channels]);
+        let std = figures
+            .values_if("std", above_zero)
+            .unwrap_or(vec![1.0; channels]);
         for (key, list) in [("mean", &mean), ("std", &std)] {
             if list.len() != channels {
-                figures.wrong(key, format!("one figure per channel: {channels}, found {}", list.len()));
+                figures.wrong(
+                    key,
+                    format!("one figure per channel: {channels}, found {}", list.len()),
+                );
             }
         }
         Normalize::Fixed { mean, std }
@@ -407,16 +448,38 @@ impl Normalize {
 
 impl Augment {
     fn read(mut section: Section) -> Option<Augment> {
-        let kinds =
-            ["shift", "rotate", "scale", "flip_horizontal", "brightness", "contrast", "noise", "erase"];
+        let kinds = [
+            "shift",
+            "rotate",
+            "scale",
+            "flip_horizontal",
+            "brightness",
+            "contrast",
+            "noise",
+            "erase",
+        ];
         Some(match section.kind(&kinds, None)? {
-            "shift" => Augment::Shift { max_px: section.get_if("max_px", 4.0, at_least(0.0)) },
-            "rotate" => Augment::Rotate { max_degrees: section.get_if("max_degrees", 10.0, between(0.0, 180.0)) },
-            "scale" => Augment::Scale { max: section.get_if("max", 0.1, below(0.0, 1.0)) },
-            "flip_horizontal" => Augment::FlipHorizontal { p: section.get_if("p", 0.5, between(0.0, 1.0)) },
-            "brightness" => Augment::Brightness { max: section.get_if("max", 0.2, between(0.0, 1.0)) },
-            "contrast" => Augment::Contrast { max: section.get_if("max", 0.2, between(0.0, 1.0)) },
-            "noise" => Augment::Noise { std: section.get_if("std", 0.02, at_least(0.0)) },
+            "shift" => Augment::Shift {
+                max_px: section.get_if("max_px", 4.0, at_least(0.0)),
+            },
+            "rotate" => Augment::Rotate {
+                max_degrees: section.get_if("max_degrees", 10.0, between(0.0, 180.0)),
+            },
+            "scale" => Augment::Scale {
+                max: section.get_if("max", 0.1, below(0.0, 1.0)),
+            },
+            "flip_horizontal" => Augment::FlipHorizontal {
+                p: section.get_if("p", 0.5, between(0.0, 1.0)),
+            },
+            "brightness" => Augment::Brightness {
+                max: section.get_if("max", 0.2, between(0.0, 1.0)),
+            },
+            "contrast" => Augment::Contrast {
+                max: section.get_if("max", 0.2, between(0.0, 1.0)),
+            },
+            "noise" => Augment::Noise {
+                std: section.get_if("std", 0.02, at_least(0.0)),
+            },
             _ => Augment::Erase {
                 p: section.get_if("p", 0.5, between(0.0, 1.0)),
                 max_area: section.get_if("max_area", 0.2, between(0.0, 1.0)),

@@ -9,7 +9,9 @@ use std::cell::RefCell;
 use std::fmt;
 use std::path::Path;
 
-use serde::de::{Deserializer, DeserializeSeed, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{
+    DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor,
+};
 use serde_yaml::{Mapping, Value};
 
 /// One thing wrong with an experiment: where, which key, what, and what to try.
@@ -63,10 +65,16 @@ impl Document {
     pub fn open(file: &Path, overrides: &[String]) -> Result<Document, Problems> {
         let name = file.display().to_string();
         let whole = |message: String| {
-            Problems(vec![Problem { place: name.clone(), key: String::new(), message }])
+            Problems(vec![Problem {
+                place: name.clone(),
+                key: String::new(),
+                message,
+            }])
         };
         let text = std::fs::read_to_string(file).map_err(|error| {
-            whole(format!("cannot read this experiment ({error}); shipped ones lie in configs/"))
+            whole(format!(
+                "cannot read this experiment ({error}); shipped ones lie in configs/"
+            ))
         })?;
         Document::parse(name, text, overrides)
     }
@@ -77,7 +85,11 @@ impl Document {
     /// As [`Document::open`].
     pub fn parse(name: String, text: String, overrides: &[String]) -> Result<Document, Problems> {
         let whole = |place: String, message: &str| {
-            Problems(vec![Problem { place, key: String::new(), message: message.to_owned() }])
+            Problems(vec![Problem {
+                place,
+                key: String::new(),
+                message: message.to_owned(),
+            }])
         };
         let mut root: Value = serde_yaml::from_str(&text).map_err(|error| {
             let place = match error.location() {
@@ -88,14 +100,25 @@ impl Document {
             let message = message.split(" at line ").next().unwrap_or_default();
             whole(place, &format!("not valid YAML: {message}"))
         })?;
-        root.apply_merge().map_err(|error| whole(name.clone(), &error.to_string()))?;
+        root.apply_merge()
+            .map_err(|error| whole(name.clone(), &error.to_string()))?;
         let root = match root {
             Value::Mapping(root) => root,
             Value::Null => Mapping::new(),
-            _ => return Err(whole(name.clone(), "expected `key: value` lines, as in configs/quickstart.yaml")),
+            _ => {
+                return Err(whole(
+                    name.clone(),
+                    "expected `key: value` lines, as in configs/quickstart.yaml",
+                ));
+            }
         };
-        let mut document =
-            Document { file: name, text, root, overrides: Vec::new(), problems: RefCell::default() };
+        let mut document = Document {
+            file: name,
+            text,
+            root,
+            overrides: Vec::new(),
+            problems: RefCell::default(),
+        };
         for argument in overrides {
             document.lay_over(argument)?;
         }
@@ -135,33 +158,47 @@ impl Document {
     pub fn verdict(&self) -> Result<(), Problems> {
         let mut problems = self.problems.borrow().clone();
         problems.sort_by_key(|problem| {
-            let mut numbers = problem.place.rsplit(':').map(|n| n.parse().unwrap_or(usize::MAX));
+            let mut numbers = problem
+                .place
+                .rsplit(':')
+                .map(|n| n.parse().unwrap_or(usize::MAX));
             let column = numbers.next();
             (numbers.next(), column)
         });
         problems.dedup();
-        if problems.is_empty() { Ok(()) } else { Err(Problems(problems)) }
+        if problems.is_empty() {
+            Ok(())
+        } else {
+            Err(Problems(problems))
+        }
     }
 
     fn note(&self, path: &[String], stop: Stop, message: String) {
         let key = path.join(".");
         let place = self.place(path, stop);
-        self.problems.borrow_mut().push(Problem { place, key, message });
+        self.problems.borrow_mut().push(Problem {
+            place,
+            key,
+            message,
+        });
     }
 
     fn place(&self, path: &[String], stop: Stop) -> String {
         let key = path.join(".");
-        let overridden = |(over, _): &&(String, String)| {
-            key == *over || key.starts_with(&format!("{over}."))
-        };
+        let overridden =
+            |(over, _): &&(String, String)| key == *over || key.starts_with(&format!("{over}."));
         if let Some((over, value)) = self.overrides.iter().rev().find(overridden) {
             return format!("-s {over}={value}");
         }
-        let attempts = std::iter::once((path, stop))
-            .chain((0..path.len()).rev().map(|depth| (&path[..depth], Stop::AtKey)));
+        let attempts = std::iter::once((path, stop)).chain(
+            (0..path.len())
+                .rev()
+                .map(|depth| (&path[..depth], Stop::AtKey)),
+        );
         for (path, stop) in attempts {
             let walk = Walk { path, stop };
-            let Err(error) = walk.deserialize(serde_yaml::Deserializer::from_str(&self.text)) else {
+            let Err(error) = walk.deserialize(serde_yaml::Deserializer::from_str(&self.text))
+            else {
                 continue;
             };
             if let Some(at) = error.location() {
@@ -173,10 +210,16 @@ impl Document {
 
     fn lay_over(&mut self, argument: &str) -> Result<(), Problems> {
         let refuse = |message: String| {
-            Problems(vec![Problem { place: format!("-s {argument}"), key: String::new(), message }])
+            Problems(vec![Problem {
+                place: format!("-s {argument}"),
+                key: String::new(),
+                message,
+            }])
         };
         let Some((key, text)) = argument.split_once('=') else {
-            return Err(refuse("expected key=value, such as -s train.epochs=5".to_owned()));
+            return Err(refuse(
+                "expected key=value, such as -s train.epochs=5".to_owned(),
+            ));
         };
         let value: Value = serde_yaml::from_str(text)
             .map_err(|error| refuse(format!("the value is not valid YAML: {error}")))?;
@@ -201,7 +244,9 @@ impl Document {
 
 /// Puts `value` at `path`, making sections on the way.
 fn set(map: &mut Mapping, path: &[&str], value: Value) -> Result<(), String> {
-    let (key, rest) = path.split_first().expect("splitting a string gives at least one piece");
+    let (key, rest) = path
+        .split_first()
+        .expect("splitting a string gives at least one piece");
     if rest.is_empty() {
         map.insert(Value::from(*key), value);
         return Ok(());
@@ -218,15 +263,25 @@ fn set_inside(slot: &mut Value, name: &str, path: &[&str], value: Value) -> Resu
         Value::Mapping(map) => set(map, path, value),
         Value::Sequence(items) => {
             let count = items.len();
-            let item = path[0].parse().ok().and_then(|index: usize| items.get_mut(index));
-            let item = item.ok_or(format!("{name} has the items 0 to {}, not {}", count.max(1) - 1, path[0]))?;
+            let item = path[0]
+                .parse()
+                .ok()
+                .and_then(|index: usize| items.get_mut(index));
+            let item = item.ok_or(format!(
+                "{name} has the items 0 to {}, not {}",
+                count.max(1) - 1,
+                path[0]
+            ))?;
             if path.len() == 1 {
                 *item = value;
                 return Ok(());
             }
             set_inside(item, path[0], &path[1..], value)
         }
-        _ => Err(format!("{name} is a plain value and has no key {}", path[0])),
+        _ => Err(format!(
+            "{name} is a plain value and has no key {}",
+            path[0]
+        )),
     }
 }
 
@@ -266,13 +321,16 @@ fn expand(text: &str) -> Result<String, String> {
     let mut filled = String::new();
     let mut rest = text;
     while let Some((before, after)) = rest.split_once("${") {
-        let (inside, behind) =
-            after.split_once('}').ok_or(format!("`${{` without `}}` in {text:?}"))?;
+        let (inside, behind) = after
+            .split_once('}')
+            .ok_or(format!("`${{` without `}}` in {text:?}"))?;
         let (variable, default) = match inside.split_once(":-") {
             Some((variable, default)) => (variable, Some(default)),
             None => (inside, None),
         };
-        let value = std::env::var(variable).ok().filter(|value| !value.is_empty());
+        let value = std::env::var(variable)
+            .ok()
+            .filter(|value| !value.is_empty());
         let value = value.or(default.map(str::to_owned)).ok_or(format!(
             "the environment variable {variable} is not set; set it, or write ${{{variable}:-default}}"
         ))?;
@@ -328,9 +386,15 @@ impl<'de> Visitor<'de> for Walk<'_> {
             return Err(A::Error::custom("here"));
         };
         let at_key = rest.is_empty() && matches!(self.stop, Stop::AtKey);
-        while let Some(found) = map.next_key_seed(KeyIs { key: step, fail: at_key })? {
+        while let Some(found) = map.next_key_seed(KeyIs {
+            key: step,
+            fail: at_key,
+        })? {
             if found {
-                return map.next_value_seed(Walk { path: rest, stop: self.stop });
+                return map.next_value_seed(Walk {
+                    path: rest,
+                    stop: self.stop,
+                });
             }
             map.next_value::<IgnoredAny>()?;
         }
@@ -344,7 +408,10 @@ impl<'de> Visitor<'de> for Walk<'_> {
         for _ in 0..step.parse().unwrap_or(0) {
             items.next_element::<IgnoredAny>()?;
         }
-        items.next_element_seed(Walk { path: rest, stop: self.stop })?;
+        items.next_element_seed(Walk {
+            path: rest,
+            stop: self.stop,
+        })?;
         Ok(())
     }
 }
@@ -371,7 +438,11 @@ impl<'de> Visitor<'de> for KeyIs<'_> {
 
     fn visit_str<E: serde::de::Error>(self, key: &str) -> Result<bool, E> {
         let found = key == self.key;
-        if found && self.fail { Err(E::custom("here")) } else { Ok(found) }
+        if found && self.fail {
+            Err(E::custom("here"))
+        } else {
+            Ok(found)
+        }
     }
 }
 
@@ -419,6 +490,9 @@ mod tests {
         assert_eq!(document.root()["a"], Value::from(7));
         assert_eq!(document.root()["b"], Value::from("x/y/z"));
         let problems = document.verdict().unwrap_err().to_string();
-        assert!(problems.starts_with("x.yaml:3:4: c: the environment variable SIGNET_SURELY_UNSET"), "{problems}");
+        assert!(
+            problems.starts_with("x.yaml:3:4: c: the environment variable SIGNET_SURELY_UNSET"),
+            "{problems}"
+        );
     }
 }

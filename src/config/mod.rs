@@ -81,12 +81,18 @@ impl Serialize for Device {
 impl Setting for Device {
     fn read(value: &Value) -> Result<Device, String> {
         let word = value.as_str().unwrap_or_default();
-        match word.strip_prefix("cuda").map(|number| number.strip_prefix(':').map(str::parse)) {
+        match word
+            .strip_prefix("cuda")
+            .map(|number| number.strip_prefix(':').map(str::parse))
+        {
             Some(None) if word == "cuda" => Ok(Device::Cuda(0)),
             Some(Some(Ok(number))) => Ok(Device::Cuda(number)),
             None if word == "cpu" => Ok(Device::Cpu),
             None if word == "auto" => Ok(Device::Auto),
-            _ => Err(format!("expected auto, cpu, cuda or cuda:N, found {}", describe(value))),
+            _ => Err(format!(
+                "expected auto, cpu, cuda or cuda:N, found {}",
+                describe(value)
+            )),
         }
     }
 }
@@ -124,7 +130,10 @@ impl Setting for Threads {
         match (value.as_u64(), value.as_str()) {
             (Some(count @ 1..=1024), _) => Ok(Threads::Count(count as usize)),
             (_, Some("auto")) => Ok(Threads::Auto),
-            _ => Err(format!("expected auto or a number of threads from 1 to 1024, found {}", describe(value))),
+            _ => Err(format!(
+                "expected auto or a number of threads from 1 to 1024, found {}",
+                describe(value)
+            )),
         }
     }
 }
@@ -146,7 +155,11 @@ impl Experiment {
     ///
     /// # Errors
     /// As [`Experiment::load`].
-    pub fn from_document(document: &Document, file: &Path, rules: &[Rule]) -> Result<Experiment, Problems> {
+    pub fn from_document(
+        document: &Document,
+        file: &Path,
+        rules: &[Rule],
+    ) -> Result<Experiment, Problems> {
         let experiment = Experiment::read(Section::top(document), file);
         document.verdict()?;
         for rule in rules {
@@ -165,12 +178,14 @@ impl Experiment {
     }
 
     fn read(mut top: Section, file: &Path) -> Experiment {
-        let version = top.required("version", "write `version: 1` as the first line");
+        let version: Option<u64> = top.required("version", "write `version: 1` as the first line");
         if let Some(other) = version.filter(|version| *version != VERSION) {
             let message = format!("{other} is not a format this signet reads; it reads {VERSION}");
             top.wrong("version", message);
         }
-        let stem = file.file_stem().map_or("experiment".into(), |stem| stem.to_string_lossy());
+        let stem = file
+            .file_stem()
+            .map_or("experiment".into(), |stem| stem.to_string_lossy());
         let name = top.get_if("name", stem.into_owned(), file_name);
         let data = DataConfig::read(top.section("data"));
         let model = ModelConfig::read(top.section("model"));
@@ -195,7 +210,9 @@ impl Experiment {
 
     /// Rules that hold between sections.
     fn check_across(&self, top: &Section) {
-        if self.model.output == Output::Binary && self.data.classes.as_ref().is_some_and(|c| c.len() != 2) {
+        if self.model.output == Output::Binary
+            && self.data.classes.as_ref().is_some_and(|c| c.len() != 2)
+        {
             let message = "binary is one logit for two classes, but data.classes names another number; use output: classes";
             top.wrong("model.output", message.to_owned());
         }
@@ -210,8 +227,13 @@ impl Experiment {
             ("train.schedule.metric", plateau),
         ];
         for (key, metric) in watched {
-            if let Some(metric) = metric.filter(|metric| metric.needs_val() && !self.data.may_have_val()) {
-                let message = format!("{} needs a val part, but data.split.val is 0; use train.loss, or hold back a val part", metric.word());
+            if let Some(metric) =
+                metric.filter(|metric| metric.needs_val() && !self.data.may_have_val())
+            {
+                let message = format!(
+                    "{} needs a val part, but data.split.val is 0; use train.loss, or hold back a val part",
+                    metric.word()
+                );
                 top.wrong(key, message);
             }
         }
@@ -245,15 +267,35 @@ mod tests {
     fn the_resolved_file_reads_back_as_the_same_experiment() {
         let variants: [&[&str]; 6] = [
             &[],
-            &["model={kind: lstm, sequence: patches, bidirectional: true}", "train.schedule={kind: one_cycle}"],
-            &["model={kind: layers, layers: [{kind: flatten}, {kind: linear}]}", "train.optimizer={kind: rmsprop}"],
-            &["data.source={kind: npy, images: X.npy, rows: {'0': [204, 409], '1': [822, 1027]}}", "train.batch_size=full"],
-            &["data.source={kind: npy, images: X.npy, labels: Y.npy, label_map: {'0': 1, '1': 4}}", "device=cuda:1"],
-            &["data.augment=[{kind: shift}, {kind: erase}]", "data.normalize={mean: [0.5], std: [0.2]}", "model.init={weights: {kind: constant}, bias: zero}"],
+            &[
+                "model={kind: lstm, sequence: patches, bidirectional: true}",
+                "train.schedule={kind: one_cycle}",
+            ],
+            &[
+                "model={kind: layers, layers: [{kind: flatten}, {kind: linear}]}",
+                "train.optimizer={kind: rmsprop}",
+            ],
+            &[
+                "data.source={kind: npy, images: X.npy, rows: {'0': [204, 409], '1': [822, 1027]}}",
+                "train.batch_size=full",
+            ],
+            &[
+                "data.source={kind: npy, images: X.npy, labels: Y.npy, label_map: {'0': 1, '1': 4}}",
+                "device=cuda:1",
+            ],
+            &[
+                "data.augment=[{kind: shift}, {kind: erase}]",
+                "data.normalize={mean: [0.5], std: [0.2]}",
+                "model.init={weights: {kind: constant}, bias: zero}",
+            ],
         ];
         for overrides in variants {
             let experiment = load(SMALL, overrides).unwrap();
-            assert_eq!(load(&experiment.to_yaml(), &[]).unwrap(), experiment, "{overrides:?}");
+            assert_eq!(
+                load(&experiment.to_yaml(), &[]).unwrap(),
+                experiment,
+                "{overrides:?}"
+            );
         }
     }
 
@@ -272,7 +314,10 @@ mod tests {
         ];
         assert_eq!(problems.len(), expected.len(), "{problems:#?}");
         for (problem, expected) in problems.iter().zip(expected) {
-            assert!(problem.starts_with(expected), "{problem}\nis not\n{expected}");
+            assert!(
+                problem.starts_with(expected),
+                "{problem}\nis not\n{expected}"
+            );
         }
     }
 
@@ -280,16 +325,34 @@ mod tests {
     fn kinds_without_settings_refuse_other_keys_too() {
         let layers = "model={kind: layers, layers: [{kind: flatten, units: 3}, {kind: linear}]}";
         let problems = load(SMALL, &[layers]).unwrap_err();
-        assert!(problems[0].contains("model.layers.0.units: not a key of kind flatten"), "{problems:?}");
+        assert!(
+            problems[0].contains("model.layers.0.units: not a key of kind flatten"),
+            "{problems:?}"
+        );
     }
 
     #[test]
     fn sections_that_contradict_each_other_are_refused() {
         let cases = [
-            (&["model.output=binary", "data.classes=['0', '1', '2']"][..], "model.output"),
-            (&["data.split={kind: sklearn}", "train.early_stopping={}"], "train.early_stopping.metric"),
-            (&["data.split={kind: stratified, train: 0.5, val: 0.1, test: 0.1}"], "data.split.train"),
-            (&["train.epochs=2", "train.schedule={kind: cosine, warmup_epochs: 2}"], "train.schedule.warmup_epochs"),
+            (
+                &["model.output=binary", "data.classes=['0', '1', '2']"][..],
+                "model.output",
+            ),
+            (
+                &["data.split={kind: sklearn}", "train.early_stopping={}"],
+                "train.early_stopping.metric",
+            ),
+            (
+                &["data.split={kind: stratified, train: 0.5, val: 0.1, test: 0.1}"],
+                "data.split.train",
+            ),
+            (
+                &[
+                    "train.epochs=2",
+                    "train.schedule={kind: cosine, warmup_epochs: 2}",
+                ],
+                "train.schedule.warmup_epochs",
+            ),
             (&["data.order=kaggle"], "data.order"),
         ];
         for (overrides, key) in cases {

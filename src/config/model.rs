@@ -313,8 +313,18 @@ pub struct Cells {
 const KINDS: [&str; 7] = ["ann", "dnn", "cnn", "rnn", "lstm", "gru", "layers"];
 
 const LAYERS: [&str; 12] = [
-    "flatten", "linear", "conv2d", "batch_norm", "max_pool2d", "activation", "dropout", "to_sequence",
-    "rnn", "lstm", "gru", "pool_time",
+    "flatten",
+    "linear",
+    "conv2d",
+    "batch_norm",
+    "max_pool2d",
+    "activation",
+    "dropout",
+    "to_sequence",
+    "rnn",
+    "lstm",
+    "gru",
+    "pool_time",
 ];
 
 impl ModelConfig {
@@ -331,13 +341,18 @@ impl ModelConfig {
             },
             Some("lstm") => ModelKind::Lstm(RecurrentConfig::read(&mut section)),
             Some("gru") => ModelKind::Gru(RecurrentConfig::read(&mut section)),
-            Some("layers") => ModelKind::Layers { layers: LayerConfig::read_all(&mut section) },
+            Some("layers") => ModelKind::Layers {
+                layers: LayerConfig::read_all(&mut section),
+            },
             _ => ModelKind::Ann(Dense::read(&mut section, &[64])),
         };
         if let ModelKind::Dnn(dense) = &kind
             && dense.hidden.len() < 2
         {
-            section.wrong("hidden", "a dnn has two hidden layers or more; with fewer it is kind ann".to_owned());
+            section.wrong(
+                "hidden",
+                "a dnn has two hidden layers or more; with fewer it is kind ann".to_owned(),
+            );
         }
         ModelConfig {
             kind,
@@ -350,7 +365,9 @@ impl ModelConfig {
 impl Dense {
     fn read(section: &mut Section, hidden: &[usize]) -> Dense {
         Dense {
-            hidden: section.values_if("hidden", at_least(1)).unwrap_or(hidden.to_vec()),
+            hidden: section
+                .values_if("hidden", at_least(1))
+                .unwrap_or(hidden.to_vec()),
             activation: section.get("activation", Function::Relu),
             dropout: section.get_if("dropout", 0.0, below(0.0, 1.0)),
             batch_norm: section.get("batch_norm", false),
@@ -361,11 +378,20 @@ impl Dense {
 impl Block {
     fn read_all(section: &mut Section) -> Vec<Block> {
         let Some(blocks) = section.sections("blocks") else {
-            let block = |filters| Block { filters, kernel: 3, stride: 1, padding: Padding::Same, pool: 2 };
+            let block = |filters| Block {
+                filters,
+                kernel: 3,
+                stride: 1,
+                padding: Padding::Same,
+                pool: 2,
+            };
             return vec![block(16), block(32)];
         };
         if blocks.is_empty() {
-            section.wrong("blocks", "a cnn needs at least one block; without convolution it is kind ann".to_owned());
+            section.wrong(
+                "blocks",
+                "a cnn needs at least one block; without convolution it is kind ann".to_owned(),
+            );
         }
         blocks.into_iter().map(Block::read).collect()
     }
@@ -410,10 +436,15 @@ impl Init {
         let bias = init.get("bias", BiasLaw::Zero);
         let mut weights = init.section("weights");
         let law = match weights.kind(&["constant", "normal", "uniform"], None) {
-            Some("constant") => WeightLaw::Constant { value: weights.get("value", 0.01) },
+            Some("constant") => WeightLaw::Constant {
+                value: weights.get("value", 0.01),
+            },
             Some("uniform") => {
                 let low = weights.get("low", -0.05);
-                WeightLaw::Uniform { low, high: weights.get_if("high", 0.05, at_least(low)) }
+                WeightLaw::Uniform {
+                    low,
+                    high: weights.get_if("high", 0.05, at_least(low)),
+                }
             }
             _ => WeightLaw::Normal {
                 mean: weights.get("mean", 0.0),
@@ -427,9 +458,14 @@ impl Init {
 impl LayerConfig {
     fn read_all(section: &mut Section) -> Vec<LayerConfig> {
         match section.sections("layers") {
-            Some(layers) if !layers.is_empty() => layers.into_iter().filter_map(LayerConfig::read).collect(),
+            Some(layers) if !layers.is_empty() => {
+                layers.into_iter().filter_map(LayerConfig::read).collect()
+            }
             _ => {
-                section.wrong("layers", "missing: a list such as [{kind: flatten}, {kind: linear}]".to_owned());
+                section.wrong(
+                    "layers",
+                    "missing: a list such as [{kind: flatten}, {kind: linear}]".to_owned(),
+                );
                 Vec::new()
             }
         }
@@ -438,7 +474,9 @@ impl LayerConfig {
     fn read(mut section: Section) -> Option<LayerConfig> {
         Some(match section.kind(&LAYERS, None)? {
             "flatten" => LayerConfig::Flatten {},
-            "linear" => LayerConfig::Linear { units: section.optional_if("units", at_least(1)) },
+            "linear" => LayerConfig::Linear {
+                units: section.optional_if("units", at_least(1)),
+            },
             "conv2d" => LayerConfig::Conv2d {
                 filters: section.get_if("filters", 16, at_least(1)),
                 kernel: section.get_if("kernel", 3, at_least(1)),
@@ -446,12 +484,21 @@ impl LayerConfig {
                 padding: section.get("padding", Padding::Same),
             },
             "batch_norm" => LayerConfig::BatchNorm {},
-            "max_pool2d" => LayerConfig::MaxPool2d { size: section.get_if("size", 2, at_least(1)) },
-            "activation" => LayerConfig::Activation { function: section.get("function", Function::Relu) },
-            "dropout" => LayerConfig::Dropout { p: section.get_if("p", 0.5, below(0.0, 1.0)) },
+            "max_pool2d" => LayerConfig::MaxPool2d {
+                size: section.get_if("size", 2, at_least(1)),
+            },
+            "activation" => LayerConfig::Activation {
+                function: section.get("function", Function::Relu),
+            },
+            "dropout" => LayerConfig::Dropout {
+                p: section.get_if("p", 0.5, below(0.0, 1.0)),
+            },
             "to_sequence" => {
                 let sequence = section.get("sequence", Sequence::Rows);
-                LayerConfig::ToSequence { sequence, patch_px: read_patch(&mut section, sequence) }
+                LayerConfig::ToSequence {
+                    sequence,
+                    patch_px: read_patch(&mut section, sequence),
+                }
             }
             "rnn" => LayerConfig::Rnn {
                 nonlinearity: section.get("nonlinearity", Nonlinearity::Tanh),
@@ -459,7 +506,9 @@ impl LayerConfig {
             },
             "lstm" => LayerConfig::Lstm(Cells::read(&mut section)),
             "gru" => LayerConfig::Gru(Cells::read(&mut section)),
-            _ => LayerConfig::PoolTime { pooling: section.get("pooling", Pooling::Last) },
+            _ => LayerConfig::PoolTime {
+                pooling: section.get("pooling", Pooling::Last),
+            },
         })
     }
 }

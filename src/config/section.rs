@@ -23,7 +23,13 @@ pub struct Section<'d> {
 impl<'d> Section<'d> {
     /// The top of `document`.
     pub fn top(document: &'d Document) -> Section<'d> {
-        Section { document, path: Vec::new(), map: Some(document.root()), known: Vec::new(), kind: None }
+        Section {
+            document,
+            path: Vec::new(),
+            map: Some(document.root()),
+            known: Vec::new(),
+            kind: None,
+        }
     }
 
     /// The value of `key`, or `default` if it is absent or wrong.
@@ -32,7 +38,12 @@ impl<'d> Section<'d> {
     }
 
     /// The value of `key` if `rule` accepts it; a rule answers with what it wants instead.
-    pub fn get_if<T: Setting>(&mut self, key: &'static str, default: T, rule: impl Fn(&T) -> Result<(), String>) -> T {
+    pub fn get_if<T: Setting>(
+        &mut self,
+        key: &'static str,
+        default: T,
+        rule: impl Fn(&T) -> Result<(), String>,
+    ) -> T {
         self.optional_if(key, rule).unwrap_or(default)
     }
 
@@ -42,11 +53,17 @@ impl<'d> Section<'d> {
     }
 
     /// As [`Section::optional`], under a rule.
-    pub fn optional_if<T: Setting>(&mut self, key: &'static str, rule: impl Fn(&T) -> Result<(), String>) -> Option<T> {
+    pub fn optional_if<T: Setting>(
+        &mut self,
+        key: &'static str,
+        rule: impl Fn(&T) -> Result<(), String>,
+    ) -> Option<T> {
         let value = self.value(key)?;
-        let read = T::read(value).and_then(|setting| rule(&setting).map(|()| setting).map_err(|wanted| {
-            format!("expected {wanted}, found {}", describe(value))
-        }));
+        let read = T::read(value).and_then(|setting| {
+            rule(&setting)
+                .map(|()| setting)
+                .map_err(|wanted| format!("expected {wanted}, found {}", describe(value)))
+        });
         read.map_err(|message| self.wrong(key, message)).ok()
     }
 
@@ -61,20 +78,31 @@ impl<'d> Section<'d> {
     }
 
     /// A list of values, each under `rule`.
-    pub fn values_if<T: Setting>(&mut self, key: &'static str, rule: impl Fn(&T) -> Result<(), String>) -> Option<Vec<T>> {
+    pub fn values_if<T: Setting>(
+        &mut self,
+        key: &'static str,
+        rule: impl Fn(&T) -> Result<(), String>,
+    ) -> Option<Vec<T>> {
         let value = self.value(key)?;
         let Value::Sequence(items) = value else {
-            self.wrong(key, format!("expected a list such as [a, b], found {}", describe(value)));
+            self.wrong(
+                key,
+                format!("expected a list such as [a, b], found {}", describe(value)),
+            );
             return None;
         };
         let mut list = Vec::new();
         for (index, item) in items.iter().enumerate() {
-            let read = T::read(item).and_then(|setting| rule(&setting).map(|()| setting).map_err(|wanted| {
-                format!("expected {wanted}, found {}", describe(item))
-            }));
+            let read = T::read(item).and_then(|setting| {
+                rule(&setting)
+                    .map(|()| setting)
+                    .map_err(|wanted| format!("expected {wanted}, found {}", describe(item)))
+            });
             match read {
                 Ok(setting) => list.push(setting),
-                Err(message) => self.document.wrong_value(&self.below(&[key, &index.to_string()]), message),
+                Err(message) => self
+                    .document
+                    .wrong_value(&self.below(&[key, &index.to_string()]), message),
             }
         }
         Some(list)
@@ -110,10 +138,17 @@ impl<'d> Section<'d> {
     pub fn sections(&mut self, key: &'static str) -> Option<Vec<Section<'d>>> {
         let value = self.value(key)?;
         let Value::Sequence(items) = value else {
-            self.wrong(key, format!("expected a list of sections such as [{{…}}, {{…}}], found {}", describe(value)));
+            self.wrong(
+                key,
+                format!(
+                    "expected a list of sections such as [{{…}}, {{…}}], found {}",
+                    describe(value)
+                ),
+            );
             return None;
         };
-        let enter = |(index, item): (usize, &'d Value)| self.enter(&[key, &index.to_string()], Some(item));
+        let enter =
+            |(index, item): (usize, &'d Value)| self.enter(&[key, &index.to_string()], Some(item));
         Some(items.iter().enumerate().map(enter).collect())
     }
 
@@ -132,7 +167,11 @@ impl<'d> Section<'d> {
     }
 
     /// The choice made by `kind`, one of `kinds`. Keys that make no sense for it are then unknown here.
-    pub fn kind(&mut self, kinds: &[&'static str], default: Option<&'static str>) -> Option<&'static str> {
+    pub fn kind(
+        &mut self,
+        kinds: &[&'static str],
+        default: Option<&'static str>,
+    ) -> Option<&'static str> {
         let missing = format!("missing: one of {}", kinds.join(", "));
         let word: String = match default {
             Some(default) => self.get("kind", default.to_owned()),
@@ -156,7 +195,9 @@ impl<'d> Section<'d> {
             self.known.push(key);
         }
         let found = self.map?.iter().find(|(name, _)| key_text(name) == key);
-        found.map(|(_, value)| value).filter(|value| !value.is_null())
+        found
+            .map(|(_, value)| value)
+            .filter(|value| !value.is_null())
     }
 
     fn enter(&self, steps: &[&str], value: Option<&'d Value>) -> Section<'d> {
@@ -165,16 +206,29 @@ impl<'d> Section<'d> {
             None => None,
             Some(Value::Mapping(map)) => Some(map),
             Some(other) => {
-                let message = format!("expected a section such as {{key: value}}, found {}", describe(other));
+                let message = format!(
+                    "expected a section such as {{key: value}}, found {}",
+                    describe(other)
+                );
                 self.document.wrong_value(&path, message);
                 None
             }
         };
-        Section { document: self.document, path, map, known: Vec::new(), kind: None }
+        Section {
+            document: self.document,
+            path,
+            map,
+            known: Vec::new(),
+            kind: None,
+        }
     }
 
     fn below(&self, steps: &[&str]) -> Vec<String> {
-        self.path.iter().cloned().chain(steps.iter().map(|step| (*step).to_owned())).collect()
+        self.path
+            .iter()
+            .cloned()
+            .chain(steps.iter().map(|step| (*step).to_owned()))
+            .collect()
     }
 }
 
@@ -200,7 +254,9 @@ impl Drop for Section<'_> {
 
 /// The word closest to `word`, if any is close enough to be what was meant.
 pub fn nearest<'w>(word: &str, words: &[&'w str]) -> Option<&'w str> {
-    let scored = words.iter().map(|known| (strsim::jaro_winkler(word, known), *known));
+    let scored = words
+        .iter()
+        .map(|known| (strsim::jaro_winkler(word, known), *known));
     let best = scored.max_by(|a, b| a.0.total_cmp(&b.0))?;
     (best.0 > 0.8).then_some(best.1)
 }
@@ -208,7 +264,10 @@ pub fn nearest<'w>(word: &str, words: &[&'w str]) -> Option<&'w str> {
 /// "unknown word x; did you mean y?", for values chosen from a list.
 pub fn one_of(word: &str, words: &[&str]) -> String {
     match nearest(word, words) {
-        Some(near) => format!("{word} is none of {}; did you mean {near}?", words.join(", ")),
+        Some(near) => format!(
+            "{word} is none of {}; did you mean {near}?",
+            words.join(", ")
+        ),
         None => format!("{word} is none of {}", words.join(", ")),
     }
 }
@@ -237,7 +296,9 @@ pub trait Setting: Sized {
 
 impl Setting for bool {
     fn read(value: &Value) -> Result<bool, String> {
-        value.as_bool().ok_or_else(|| format!("expected true or false, found {}", describe(value)))
+        value
+            .as_bool()
+            .ok_or_else(|| format!("expected true or false, found {}", describe(value)))
     }
 }
 
@@ -250,7 +311,12 @@ impl Setting for f64 {
 
 impl Setting for u64 {
     fn read(value: &Value) -> Result<u64, String> {
-        value.as_u64().ok_or_else(|| format!("expected a whole number of 0 or more, found {}", describe(value)))
+        value.as_u64().ok_or_else(|| {
+            format!(
+                "expected a whole number of 0 or more, found {}",
+                describe(value)
+            )
+        })
     }
 }
 
@@ -264,7 +330,9 @@ impl Setting for String {
     fn read(value: &Value) -> Result<String, String> {
         let text = value.as_str().map(str::to_owned);
         text.ok_or_else(|| match value {
-            Value::Number(_) | Value::Bool(_) => format!("expected text, found {}; put it in quotes", describe(value)),
+            Value::Number(_) | Value::Bool(_) => {
+                format!("expected text, found {}; put it in quotes", describe(value))
+            }
             _ => format!("expected text, found {}", describe(value)),
         })
     }
@@ -274,14 +342,21 @@ impl Setting for PathBuf {
     fn read(value: &Value) -> Result<PathBuf, String> {
         // A variable may have filled in a folder whose name is a number.
         let number = value.as_u64().map(|number| number.to_string());
-        let text = value.as_str().map(str::to_owned).or(number).filter(|text| !text.is_empty());
-        text.map(PathBuf::from).ok_or_else(|| format!("expected a path, found {}", describe(value)))
+        let text = value
+            .as_str()
+            .map(str::to_owned)
+            .or(number)
+            .filter(|text| !text.is_empty());
+        text.map(PathBuf::from)
+            .ok_or_else(|| format!("expected a path, found {}", describe(value)))
     }
 }
 
 impl<T: Setting> Setting for Vec<T> {
     fn read(value: &Value) -> Result<Vec<T>, String> {
-        let items = value.as_sequence().ok_or_else(|| format!("expected a list, found {}", describe(value)))?;
+        let items = value
+            .as_sequence()
+            .ok_or_else(|| format!("expected a list, found {}", describe(value)))?;
         items.iter().map(T::read).collect()
     }
 }
@@ -319,20 +394,42 @@ pub(crate) use words;
 
 /// A rule for [`Section::get_if`]: at least `low`.
 pub fn at_least<T: PartialOrd + std::fmt::Display>(low: T) -> impl Fn(&T) -> Result<(), String> {
-    move |value| if *value >= low { Ok(()) } else { Err(format!("{low} or more")) }
+    move |value| {
+        if *value >= low {
+            Ok(())
+        } else {
+            Err(format!("{low} or more"))
+        }
+    }
 }
 
 /// A rule: above zero.
 pub fn above_zero(value: &f64) -> Result<(), String> {
-    if *value > 0.0 { Ok(()) } else { Err("a number above 0".to_owned()) }
+    if *value > 0.0 {
+        Ok(())
+    } else {
+        Err("a number above 0".to_owned())
+    }
 }
 
 /// A rule: in [low, high].
 pub fn between(low: f64, high: f64) -> impl Fn(&f64) -> Result<(), String> {
-    move |value| if (low..=high).contains(value) { Ok(()) } else { Err(format!("a number from {low} to {high}")) }
+    move |value| {
+        if (low..=high).contains(value) {
+            Ok(())
+        } else {
+            Err(format!("a number from {low} to {high}"))
+        }
+    }
 }
 
 /// A rule: in [low, high), for rates that must not reach their end.
 pub fn below(low: f64, high: f64) -> impl Fn(&f64) -> Result<(), String> {
-    move |value| if (low..high).contains(value) { Ok(()) } else { Err(format!("a number from {low} up to but without {high}")) }
+    move |value| {
+        if (low..high).contains(value) {
+            Ok(())
+        } else {
+            Err(format!("a number from {low} up to but without {high}"))
+        }
+    }
 }

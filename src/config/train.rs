@@ -53,7 +53,10 @@ impl Setting for BatchSize {
         match (value.as_u64(), value.as_str()) {
             (Some(count @ 1..), _) => Ok(BatchSize::Pictures(count as usize)),
             (_, Some("full")) => Ok(BatchSize::Full),
-            _ => Err(format!("expected a number of pictures or full, found {}", describe(value))),
+            _ => Err(format!(
+                "expected a number of pictures or full, found {}",
+                describe(value)
+            )),
         }
     }
 }
@@ -295,7 +298,9 @@ impl TrainConfig {
             clip_grad_norm: section.optional_if("clip_grad_norm", above_zero),
             precision: section.get("precision", Precision::F32),
             deterministic: section.get("deterministic", false),
-            early_stopping: section.optional_section("early_stopping").map(EarlyStopping::read),
+            early_stopping: section
+                .optional_section("early_stopping")
+                .map(EarlyStopping::read),
         }
     }
 }
@@ -308,7 +313,10 @@ impl Optimizer {
                 let momentum = section.get_if("momentum", 0.0, below(0.0, 1.0));
                 let nesterov = section.get("nesterov", false);
                 if nesterov && momentum == 0.0 {
-                    section.wrong("nesterov", "looks ahead along the momentum, so set momentum, such as 0.9".to_owned());
+                    section.wrong(
+                        "nesterov",
+                        "looks ahead along the momentum, so set momentum, such as 0.9".to_owned(),
+                    );
                 }
                 Optimizer::Sgd {
                     lr: section.get_if("lr", 0.01, above_zero),
@@ -344,7 +352,14 @@ impl AdamConfig {
 
 impl Schedule {
     fn read(mut section: Section, epochs: usize) -> Schedule {
-        let kinds = ["constant", "step", "exponential", "cosine", "one_cycle", "plateau"];
+        let kinds = [
+            "constant",
+            "step",
+            "exponential",
+            "cosine",
+            "one_cycle",
+            "plateau",
+        ];
         let kind = section.kind(&kinds, Some("constant"));
         if kind == Some("one_cycle") {
             return Schedule::OneCycle {
@@ -355,7 +370,9 @@ impl Schedule {
         }
         let warmup_epochs = section.get_if("warmup_epochs", 0.0, at_least(0.0));
         if warmup_epochs > 0.0 && warmup_epochs >= epochs as f64 {
-            let message = format!("{warmup_epochs} leaves nothing of the {epochs} epochs of train.epochs; make it smaller");
+            let message = format!(
+                "{warmup_epochs} leaves nothing of the {epochs} epochs of train.epochs; make it smaller"
+            );
             section.wrong("warmup_epochs", message);
         }
         match kind {
@@ -364,12 +381,14 @@ impl Schedule {
                 every_epochs: section.get_if("every_epochs", 10, at_least(1)),
                 gamma: section.get_if("gamma", 0.1, above_zero),
             },
-            Some("exponential") => {
-                Schedule::Exponential { warmup_epochs, gamma: section.get_if("gamma", 0.95, above_zero) }
-            }
-            Some("cosine") => {
-                Schedule::Cosine { warmup_epochs, min_lr: section.get_if("min_lr", 0.0, at_least(0.0)) }
-            }
+            Some("exponential") => Schedule::Exponential {
+                warmup_epochs,
+                gamma: section.get_if("gamma", 0.95, above_zero),
+            },
+            Some("cosine") => Schedule::Cosine {
+                warmup_epochs,
+                min_lr: section.get_if("min_lr", 0.0, at_least(0.0)),
+            },
             Some("plateau") => Schedule::Plateau {
                 warmup_epochs,
                 metric: section.get("metric", Metric::ValLoss),
@@ -385,7 +404,9 @@ impl Schedule {
 impl Loss {
     fn read(mut section: Section) -> Loss {
         section.kind(&["cross_entropy"], Some("cross_entropy"));
-        Loss::CrossEntropy { label_smoothing: section.get_if("label_smoothing", 0.0, below(0.0, 1.0)) }
+        Loss::CrossEntropy {
+            label_smoothing: section.get_if("label_smoothing", 0.0, below(0.0, 1.0)),
+        }
     }
 }
 
@@ -401,9 +422,16 @@ impl EarlyStopping {
 
 impl CheckpointConfig {
     pub(super) fn read(mut section: Section, has_val: bool) -> CheckpointConfig {
-        let usual = if has_val { Metric::ValAccuracy } else { Metric::TrainLoss };
+        let usual = if has_val {
+            Metric::ValAccuracy
+        } else {
+            Metric::TrainLoss
+        };
         let metric = section.get("metric", usual);
-        CheckpointConfig { metric, mode: section.get("mode", metric.mode()) }
+        CheckpointConfig {
+            metric,
+            mode: section.get("mode", metric.mode()),
+        }
     }
 }
 

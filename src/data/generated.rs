@@ -41,7 +41,8 @@ pub fn draw(digit: u8, index: u64, seed: u64, side: u32) -> RgbImage {
     for (target, pixel) in picture.pixels_mut().zip(pixels) {
         // Three uniform numbers make a good enough bell, without a logarithm.
         let grain = noise * (chance.unit() + chance.unit() + chance.unit() - 1.5);
-        *target = Rgb(pixel.map(|channel| ((channel + grain).clamp(0.0, 1.0) * 255.0).round() as u8));
+        *target =
+            Rgb(pixel.map(|channel| ((channel + grain).clamp(0.0, 1.0) * 255.0).round() as u8));
     }
     picture
 }
@@ -58,7 +59,9 @@ fn blur(pixels: &[Triple], side: usize) -> Vec<Triple> {
             row * side + (column + 1).min(last),
         ];
         let half = pixels[at].map(|channel| channel * 0.5);
-        neighbours.iter().fold(half, |sum, &neighbour| along(sum, pixels[neighbour], 0.125))
+        neighbours
+            .iter()
+            .fold(half, |sum, &neighbour| along(sum, pixels[neighbour], 0.125))
     };
     (0..pixels.len()).map(blurred).collect()
 }
@@ -152,14 +155,30 @@ fn hand(digit: u8, chance: &mut Stream) -> Vec<Bar> {
     let skin = mix([0.42, 0.28, 0.21], [0.97, 0.80, 0.67], chance.unit());
     let rosy = std::array::from_fn(|i| skin[i] * [1.0, 0.86, 0.84][i]);
     let girth = chance.uniform(0.9, 1.12);
-    let joint = |at, radius| Joint { at, radius: radius * girth, colour: skin };
-    let mut bars = vec![Bar(joint([0.0, 0.0, 0.0], 0.24), joint([0.0, -4.0, 0.0], 0.55))];
+    let joint = |at, radius| Joint {
+        at,
+        radius: radius * girth,
+        colour: skin,
+    };
+    let mut bars = vec![Bar(
+        joint([0.0, 0.0, 0.0], 0.24),
+        joint([0.0, -4.0, 0.0], 0.55),
+    )];
 
     if chance.chance(0.4) {
         let cloth = std::array::from_fn(|_| chance.uniform(0.05, 0.8));
         let cuff = joint([0.0, -chance.uniform(0.4, 0.9), 0.0], 0.38);
         let sleeve = joint([0.0, -4.0, 0.0], 0.8);
-        bars.push(Bar(Joint { colour: cloth, ..cuff }, Joint { colour: cloth, ..sleeve }));
+        bars.push(Bar(
+            Joint {
+                colour: cloth,
+                ..cuff
+            },
+            Joint {
+                colour: cloth,
+                ..sleeve
+            },
+        ));
     }
 
     let fan = chance.uniform(3.0, 11.0);
@@ -174,7 +193,11 @@ fn hand(digit: u8, chance: &mut Stream) -> Vec<Bar> {
             Finger::Arched => [38.0, 62.0, 32.0],
             Finger::Folded => [82.0, 100.0, 60.0],
         };
-        let spread = if pose == Finger::Straight { fan * (1.5 - number as f64) } else { 0.0 };
+        let spread = if pose == Finger::Straight {
+            fan * (1.5 - number as f64)
+        } else {
+            0.0
+        };
         let (upwards, sideways) = turn(spread + chance.uniform(-4.0, 4.0));
 
         let mut end = joint([right, up, 0.0], radius * 1.15);
@@ -183,7 +206,11 @@ fn hand(digit: u8, chance: &mut Stream) -> Vec<Bar> {
         for (bone, share) in [0.46, 0.30, 0.24].into_iter().enumerate() {
             bend += bends[bone] + chance.uniform(-7.0, 7.0);
             let (flat, out) = turn(bend);
-            let at = along(end.at, [sideways * flat, upwards * flat, out], length * share);
+            let at = along(
+                end.at,
+                [sideways * flat, upwards * flat, out],
+                length * share,
+            );
             let next = joint(at, radius * [0.95, 0.87, 0.74][bone]);
             bars.push(Bar(end, next));
             end = next;
@@ -206,8 +233,16 @@ fn hand(digit: u8, chance: &mut Stream) -> Vec<Bar> {
     let bulge = (1.1 - dot(stretch, stretch)).max(0.0).sqrt() * 0.3;
     let ball = along(mix(root, tip, 0.42), [0.85, -0.2, 0.3], bulge);
     let knuckle = along(mix(root, tip, 0.74), [0.6, 0.1, 0.2], bulge);
-    let tip = Joint { colour: rosy, ..joint(tip, 0.1) };
-    let thumb = [joint(root, 0.2), joint(ball, 0.155), joint(knuckle, 0.125), tip];
+    let tip = Joint {
+        colour: rosy,
+        ..joint(tip, 0.1)
+    };
+    let thumb = [
+        joint(root, 0.2),
+        joint(ball, 0.155),
+        joint(knuckle, 0.125),
+        tip,
+    ];
     bars.extend(thumb.windows(2).map(|ends| Bar(ends[0], ends[1])));
     bars
 }
@@ -251,13 +286,18 @@ impl Scene {
     fn new(digit: u8, chance: &mut Stream) -> Scene {
         let mut bars = hand(digit, chance);
         // The ring of a zero shows only from the side of the thumb.
-        let yaw = if digit == 0 { chance.uniform(-95.0, -60.0) } else { chance.uniform(-25.0, 25.0) };
+        let yaw = if digit == 0 {
+            chance.uniform(-95.0, -60.0)
+        } else {
+            chance.uniform(-25.0, 25.0)
+        };
         let (yaw, pitch) = (turn(yaw), turn(chance.uniform(-15.0, 15.0)));
         let roll = turn(chance.uniform(-30.0, 30.0));
         let mirror = if chance.chance(0.5) { -1.0 } else { 1.0 };
         let scale = chance.uniform(0.27, 0.40);
         let shift = [chance.uniform(-0.1, 0.1), chance.uniform(-0.1, 0.1), 0.0];
-        let rotate = |(cos, sin): (f64, f64), a: f64, b: f64| (a * cos - b * sin, a * sin + b * cos);
+        let rotate =
+            |(cos, sin): (f64, f64), a: f64, b: f64| (a * cos - b * sin, a * sin + b * cos);
         for joint in bars.iter_mut().flat_map(|Bar(from, to)| [from, to]) {
             let [x, y, z] = along(joint.at, [0.0, 0.85, 0.0], -1.0);
             let (z, x) = rotate(yaw, z, x);
@@ -288,7 +328,9 @@ impl Scene {
             Some(surface) => {
                 let lamp = dot(surface.normal, self.light).max(0.0);
                 let brightness = self.ambient + (1.0 - self.ambient) * lamp;
-                surface.colour.map(|channel| channel * brightness * (0.65 + 0.35 * surface.normal[2]))
+                surface
+                    .colour
+                    .map(|channel| channel * brightness * (0.65 + 0.35 * surface.normal[2]))
             }
             None => {
                 // The wall is half a palm behind the hand.
@@ -318,7 +360,8 @@ impl Scene {
                 normal: [right / radius, up / radius, rise / radius],
                 colour: mix(from.colour, to.colour, share),
             };
-            nearest = Some(nearest.map_or(surface, |other| other.merge(surface, 0.05 * self.scale)));
+            nearest =
+                Some(nearest.map_or(surface, |other| other.merge(surface, 0.05 * self.scale)));
         }
         nearest
     }

@@ -1,0 +1,35 @@
+//! `signet config check` and `signet config show`.
+
+use anyhow::Result;
+
+use crate::cli::ConfigCommand;
+use crate::config::Experiment;
+use crate::config::document::Problems;
+use crate::fault::{Blame, Fault};
+
+pub(super) fn run(command: ConfigCommand) -> Result<()> {
+    match command {
+        ConfigCommand::Check { files, overrides } => {
+            let mut problems = Vec::new();
+            for file in &files {
+                match Experiment::load(file, &overrides.set, &[]) {
+                    Ok(experiment) => {
+                        println!("{}: ok, experiment {}", file.display(), experiment.name)
+                    }
+                    Err(Problems(found)) => problems.extend(found),
+                }
+            }
+            let verdict = if problems.is_empty() {
+                Ok(())
+            } else {
+                Err(Problems(problems))
+            };
+            verdict.blame(Fault::Config)
+        }
+        ConfigCommand::Show { file, overrides } => {
+            let experiment = Experiment::load(&file, &overrides.set, &[]).blame(Fault::Config)?;
+            print!("{}", experiment.to_yaml());
+            Ok(())
+        }
+    }
+}

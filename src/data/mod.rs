@@ -1,0 +1,3 @@
+//! Pictures: where they come from and how they reach a model.
+
+pub mod generated;
