@@ -52,6 +52,15 @@ pub enum ConfigCommand {
 /// What can be done with pictures.
 #[derive(Debug, Subcommand)]
 pub enum DataCommand {
+    /// Download the Sign Language Digits pictures, check them and unpack them.
+    Fetch {
+        /// A folder that does not exist yet.
+        #[arg(long, default_value = "data/sign-language-digits")]
+        out: PathBuf,
+        /// Another address of the same archive.
+        #[arg(long)]
+        url: Option<String>,
+    },
     /// Draw hand signs into DIR/<digit>/*.png.
     Generate {
         /// A folder that does not exist yet.

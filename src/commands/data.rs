@@ -1,4 +1,4 @@
-//! `signet data generate`.
+//! `signet data fetch` and `signet data generate`.
 
 use std::path::Path;
 
@@ -6,11 +6,23 @@ use anyhow::{Context, Result, bail};
 use rayon::prelude::*;
 
 use crate::cli::DataCommand;
+use crate::data::fetch::{Archive, fetch};
 use crate::data::generated;
 use crate::fault::{Blame, Fault};
 
 pub(super) fn run(command: DataCommand) -> Result<()> {
     match command {
+        DataCommand::Fetch { out, url } => {
+            let mut archive = Archive::sign_language_digits();
+            archive.url = url.unwrap_or(archive.url);
+            let fetched = fetch(&archive, &out).blame(Fault::Data)?;
+            let root = fetched.root.display();
+            match fetched.already_there {
+                true => println!("{} pictures lie in {root} already, whole", fetched.files),
+                false => println!("{} pictures in {root}, checked", fetched.files),
+            }
+            Ok(())
+        }
         DataCommand::Generate {
             dir,
             mut digits,

@@ -157,14 +157,7 @@ impl Document {
     /// All problems noted, in the order of the file.
     pub fn verdict(&self) -> Result<(), Problems> {
         let mut problems = self.problems.borrow().clone();
-        problems.sort_by_key(|problem| {
-            let mut numbers = problem
-                .place
-                .rsplit(':')
-                .map(|n| n.parse().unwrap_or(usize::MAX));
-            let column = numbers.next();
-            (numbers.next(), column)
-        });
+        problems.sort_by_key(|problem| line_and_column(&problem.place));
         problems.dedup();
         if problems.is_empty() {
             Ok(())
@@ -352,6 +345,13 @@ pub fn key_text(key: &Value) -> String {
     }
 }
 
+/// The end of `file:line:column`; overrides come after the file.
+fn line_and_column(place: &str) -> (usize, usize) {
+    let mut numbers = place.rsplit(':').map_while(|number| number.parse().ok());
+    let column = numbers.next().unwrap_or(usize::MAX);
+    (numbers.next().unwrap_or(usize::MAX), column)
+}
+
 #[derive(Clone, Copy)]
 enum Stop {
     AtKey,
@@ -462,7 +462,7 @@ mod tests {
             ("train.epochs", Stop::AtKey, "x.yaml:3:3"),
             ("train.epochs", Stop::AtValue, "x.yaml:3:11"),
             ("train.optimizer.lr", Stop::AtKey, "x.yaml:4:26"),
-            ("list.1.a", Stop::AtValue, "x.yaml:7:8"),
+            ("list.1.a", Stop::AtValue, "x.yaml:7:9"),
             ("0", Stop::AtKey, "x.yaml:8:1"),
             // What is not there is placed at the section it is missing from.
             ("train.absent", Stop::AtValue, "x.yaml:2:1"),

@@ -36,7 +36,7 @@ pub fn draw(digit: u8, index: u64, seed: u64, side: u32) -> RgbImage {
     for _ in 0..chance.below(4) {
         pixels = blur(&pixels, side as usize);
     }
-    let noise = chance.uniform(0.02, 0.1);
+    let noise = chance.uniform(0.01, 0.07);
     let mut picture = RgbImage::new(side, side);
     for (target, pixel) in picture.pixels_mut().zip(pixels) {
         // Three uniform numbers make a good enough bell, without a logarithm.
@@ -95,7 +95,7 @@ fn turn(degrees: f64) -> (f64, f64) {
 }
 
 /// How one of the four fingers is held.
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 enum Finger {
     Straight,
     /// Bent until the thumb reaches its tip.
@@ -107,7 +107,7 @@ enum Finger {
 }
 
 /// Where the tip of the thumb is.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 enum Thumb {
     Out,
     /// Laid across the open palm.
@@ -145,7 +145,6 @@ struct Joint {
 }
 
 /// Two joints and everything between them.
-#[derive(Clone, Copy)]
 struct Bar(Joint, Joint);
 
 /// The bars of hand, forearm and sleeve, palm towards the viewer, thumb to the right, wrist at the
@@ -181,7 +180,7 @@ fn hand(digit: u8, chance: &mut Stream) -> Vec<Bar> {
         ));
     }
 
-    let fan = chance.uniform(3.0, 11.0);
+    let fan = chance.uniform(5.0, 13.0);
     let mut tips = [[0.0; 3]; 4];
     for (number, pose) in fingers.into_iter().enumerate() {
         let [right, up] = [[0.33, 0.96], [0.11, 1.03], [-0.11, 1.0], [-0.32, 0.89]][number];
@@ -292,10 +291,14 @@ impl Scene {
             chance.uniform(-25.0, 25.0)
         };
         let (yaw, pitch) = (turn(yaw), turn(chance.uniform(-15.0, 15.0)));
-        let roll = turn(chance.uniform(-30.0, 30.0));
+        let roll = turn(chance.uniform(-20.0, 20.0));
         let mirror = if chance.chance(0.5) { -1.0 } else { 1.0 };
-        let scale = chance.uniform(0.27, 0.40);
-        let shift = [chance.uniform(-0.1, 0.1), chance.uniform(-0.1, 0.1), 0.0];
+        let scale = chance.uniform(0.29, 0.38);
+        let shift = [
+            chance.uniform(-0.06, 0.06),
+            chance.uniform(-0.06, 0.06),
+            0.0,
+        ];
         let rotate =
             |(cos, sin): (f64, f64), a: f64, b: f64| (a * cos - b * sin, a * sin + b * cos);
         for joint in bars.iter_mut().flat_map(|Bar(from, to)| [from, to]) {
@@ -306,16 +309,14 @@ impl Scene {
             joint.at = along(shift, [x * mirror, y, z], scale);
             joint.radius *= scale;
         }
+        let lamp = [chance.uniform(-0.8, 0.8), chance.uniform(-0.2, 0.9), 1.0];
         let tone = chance.uniform(0.55, 0.95);
         Scene {
             bars,
             scale,
-            light: {
-                let lamp = [chance.uniform(-0.8, 0.8), chance.uniform(-0.2, 0.9), 1.0];
-                lamp.map(|part| part / dot(lamp, lamp).sqrt())
-            },
+            light: lamp.map(|part| part / dot(lamp, lamp).sqrt()),
             ambient: chance.uniform(0.3, 0.6),
-            wall: std::array::from_fn(|_| tone + chance.uniform(-0.05, 0.05)),
+            wall: std::array::from_fn(|_| tone + chance.uniform(-0.03, 0.03)),
             slope: [chance.uniform(-0.3, 0.3), chance.uniform(-0.3, 0.3)],
             vignette: chance.uniform(0.0, 0.8),
             shadow: chance.uniform(0.0, 0.5),
@@ -388,5 +389,95 @@ impl Bar {
         let share = ((right * run + up * climb) / length).clamp(0.0, 1.0);
         let radius = from.radius + (to.radius - from.radius) * share;
         (share, right - run * share, up - climb * share, radius)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sha2::{Digest, Sha256};
+
+    fn mean(picture: &RgbImage) -> f64 {
+        let sum: u64 = picture.iter().map(|&channel| u64::from(channel)).sum();
+        sum as f64 / picture.len() as f64
+    }
+
+    fn difference(a: &RgbImage, b: &RgbImage) -> f64 {
+        let sum: u64 = a
+            .iter()
+            .zip(b.iter())
+            .map(|(a, b)| u64::from(a.abs_diff(*b)))
+            .sum();
+        sum as f64 / a.len() as f64
+    }
+
+    #[test]
+    fn the_same_seed_draws_the_same_picture_on_every_machine() {
+        let digest: String = Sha256::digest(draw(0, 3, 42, 100).as_raw())
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        assert_eq!(
+            digest,
+            "d3bea97d9da7b42c1f62a79fa8a8601928d496ec43debc3d59da84db97ed6e2d"
+        );
+    }
+
+    #[test]
+    fn another_index_or_seed_or_digit_draws_another_picture() {
+        let reference = draw(1, 0, 42, 64);
+        for other in [draw(1, 1, 42, 64), draw(1, 0, 43, 64), draw(2, 0, 42, 64)] {
+            assert!(difference(&reference, &other) > 5.0);
+        }
+    }
+
+    #[test]
+    fn every_digit_has_the_asked_size_and_a_plausible_brightness() {
+        for digit in DIGITS {
+            for index in 0..10 {
+                let picture = draw(digit, index, 7, 50);
+                assert_eq!(picture.dimensions(), (50, 50));
+                let mean = mean(&picture);
+                assert!(
+                    (70.0..230.0).contains(&mean),
+                    "picture {index} of {digit}: {mean}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn no_two_digits_share_a_sign() {
+        let signs: Vec<_> = DIGITS.map(sign).collect();
+        for (digit, sign) in signs.iter().enumerate() {
+            assert!(
+                !signs[..digit].contains(sign),
+                "{digit} is not the first with its sign"
+            );
+        }
+    }
+
+    #[test]
+    fn a_hand_does_not_depend_on_the_size_of_its_picture() {
+        // Shrinking evens out noise and blur, so that what remains is the scene.
+        let large = draw(5, 2, 42, 128);
+        let small = draw(5, 2, 42, 64);
+        let [large, small] = [large, small].map(|picture| {
+            image::imageops::resize(&picture, 16, 16, image::imageops::FilterType::Triangle)
+        });
+        assert!(difference(&large, &small) < 4.0);
+    }
+
+    #[test]
+    fn a_turn_is_a_rotation_by_about_its_angle() {
+        for degrees in [-95.0, -20.0, 0.0, 60.0, 180.0, 240.0_f64] {
+            let (cos, sin) = turn(degrees);
+            let (true_sin, true_cos) = degrees.to_radians().sin_cos();
+            assert!((cos * cos + sin * sin - 1.0).abs() < 1e-12);
+            assert!(
+                (cos - true_cos).abs() < 0.03 && (sin - true_sin).abs() < 0.03,
+                "{degrees}"
+            );
+        }
     }
 }
