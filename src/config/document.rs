@@ -373,7 +373,8 @@ impl<'de> DeserializeSeed<'de> for Walk<'_> {
 }
 
 /// Only maps and lists above the end of the path are entered; anything else is refused by the default
-/// methods of `Visitor`, which is the failure wanted.
+/// methods of `Visitor`, which is the failure wanted. What is entered is read to its end, because a
+/// half-read map is a failure too, at the wrong place.
 impl<'de> Visitor<'de> for Walk<'_> {
     type Value = ();
 
@@ -391,12 +392,13 @@ impl<'de> Visitor<'de> for Walk<'_> {
             fail: at_key,
         })? {
             if found {
-                return map.next_value_seed(Walk {
+                map.next_value_seed(Walk {
                     path: rest,
                     stop: self.stop,
-                });
+                })?;
+            } else {
+                map.next_value::<IgnoredAny>()?;
             }
-            map.next_value::<IgnoredAny>()?;
         }
         Ok(())
     }
@@ -412,6 +414,7 @@ impl<'de> Visitor<'de> for Walk<'_> {
             path: rest,
             stop: self.stop,
         })?;
+        while items.next_element::<IgnoredAny>()?.is_some() {}
         Ok(())
     }
 }

@@ -186,7 +186,7 @@ impl Experiment {
         let stem = file
             .file_stem()
             .map_or("experiment".into(), |stem| stem.to_string_lossy());
-        let name = top.get_if("name", stem.into_owned(), file_name);
+        let name = top.get_if("name", stem.into_owned(), |name: &String| file_name(name));
         let data = DataConfig::read(top.section("data"));
         let model = ModelConfig::read(top.section("model"));
         let train = TrainConfig::read(top.section("train"));
@@ -241,7 +241,7 @@ impl Experiment {
 }
 
 /// A rule: usable as the name of a folder.
-fn file_name(name: &String) -> Result<(), String> {
+fn file_name(name: &str) -> Result<(), String> {
     let plain = |c: char| c.is_alphanumeric() || "-_.+".contains(c);
     if !name.is_empty() && !name.starts_with(['.', '-']) && name.chars().all(plain) {
         Ok(())
@@ -308,7 +308,7 @@ mod tests {
             "x.yaml:4:29: data.source.root: not a key of kind generated, which knows kind, pictures, seed",
             "x.yaml:7:3: model.kernel: not a key of kind lstm, which knows",
             "x.yaml:9:11: train.epochs: expected 1 or more, found 0",
-            "x.yaml:10:21: train.optimizer.kind: adamm is none of sgd, adam, adamw, rmsprop; did you mean adamw?",
+            "x.yaml:10:21: train.optimizer.kind: adamm is none of sgd, adam, adamw, rmsprop; did you mean adam?",
             "x.yaml:11:30: train.early_stopping.patience: expected a whole number of 0 or more, found \"two\"",
             "-s train.batch_size=-1: train.batch_size: expected a number of pictures or full, found -1",
         ];
