@@ -136,10 +136,13 @@ pub fn fetch(archive: &Archive, target: &Path) -> Result<Fetched> {
         .map_err(|cause| anyhow!("could not use the archive from {url}: {cause:#}; {BY_HAND}"))?;
 
     if let Some(parent) = absolute.parent() {
-        fs::create_dir_all(parent).with_context(|| format!("cannot make {}", parent.display()))?;
+        fs::create_dir_all(parent)
+            .with_context(|| format!("cannot make {}; try another --out", parent.display()))?;
     }
-    fs::rename(&root, &absolute)
-        .with_context(|| format!("cannot put the data set at {}", target.display()))?;
+    fs::rename(&root, &absolute).with_context(|| {
+        let target = target.display();
+        format!("cannot put the data set at {target}; move away what is there, or try another --out")
+    })?;
     Ok(fetched(bytes, false))
 }
 
@@ -185,7 +188,7 @@ fn download(archive: &Archive, folder: &Path) -> Result<File> {
     let mut reader = progress.wrap_read(body.into_reader().take(limit + 1));
     let read = io::copy(&mut reader, &mut file);
     progress.finish_and_clear();
-    ensure!(read? <= limit, "it has more than the {limit} bytes allowed");
+    ensure!(read? <= limit, "it has more bytes than the {limit} allowed");
     Ok(file)
 }
 
@@ -218,7 +221,7 @@ fn unpack(archive: &Archive, packed: File, root: &Path) -> Result<()> {
             io::copy(&mut entry.by_ref().take(allowed + 1), &mut file).with_context(unpacking)?;
         ensure!(
             written <= allowed,
-            "entry {name:?} unpacks to more than the {allowed} bytes left"
+            "entry {name:?} unpacks to more than the {allowed} bytes allowed"
         );
         room -= written;
     }
