@@ -52,6 +52,24 @@ pub enum ConfigCommand {
 /// What can be done with pictures.
 #[derive(Debug, Subcommand)]
 pub enum DataCommand {
+    /// Describe the pictures of an experiment: counts, sizes, mean and sd, duplicates, fingerprint.
+    Info {
+        /// Experiment file.
+        config: PathBuf,
+        /// Keys laid over the file.
+        #[command(flatten)]
+        overrides: Overrides,
+    },
+    /// Write the pictures of an experiment as X.npy and Y.npy.
+    Npy {
+        /// Experiment file.
+        config: PathBuf,
+        /// A folder that does not exist yet.
+        out: PathBuf,
+        /// Keys laid over the file.
+        #[command(flatten)]
+        overrides: Overrides,
+    },
     /// Download the Sign Language Digits pictures, check them and unpack them.
     Fetch {
         /// A folder that does not exist yet.

@@ -1,4 +1,4 @@
-//! `signet data fetch` and `signet data generate`.
+//! `signet data info`, `npy`, `fetch` and `generate`.
 
 use std::path::Path;
 
@@ -6,12 +6,44 @@ use anyhow::{Context, Result, bail};
 use rayon::prelude::*;
 
 use crate::cli::DataCommand;
+use crate::config::Experiment;
 use crate::data::fetch::{Archive, fetch};
 use crate::data::generated;
+use crate::data::split::Split;
+use crate::data::{Dataset, arrays};
 use crate::fault::{Blame, Fault};
 
 pub(super) fn run(command: DataCommand) -> Result<()> {
     match command {
+        DataCommand::Info { config, overrides } => {
+            let experiment = Experiment::load(&config, &overrides.set, &[]).blame(Fault::Config)?;
+            let data = Dataset::load(&experiment.data).blame(Fault::Data)?;
+            let split =
+                Split::deal(&data, &experiment.data.split, experiment.seed).blame(Fault::Data)?;
+            print!("{}", describe(&data, &split));
+            Ok(())
+        }
+        DataCommand::Npy {
+            config,
+            out,
+            overrides,
+        } => {
+            let experiment = Experiment::load(&config, &overrides.set, &[]).blame(Fault::Config)?;
+            let data = Dataset::load(&experiment.data).blame(Fault::Data)?;
+            let image = &experiment.data.image;
+            let write = |folder: &Path| {
+                let [images, labels] = ["X.npy", "Y.npy"].map(|name| folder.join(name));
+                arrays::write(&images, &data.pictures, image, &labels, &data.labels)
+            };
+            write_folder(&out, write).blame(Fault::Data)?;
+            println!(
+                "{} pictures in {}; Y numbers the classes {}",
+                data.len(),
+                out.display(),
+                data.classes.join(", ")
+            );
+            Ok(())
+        }
         DataCommand::Fetch { out, url } => {
             let mut archive = Archive::sign_language_digits();
             archive.url = url.unwrap_or(archive.url);
@@ -44,8 +76,25 @@ pub(super) fn run(command: DataCommand) -> Result<()> {
     }
 }
 
-/// Draws into a folder beside `dir` and renames it, so that `dir` is whole or absent.
+/// Draws pictures into `dir/<digit>/`.
 fn generate(dir: &Path, digits: &[u8], pictures: u64, seed: u64, side: u32) -> Result<()> {
+    let jobs: Vec<(u8, u64)> = digits
+        .iter()
+        .flat_map(|&digit| (0..pictures).map(move |index| (digit, index)))
+        .collect();
+    write_folder(dir, |folder| {
+        for digit in digits {
+            std::fs::create_dir(folder.join(digit.to_string()))?;
+        }
+        jobs.par_iter().try_for_each(|&(digit, index)| {
+            let file = folder.join(format!("{digit}/{index:04}.png"));
+            Ok(generated::draw(digit, index, seed, side).save(&file)?)
+        })
+    })
+}
+
+/// Lets `write` fill a folder beside `dir` and renames it, so that `dir` is whole or absent.
+fn write_folder(dir: &Path, write: impl Fn(&Path) -> Result<()>) -> Result<()> {
     if dir.exists() {
         bail!(
             "{} exists already; name a folder that does not",
@@ -56,24 +105,60 @@ fn generate(dir: &Path, digits: &[u8], pictures: u64, seed: u64, side: u32) -> R
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
-    let place = || format!("cannot write pictures beside {}", dir.display());
+    let place = || format!("cannot write {}", dir.display());
     std::fs::create_dir_all(parent).with_context(place)?;
-    let unfinished = tempfile::Builder::new()
-        .prefix(".generate-")
+    let staging = tempfile::Builder::new()
+        .prefix(".signet-")
         .tempdir_in(parent)
         .with_context(place)?;
-    let jobs: Vec<(u8, u64)> = digits
-        .iter()
-        .flat_map(|&digit| (0..pictures).map(move |index| (digit, index)))
-        .collect();
-    for digit in digits {
-        std::fs::create_dir(unfinished.path().join(digit.to_string())).with_context(place)?;
+    // A folder within, because the staging folder itself is closed to other users.
+    let whole = staging.path().join("whole");
+    std::fs::create_dir(&whole).with_context(place)?;
+    write(&whole).with_context(place)?;
+    std::fs::rename(&whole, dir).with_context(place)
+}
+
+/// What a person wants to know of a data set before training on it.
+fn describe(data: &Dataset, split: &Split) -> String {
+    let [channels, height, width] = data.shape;
+    let mut lines = vec![format!(
+        "pictures     {} of {channels} x {height} x {width}",
+        data.len()
+    )];
+    for (label, class) in data.classes.iter().enumerate() {
+        let count = |part: &[usize]| {
+            part.iter()
+                .filter(|&&index| data.labels[index] == label as i64)
+                .count()
+        };
+        let total = data
+            .labels
+            .iter()
+            .filter(|&&found| found == label as i64)
+            .count();
+        let parts = split
+            .parts()
+            .map(|(name, part)| format!("{name} {}", count(part)));
+        lines.push(format!("class {class:<6} {total} ({})", parts.join(", ")));
     }
-    jobs.par_iter().try_for_each(|&(digit, index)| {
-        let file = unfinished.path().join(format!("{digit}/{index:04}.png"));
-        generated::draw(digit, index, seed, side)
-            .save(&file)
-            .with_context(place)
-    })?;
-    std::fs::rename(unfinished.path(), dir).with_context(place)
+    for (channel, (mean, sd)) in data.statistics(&split.train).into_iter().enumerate() {
+        lines.push(format!(
+            "channel {channel}    mean {mean:.4}, sd {sd:.4} on the training part"
+        ));
+    }
+    let duplicates = data.duplicates();
+    lines.push(format!("duplicates   {} groups", duplicates.len()));
+    lines.extend(
+        duplicates
+            .iter()
+            .map(|group| format!("  equal      {}", group.join(", "))),
+    );
+    lines.push(format!("left out     {}", data.skipped.len()));
+    lines.extend(
+        data.skipped
+            .iter()
+            .map(|(name, why)| format!("  {name}: {why}")),
+    );
+    lines.push(format!("fingerprint  {}", data.fingerprint()));
+    lines.join("\n") + "\n"
 }

@@ -141,7 +141,7 @@ pub fn fetch(archive: &Archive, target: &Path) -> Result<Fetched> {
     }
     fs::rename(&root, &absolute).with_context(|| {
         let target = target.display();
-        format!("cannot put the data set at {target}; move away what is there, or try another --out")
+        format!("cannot put the data set at {target}; empty that place or try another --out")
     })?;
     Ok(fetched(bytes, false))
 }

@@ -1,4 +1,103 @@
-//! Pictures: where they come from and how they reach a model.
+//! Pictures: where they come from (`source`, `images`, `arrays`, `generated`, `fetch`), their order, and
+//! how they are dealt (`split`).
 
+pub mod arrays;
 pub mod fetch;
 pub mod generated;
+pub mod images;
+mod order;
+mod source;
+pub mod split;
+
+use std::collections::BTreeMap;
+
+use sha2::{Digest, Sha256};
+
+/// All pictures of an experiment, in memory.
+#[derive(Debug, Clone)]
+pub struct Dataset {
+    /// `[N, C, H, W]`, numbers in 0..1.
+    pub pictures: Vec<f32>,
+    /// Channels, height, width.
+    pub shape: [usize; 3],
+    /// Index into `classes`, one per picture.
+    pub labels: Vec<i64>,
+    /// What each picture is called: `class/file`, or its row in an array.
+    pub names: Vec<String>,
+    /// Class names, in the order of the model's outputs.
+    pub classes: Vec<String>,
+    /// Pictures left out because they cannot be read, with the reason.
+    pub skipped: Vec<(String, String)>,
+}
+
+impl Dataset {
+    /// The number of pictures.
+    pub fn len(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.labels.is_empty()
+    }
+
+    /// The numbers of one picture, `[C, H, W]`.
+    pub fn picture(&self, index: usize) -> &[f32] {
+        let pixels = self.shape.iter().product::<usize>();
+        &self.pictures[index * pixels..(index + 1) * pixels]
+    }
+
+    /// SHA-256 of shape, classes, names, labels and pixels: equal only for equal data in equal order.
+    pub fn fingerprint(&self) -> String {
+        let mut hash = Sha256::new();
+        hash.update(format!(
+            "{:?} {:?} {:?} {:?}",
+            self.shape, self.classes, self.names, self.labels
+        ));
+        for number in &self.pictures {
+            hash.update(number.to_le_bytes());
+        }
+        hex(&hash.finalize())
+    }
+
+    /// Groups of names whose pixels are equal.
+    pub fn duplicates(&self) -> Vec<Vec<&str>> {
+        let mut groups: BTreeMap<Vec<u8>, Vec<&str>> = BTreeMap::new();
+        for index in 0..self.len() {
+            let mut hash = Sha256::new();
+            self.picture(index)
+                .iter()
+                .for_each(|number| hash.update(number.to_le_bytes()));
+            groups
+                .entry(hash.finalize().to_vec())
+                .or_default()
+                .push(&self.names[index]);
+        }
+        groups
+            .into_values()
+            .filter(|group| group.len() > 1)
+            .collect()
+    }
+
+    /// Mean and standard deviation per channel over the pictures at `indices`.
+    pub fn statistics(&self, indices: &[usize]) -> Vec<(f64, f64)> {
+        let plane = self.shape[1] * self.shape[2];
+        let statistics = |channel: usize| {
+            let numbers = || {
+                let planes = indices.iter().flat_map(|&index| {
+                    &self.picture(index)[channel * plane..(channel + 1) * plane]
+                });
+                planes.map(|number| f64::from(*number))
+            };
+            let count = (indices.len() * plane) as f64;
+            let mean = numbers().sum::<f64>() / count;
+            let variance = numbers().map(|number| (number - mean).powi(2)).sum::<f64>() / count;
+            (mean, variance.sqrt())
+        };
+        (0..self.shape[0]).map(statistics).collect()
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

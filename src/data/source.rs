@@ -1,0 +1,211 @@
+//! Finding the pictures of an experiment and reading them, in parallel, in a fixed order.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use rayon::prelude::*;
+
+use super::{Dataset, arrays, generated, images, order};
+use crate::config::data::{DataConfig, OnBadImage, Source};
+
+/// Side in pixels at which signs are drawn before they are resized like any other picture.
+const DRAWN_SIDE: u32 = 100;
+
+impl Dataset {
+    /// Reads the pictures that `config` describes.
+    ///
+    /// # Errors
+    /// Anything missing, empty or unreadable, named by file or key.
+    pub fn load(config: &DataConfig) -> Result<Dataset> {
+        let data = match &config.source {
+            Source::ClassFolders { root } => from_folders(root, config)?,
+            Source::Npy { images, labels } => {
+                let classes = config.classes.as_deref();
+                let picked =
+                    arrays::pick(images, labels, classes, config.per_class, &config.image)?;
+                let names = picked
+                    .rows
+                    .iter()
+                    .map(|(row, _)| format!("row {row}"))
+                    .collect();
+                let classes = classes
+                    .map(<[String]>::to_vec)
+                    .unwrap_or_else(|| distinct(&picked.rows));
+                let label = |name: &String| {
+                    classes.iter().position(|class| class == name).unwrap_or(0) as i64
+                };
+                let labels = picked.rows.iter().map(|(_, class)| label(class)).collect();
+                Dataset::new(picked.pictures, names, labels, classes, config)
+            }
+            Source::Generated { pictures, seed } => draw(*pictures, *seed, config)?,
+        };
+        ensure!(
+            data.classes.len() >= 2,
+            "data: only the class {:?} is there, and a classifier needs two",
+            data.classes.first().map_or("", String::as_str)
+        );
+        for (label, class) in data.classes.iter().enumerate() {
+            ensure!(
+                data.labels.contains(&(label as i64)),
+                "data.classes: the class {class:?} has no picture; take it out of the list or add pictures"
+            );
+        }
+        Ok(data)
+    }
+
+    fn new(
+        pictures: Vec<f32>,
+        names: Vec<String>,
+        labels: Vec<i64>,
+        classes: Vec<String>,
+        config: &DataConfig,
+    ) -> Dataset {
+        let shape = [
+            config.image.depth(),
+            config.image.height,
+            config.image.width,
+        ];
+        Dataset {
+            pictures,
+            shape,
+            labels,
+            names,
+            classes,
+            skipped: Vec::new(),
+        }
+    }
+}
+
+fn distinct(rows: &[(usize, String)]) -> Vec<String> {
+    let mut classes: Vec<String> = rows.iter().map(|(_, class)| class.clone()).collect();
+    classes.dedup();
+    classes
+}
+
+fn from_folders(root: &Path, config: &DataConfig) -> Result<Dataset> {
+    let mut folders = list(root, |entry| entry.is_dir()).with_context(|| {
+        format!(
+            "data.source.root: {} cannot be read; `signet data fetch` downloads the real pictures, SIGNET_DATA names a folder that has them",
+            root.display()
+        )
+    })?;
+    order::sort(&mut folders, config.order);
+    let classes = config.classes.clone().unwrap_or_else(|| {
+        let mut all = folders.clone();
+        all.sort_unstable();
+        all
+    });
+    if let Some(missing) = classes.iter().find(|class| !folders.contains(class)) {
+        bail!(
+            "data.classes: {} has no folder {missing:?}; it has {}",
+            root.display(),
+            folders.join(", ")
+        );
+    }
+    folders.retain(|folder| classes.contains(folder));
+
+    let mut files: Vec<(String, PathBuf, i64)> = Vec::new();
+    for folder in &folders {
+        let mut own = list(&root.join(folder), is_picture)?;
+        ensure!(
+            !own.is_empty(),
+            "data.source.root: {} holds no .jpg, .jpeg or .png",
+            root.join(folder).display()
+        );
+        order::sort(&mut own, config.order);
+        own.truncate(config.per_class.unwrap_or(usize::MAX));
+        let label = classes
+            .iter()
+            .position(|class| class == folder)
+            .unwrap_or(0) as i64;
+        files.extend(own.into_iter().map(|name| {
+            (
+                format!("{folder}/{name}"),
+                root.join(folder).join(name),
+                label,
+            )
+        }));
+    }
+
+    let read: Vec<Result<Vec<f32>>> = files
+        .par_iter()
+        .map(|(_, file, _)| images::read(file, &config.image))
+        .collect();
+    let mut data = Dataset::new(Vec::new(), Vec::new(), Vec::new(), classes, config);
+    for ((name, file, label), picture) in files.into_iter().zip(read) {
+        match (picture, config.on_bad_image) {
+            (Ok(picture), _) => {
+                data.pictures.extend(picture);
+                data.names.push(name);
+                data.labels.push(label);
+            }
+            (Err(error), OnBadImage::Skip) => data.skipped.push((name, format!("{error:#}"))),
+            (Err(error), OnBadImage::Error) => {
+                let advice = "repair or remove it, or set data.on_bad_image: skip";
+                return Err(anyhow!("{} {error:#}; {advice}", file.display()));
+            }
+        }
+    }
+    Ok(data)
+}
+
+/// The names in `folder` whose paths are `wanted`.
+fn list(folder: &Path, wanted: impl Fn(&Path) -> bool) -> Result<Vec<String>> {
+    let place = || format!("cannot list {}", folder.display());
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(folder).with_context(place)? {
+        let path = entry.with_context(place)?.path();
+        let name = path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        if !name.starts_with('.') && wanted(&path) {
+            names.push(name);
+        }
+    }
+    Ok(names)
+}
+
+fn is_picture(path: &Path) -> bool {
+    let extension = path
+        .extension()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .to_lowercase();
+    path.is_file() && ["jpg", "jpeg", "png"].contains(&extension.as_str())
+}
+
+fn draw(pictures: usize, seed: u64, config: &DataConfig) -> Result<Dataset> {
+    let classes = config
+        .classes
+        .clone()
+        .unwrap_or_else(|| vec!["0".to_owned(), "1".to_owned()]);
+    let mut jobs = Vec::new();
+    for (label, class) in classes.iter().enumerate() {
+        let digit = class
+            .parse()
+            .ok()
+            .filter(|digit| generated::DIGITS.contains(digit));
+        let digit = digit.with_context(|| {
+            format!("data.classes: only the digits 0 to 9 can be drawn, not {class:?}")
+        })?;
+        let count = config.per_class.unwrap_or(usize::MAX).min(pictures);
+        jobs.extend((0..count as u64).map(|index| (digit, index, label as i64)));
+    }
+    let drawn: Vec<Vec<f32>> = jobs
+        .par_iter()
+        .map(|&(digit, index, _)| {
+            images::prepare(
+                &generated::draw(digit, index, seed, DRAWN_SIDE),
+                &config.image,
+            )
+        })
+        .collect();
+    let names = jobs
+        .iter()
+        .map(|(digit, index, _)| format!("{digit}/{index:04}"))
+        .collect();
+    let labels = jobs.iter().map(|(_, _, label)| *label).collect();
+    Ok(Dataset::new(drawn.concat(), names, labels, classes, config))
+}

@@ -1,0 +1,306 @@
+//! Dealing pictures into train, val and test.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+
+use anyhow::{Context, Result, bail, ensure};
+use rand_mt::Mt;
+use serde::{Deserialize, Serialize};
+
+use super::Dataset;
+use crate::config::data::SplitConfig;
+use crate::rng::{Purpose, Stream};
+
+/// Indices into a data set, by part.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Split {
+    /// Weights are moved by these.
+    pub train: Vec<usize>,
+    /// The best epoch is chosen by these.
+    pub val: Vec<usize>,
+    /// These are looked at once, at the end.
+    pub test: Vec<usize>,
+}
+
+/// A split as a file: names instead of indices, so that it holds when files come or go.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Manifest {
+    /// Of the data set it was made for.
+    #[serde(default)]
+    pub fingerprint: String,
+    /// Names in the training part.
+    pub train: Vec<String>,
+    /// Names in the val part.
+    #[serde(default)]
+    pub val: Vec<String>,
+    /// Names in the test part.
+    #[serde(default)]
+    pub test: Vec<String>,
+}
+
+impl Split {
+    /// Deals the pictures of `data`.
+    ///
+    /// # Errors
+    /// A part that would be empty though a share was asked for it; a manifest that cannot be read, names
+    /// pictures that are not there, or names one twice.
+    pub fn deal(data: &Dataset, config: &SplitConfig, seed: u64) -> Result<Split> {
+        let split = match config {
+            SplitConfig::Stratified { val, test, .. } => stratified(data, *val, *test, seed),
+            SplitConfig::Sklearn {
+                test,
+                val,
+                random_state,
+            } => sklearn(data.len(), *test, *val, *random_state as u32),
+            SplitConfig::Manifest { file } => from_manifest(data, file)?,
+        };
+        let wanted = match config {
+            SplitConfig::Stratified { val, test, .. } => [true, *val > 0.0, *test > 0.0],
+            SplitConfig::Sklearn { val, .. } => [true, *val > 0.0, true],
+            SplitConfig::Manifest { .. } => [true, false, false],
+        };
+        for ((name, part), wanted) in split.parts().into_iter().zip(wanted) {
+            ensure!(
+                !wanted || !part.is_empty(),
+                "data.split: the {name} part of {} pictures is empty; give it a larger share or use more pictures",
+                data.len()
+            );
+        }
+        Ok(split)
+    }
+
+    /// The parts with their names.
+    pub fn parts(&self) -> [(&'static str, &[usize]); 3] {
+        [
+            ("train", &self.train),
+            ("val", &self.val),
+            ("test", &self.test),
+        ]
+    }
+
+    /// The split by names.
+    pub fn manifest(&self, data: &Dataset) -> Manifest {
+        let names = |part: &[usize]| {
+            part.iter()
+                .map(|&index| data.names[index].clone())
+                .collect()
+        };
+        Manifest {
+            fingerprint: data.fingerprint(),
+            train: names(&self.train),
+            val: names(&self.val),
+            test: names(&self.test),
+        }
+    }
+}
+
+/// The same shares of each class, rounded to whole pictures; train takes the rest. Every part is in the
+/// order of the data set.
+fn stratified(data: &Dataset, val: f64, test: f64, seed: u64) -> Split {
+    let mut split = Split {
+        train: Vec::new(),
+        val: Vec::new(),
+        test: Vec::new(),
+    };
+    let mut stream = Stream::new(seed, Purpose::Split, &[]);
+    for class in 0..data.classes.len() as i64 {
+        let mut own: Vec<usize> = (0..data.len())
+            .filter(|&index| data.labels[index] == class)
+            .collect();
+        stream.shuffle(&mut own);
+        let share = |part: f64| (own.len() as f64 * part).round() as usize;
+        let tests = share(test);
+        let vals = share(val).min(own.len() - tests);
+        split.test.extend(&own[..tests]);
+        split.val.extend(&own[tests..tests + vals]);
+        split.train.extend(&own[tests + vals..]);
+    }
+    for part in [&mut split.train, &mut split.val, &mut split.test] {
+        part.sort_unstable();
+    }
+    split
+}
+
+/// scikit-learn's `train_test_split(range(count), test_size=test, random_state=random_state)`, and, for a
+/// val part, the same call again on its training part. The order within parts is scikit-learn's.
+fn sklearn(count: usize, test: f64, val: f64, random_state: u32) -> Split {
+    let (train, test) = shuffle_split(count, test, random_state);
+    if val == 0.0 {
+        return Split {
+            train,
+            val: Vec::new(),
+            test,
+        };
+    }
+    let (inner_train, inner_val) = shuffle_split(train.len(), val, random_state);
+    let outer = |part: Vec<usize>| part.into_iter().map(|index| train[index]).collect();
+    Split {
+        train: outer(inner_train),
+        val: outer(inner_val),
+        test,
+    }
+}
+
+/// (rest, held back): `ShuffleSplit` holds back ceil(share * count) of numpy's legacy permutation.
+fn shuffle_split(count: usize, share: f64, random_state: u32) -> (Vec<usize>, Vec<usize>) {
+    let held_back = (share * count as f64).ceil() as usize;
+    let permutation = numpy_permutation(count, random_state);
+    (
+        permutation[held_back..].to_vec(),
+        permutation[..held_back].to_vec(),
+    )
+}
+
+/// `numpy.random.RandomState(seed).permutation(count)`: Fisher and Yates from the end, each partner drawn
+/// by masking 32 bits and rejecting what is too large (numpy's `legacy_random_interval`).
+fn numpy_permutation(count: usize, seed: u32) -> Vec<usize> {
+    let mut generator = Mt::new(seed);
+    let mut items: Vec<usize> = (0..count).collect();
+    for last in (1..count).rev() {
+        let mask = (last + 1).next_power_of_two() - 1;
+        let partner = loop {
+            let draw = generator.next_u32() as usize & mask;
+            if draw <= last {
+                break draw;
+            }
+        };
+        items.swap(last, partner);
+    }
+    items
+}
+
+fn from_manifest(data: &Dataset, file: &Path) -> Result<Split> {
+    let place = || format!("data.split.file: {}", file.display());
+    let text = std::fs::read_to_string(file).with_context(place)?;
+    let manifest: Manifest = serde_json::from_str(&text).with_context(place)?;
+    let index: HashMap<&str, usize> = data
+        .names
+        .iter()
+        .enumerate()
+        .map(|(index, name)| (name.as_str(), index))
+        .collect();
+    let mut seen = BTreeMap::new();
+    let mut part = |part: &'static str, names: &[String]| -> Result<Vec<usize>> {
+        let mut indices = Vec::new();
+        for name in names {
+            let Some(&found) = index.get(name.as_str()) else {
+                bail!(
+                    "{}: {part} names {name:?}, which is not among the {} pictures of data.source",
+                    file.display(),
+                    data.len()
+                );
+            };
+            if let Some(other) = seen.insert(name.clone(), part) {
+                bail!(
+                    "{}: {name:?} stands in {other} and again in {part}",
+                    file.display()
+                );
+            }
+            indices.push(found);
+        }
+        Ok(indices)
+    };
+    Ok(Split {
+        train: part("train", &manifest.train)?,
+        val: part("val", &manifest.val)?,
+        test: part("test", &manifest.test)?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn data(per_class: [usize; 2]) -> Dataset {
+        let labels: Vec<i64> = (0..2)
+            .flat_map(|class| vec![class as i64; per_class[class]])
+            .collect();
+        Dataset {
+            pictures: vec![0.0; labels.len()],
+            shape: [1, 1, 1],
+            names: (0..labels.len()).map(|index| index.to_string()).collect(),
+            labels,
+            classes: vec!["a".into(), "b".into()],
+            skipped: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn the_sklearn_split_is_scikit_learns_index_for_index() {
+        // train, test = train_test_split(range(410), test_size=0.15, random_state=42); test[:7], train[:5]
+        let split = sklearn(410, 0.15, 0.0, 42);
+        assert_eq!(split.test[..7], [172, 137, 126, 94, 72, 33, 380]);
+        assert_eq!(split.train[..5], [346, 76, 389, 57, 184]);
+        assert_eq!((split.train.len(), split.test.len()), (348, 62));
+    }
+
+    #[test]
+    fn a_stratified_split_deals_every_picture_once_in_the_asked_shares() {
+        let data = data([200, 100]);
+        let config = SplitConfig::Stratified {
+            train: 0.7,
+            val: 0.15,
+            test: 0.15,
+        };
+        let split = Split::deal(&data, &config, 1).unwrap();
+        let ones = |part: &[usize]| {
+            part.iter()
+                .filter(|&&index| data.labels[index] == 1)
+                .count()
+        };
+        assert_eq!(
+            split.parts().map(|(_, part)| (part.len(), ones(part))),
+            [(210, 70), (45, 15), (45, 15)]
+        );
+        let mut all: Vec<usize> = split
+            .parts()
+            .iter()
+            .flat_map(|(_, part)| part.to_vec())
+            .collect();
+        all.sort_unstable();
+        assert_eq!(all, (0..300).collect::<Vec<_>>());
+        assert_eq!(Split::deal(&data, &config, 1).unwrap(), split);
+        assert_ne!(Split::deal(&data, &config, 2).unwrap(), split);
+    }
+
+    #[test]
+    fn a_part_left_empty_is_refused_by_name() {
+        let config = SplitConfig::Stratified {
+            train: 0.9,
+            val: 0.05,
+            test: 0.05,
+        };
+        let message = Split::deal(&data([4, 4]), &config, 1)
+            .unwrap_err()
+            .to_string();
+        assert!(
+            message.starts_with("data.split: the val part of 8 pictures is empty"),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn a_runs_split_reads_back_as_the_same_split_and_strangers_are_named() {
+        let data = data([20, 20]);
+        let config = SplitConfig::Stratified {
+            train: 0.7,
+            val: 0.15,
+            test: 0.15,
+        };
+        let split = Split::deal(&data, &config, 1).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("split.json");
+        let mut manifest = split.manifest(&data);
+        std::fs::write(&file, serde_json::to_string(&manifest).unwrap()).unwrap();
+        assert_eq!(
+            Split::deal(&data, &SplitConfig::Manifest { file: file.clone() }, 9).unwrap(),
+            split
+        );
+        manifest.test.push("stranger".into());
+        std::fs::write(&file, serde_json::to_string(&manifest).unwrap()).unwrap();
+        let message = Split::deal(&data, &SplitConfig::Manifest { file }, 9)
+            .unwrap_err()
+            .to_string();
+        assert!(message.contains("test names \"stranger\""), "{message}");
+    }
+}

@@ -1,0 +1,147 @@
+//! Promises about the real pictures. They need SIGNET_DATA, the folder that holds Dataset/, and, for the
+//! Kaggle layout, `kaggle-layout` beside it; without the variable they are listed as ignored.
+
+use std::path::{Path, PathBuf};
+
+use signet::config::Experiment;
+use signet::config::document::Document;
+use signet::data::Dataset;
+use signet::data::split::Split;
+
+fn root() -> PathBuf {
+    std::env::var("SIGNET_DATA")
+        .expect("these tests run when SIGNET_DATA is set")
+        .into()
+}
+
+fn kaggle(file: &str) -> PathBuf {
+    root()
+        .parent()
+        .expect("SIGNET_DATA names a folder in a folder")
+        .join("kaggle-layout")
+        .join(file)
+}
+
+fn load(data: &str) -> (Experiment, Dataset) {
+    let text = format!("version: 1\nmodel: {{kind: ann}}\ndata: {data}");
+    let document = Document::parse("test".into(), text, &[]).unwrap();
+    let experiment = Experiment::from_document(&document, Path::new("test.yaml"), &[]).unwrap();
+    let data = Dataset::load(&experiment.data).unwrap();
+    (experiment, data)
+}
+
+fn folders(more: &str) -> (Experiment, Dataset) {
+    load(&format!(
+        "{{source: {{kind: class_folders, root: {:?}}}, {more}}}",
+        root().join("Dataset")
+    ))
+}
+
+#[test]
+#[ignore = "needs SIGNET_DATA"]
+fn the_kaggle_order_is_the_row_order_of_the_kaggle_file() {
+    let (_, data) = folders("order: kaggle");
+    let listed = std::fs::read_to_string(kaggle("row_order.txt")).unwrap();
+    let listed: Vec<&str> = listed
+        .lines()
+        .map(|line| line.split_whitespace().last().unwrap())
+        .collect();
+    assert_eq!(data.len(), 2062);
+    assert_eq!(listed.len(), 2062);
+    for (row, (name, listed)) in data.names.iter().zip(listed).enumerate() {
+        assert!(
+            listed.ends_with(name.as_str()),
+            "row {row}: {name} against {listed}"
+        );
+    }
+}
+
+#[test]
+#[ignore = "needs SIGNET_DATA"]
+fn stretched_pictures_are_those_of_the_kaggle_file_within_the_decoders_difference() {
+    let (_, jpegs) =
+        folders("order: kaggle, image: {preprocess: stretch}, classes: ['0', '1'], per_class: 205");
+    let rows = "rows: {'0': [204, 409], '1': [822, 1027]}";
+    let (_, array) = load(&format!(
+        "{{source: {{kind: npy, images: {:?}, {rows}}}}}",
+        kaggle("X.npy")
+    ));
+    assert_eq!(jpegs.labels, array.labels);
+    let differences: Vec<f32> = jpegs
+        .pictures
+        .iter()
+        .zip(&array.pictures)
+        .map(|(a, b)| 255.0 * (a - b).abs())
+        .collect();
+    let mean = differences.iter().sum::<f32>() / differences.len() as f32;
+    let most = differences.iter().copied().fold(0.0, f32::max);
+    // The array was decoded by another JPEG library, which differs by a few grey levels.
+    assert!(
+        mean < 1.0 && most < 10.0,
+        "mean {mean}, largest {most} of 255"
+    );
+}
+
+#[test]
+#[ignore = "needs SIGNET_DATA"]
+fn labels_from_the_one_hot_file_need_the_label_map_and_then_agree_with_the_row_ranges() {
+    let source = format!("kind: npy, images: {:?}", kaggle("X.npy"));
+    let (_, rows) = load(&format!(
+        "{{source: {{{source}, rows: {{'0': [204, 409], '1': [822, 1028]}}}}}}"
+    ));
+    let map = "label_map: {'0': 1, '1': 4}";
+    let (_, labels) = load(&format!(
+        "{{source: {{{source}, labels: {:?}, {map}}}}}",
+        kaggle("Y.npy")
+    ));
+    assert_eq!(rows.names, labels.names);
+    assert_eq!(rows.fingerprint(), labels.fingerprint());
+}
+
+#[test]
+#[ignore = "needs SIGNET_DATA"]
+fn the_tutorials_split_is_dealt_again() {
+    let (experiment, data) =
+        folders("order: kaggle, classes: ['0', '1'], per_class: 205, split: {kind: sklearn}");
+    let split = Split::deal(&data, &experiment.data.split, 42).unwrap();
+    let published = std::fs::read_to_string(kaggle("split42.json")).unwrap();
+    let published: serde_json::Value = serde_json::from_str(&published).unwrap();
+    let ones = split
+        .test
+        .iter()
+        .filter(|&&index| data.labels[index] == 1)
+        .count();
+    assert_eq!((split.train.len(), split.test.len(), ones), (348, 62, 29));
+    for (part, key) in [(&split.test, "test"), (&split.train, "train")] {
+        let listed: Vec<usize> = published[key]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|row| row.as_u64().unwrap() as usize)
+            .collect();
+        assert_eq!(*part, listed, "{key}");
+    }
+}
+
+#[test]
+#[ignore = "needs SIGNET_DATA"]
+fn a_picture_turned_by_exif_is_read_upright() {
+    // IMG_5874 is 3024x3024 with orientation 6. Upright, the sleeve is at the bottom and the middle of the
+    // top edge is background, as in every other picture; unturned, the sleeve comes from the side.
+    let (_, data) = folders("classes: ['7', '8']");
+    let index = data
+        .names
+        .iter()
+        .position(|name| name.contains("IMG_5874"))
+        .unwrap();
+    let picture = data.picture(index);
+    let row = |y: usize| picture[y * 64..(y + 1) * 64].iter().sum::<f32>() / 64.0;
+    let column = |x: usize| (0..64).map(|y| picture[y * 64 + x]).sum::<f32>() / 64.0;
+    assert!(
+        row(63) < row(0) - 0.05,
+        "bottom {} against top {}",
+        row(63),
+        row(0)
+    );
+    assert!((column(0) - column(63)).abs() < (row(0) - row(63)).abs());
+}
