@@ -3,9 +3,12 @@
 //! Data flows one way, config -> data -> model -> train -> run, and a module leans only on those
 //! before it. `commands` is where the pieces meet.
 
+pub mod bridge;
 pub mod cli;
 pub mod commands;
 pub mod config;
 pub mod data;
 pub mod fault;
+pub mod model;
 pub mod rng;
+pub mod train;

@@ -1,0 +1,178 @@
+//! What a layer is: a shape in, a shape out, named parameters and a forward pass.
+//!
+//! A layer holds sizes, never tensors: its weights are handed to it. So shapes, parameter counts and
+//! errors are known without touching libtorch, and weights have one owner (`Network`).
+
+use tch::Tensor;
+
+/// The shape of one example between two layers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shape {
+    /// Channels, height, width.
+    Picture {
+        /// Planes.
+        channels: usize,
+        /// Pixels from top to bottom.
+        height: usize,
+        /// Pixels from left to right.
+        width: usize,
+    },
+    /// A sequence: steps, numbers per step.
+    Steps {
+        /// Length.
+        count: usize,
+        /// Numbers per step.
+        size: usize,
+    },
+    /// One row of numbers.
+    Row(usize),
+}
+
+impl Shape {
+    /// How many numbers one example has.
+    pub fn numbers(self) -> usize {
+        match self {
+            Shape::Picture {
+                channels,
+                height,
+                width,
+            } => channels * height * width,
+            Shape::Steps { count, size } => count * size,
+            Shape::Row(size) => size,
+        }
+    }
+}
+
+impl std::fmt::Display for Shape {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        match self {
+            Shape::Picture {
+                channels,
+                height,
+                width,
+            } => write!(f, "[{channels}, {height}, {width}]"),
+            Shape::Steps { count, size } => write!(f, "[{count}, {size}]"),
+            Shape::Row(size) => write!(f, "[{size}]"),
+        }
+    }
+}
+
+/// Whether one trains or uses a network; dropout and batch normalisation differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Weights are about to change.
+    Train,
+    /// They are not.
+    Eval,
+}
+
+impl Mode {
+    /// As libtorch's `train` argument.
+    pub fn trains(self) -> bool {
+        self == Mode::Train
+    }
+}
+
+/// How a parameter starts, as `torch.nn` starts it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Start {
+    /// Uniform in (-bound, bound).
+    Uniform(f64),
+    /// All one.
+    Ones,
+    /// All zero.
+    Zeros,
+}
+
+/// What a tensor of a layer is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Trained; `model.init` applies.
+    Weight,
+    /// Trained; `model.init` starts it at zero.
+    Bias,
+    /// Trained scale and shift of a normalisation; `model.init` leaves them alone.
+    Affine,
+    /// Running figures in float32, not trained.
+    Buffer,
+    /// A counter in int64, not trained.
+    Counter,
+}
+
+impl Role {
+    /// Whether gradients move it.
+    pub fn trained(self) -> bool {
+        matches!(self, Role::Weight | Role::Bias | Role::Affine)
+    }
+}
+
+/// One named tensor of a layer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Parameter {
+    /// PyTorch's name within the module, such as `weight_ih_l0`.
+    pub name: String,
+    /// Its shape.
+    pub size: Vec<i64>,
+    /// What it is for.
+    pub role: Role,
+    /// How it starts.
+    pub start: Start,
+}
+
+impl Parameter {
+    /// A tensor called `name`.
+    pub fn new(name: impl Into<String>, size: &[usize], role: Role, start: Start) -> Parameter {
+        Parameter {
+            name: name.into(),
+            size: size.iter().map(|&n| n as i64).collect(),
+            role,
+            start,
+        }
+    }
+
+    /// How many numbers it holds.
+    pub fn numbers(&self) -> usize {
+        self.size.iter().product::<i64>() as usize
+    }
+
+    /// Weight and bias of a module whose units see `fan_in` numbers each, as `nn.Linear` and `nn.Conv2d`
+    /// start them: kaiming_uniform_ with a = sqrt(5) for the weight, U(-1/sqrt(fan_in), 1/sqrt(fan_in))
+    /// for the bias. The formula is followed operation by operation, so that every bit agrees.
+    pub fn weight_and_bias(size: &[usize]) -> Vec<Parameter> {
+        let fan_in = size[1..].iter().product::<usize>() as f64;
+        let slope = 5.0f64.sqrt();
+        let gain = (2.0 / (1.0 + slope * slope)).sqrt();
+        let bound = 3.0f64.sqrt() * (gain / fan_in.sqrt());
+        vec![
+            Parameter::new("weight", size, Role::Weight, Start::Uniform(bound)),
+            Parameter::new(
+                "bias",
+                &size[..1],
+                Role::Bias,
+                Start::Uniform(1.0 / fan_in.sqrt()),
+            ),
+        ]
+    }
+}
+
+/// One layer. Adding a kind is adding a file under `layers/`.
+pub trait Layer: std::fmt::Debug {
+    /// What a table calls it, such as `Linear(64)`.
+    fn title(&self) -> String;
+
+    /// The shape of one example behind it.
+    fn output(&self) -> Shape;
+
+    /// Its tensors, in the order in which `torch.nn` makes them.
+    fn parameters(&self) -> Vec<Parameter> {
+        Vec::new()
+    }
+
+    /// Whether a training batch of one example is too small for it.
+    fn needs_company(&self) -> bool {
+        false
+    }
+
+    /// `[B, input...]` to `[B, output...]`; `weights` are those of `parameters`, in that order.
+    fn forward(&self, weights: &[Tensor], x: &Tensor, mode: Mode) -> Tensor;
+}

@@ -1,0 +1,83 @@
+//! Batch normalisation (Ioffe and Szegedy, 2015), as `nn.BatchNorm1d` and `nn.BatchNorm2d`.
+
+use tch::Tensor;
+
+use crate::model::layer::{Layer, Mode, Parameter, Role, Shape, Start};
+
+/// Share of a batch's figures that enters the running ones (`momentum` in PyTorch).
+const MOMENTUM: f64 = 0.1;
+/// Keeps the denominator away from zero (`eps` in PyTorch).
+const EPS: f64 = 1e-5;
+
+/// Normalises each channel of a picture, or each number of a row, over the batch.
+#[derive(Debug)]
+pub struct BatchNorm {
+    shape: Shape,
+    features: usize,
+}
+
+impl BatchNorm {
+    /// For pictures or rows.
+    ///
+    /// # Errors
+    /// Sequences, which have no channels.
+    pub fn new(shape: Shape) -> Result<BatchNorm, String> {
+        match shape {
+            Shape::Picture { channels, .. } => Ok(BatchNorm {
+                shape,
+                features: channels,
+            }),
+            Shape::Row(size) => Ok(BatchNorm {
+                shape,
+                features: size,
+            }),
+            Shape::Steps { .. } => Err(format!(
+                "batch_norm takes pictures or rows, not the sequence {shape}"
+            )),
+        }
+    }
+}
+
+impl Layer for BatchNorm {
+    fn title(&self) -> String {
+        format!("BatchNorm({})", self.features)
+    }
+
+    fn output(&self) -> Shape {
+        self.shape
+    }
+
+    fn parameters(&self) -> Vec<Parameter> {
+        let size = [self.features];
+        vec![
+            Parameter::new("weight", &size, Role::Affine, Start::Ones),
+            Parameter::new("bias", &size, Role::Affine, Start::Zeros),
+            Parameter::new("running_mean", &size, Role::Buffer, Start::Zeros),
+            Parameter::new("running_var", &size, Role::Buffer, Start::Ones),
+            Parameter::new("num_batches_tracked", &[], Role::Counter, Start::Zeros),
+        ]
+    }
+
+    fn needs_company(&self) -> bool {
+        self.shape.numbers() == self.features // one pixel: a batch of one has no spread
+    }
+
+    fn forward(&self, weights: &[Tensor], x: &Tensor, mode: Mode) -> Tensor {
+        let [weight, bias, mean, var, batches] = weights else {
+            unreachable!("batch_norm has five tensors");
+        };
+        if mode.trains() {
+            let _ = batches.shallow_clone().g_add_scalar_(1);
+        }
+        x.batch_norm(
+            Some(weight),
+            Some(bias),
+            Some(mean),
+            Some(var),
+            mode.trains(),
+            MOMENTUM,
+            EPS,
+            true,
+        )
+    }
+}

@@ -1,0 +1,24 @@
+//! One logit for two classes.
+
+use tch::Tensor;
+
+use crate::model::layer::{Layer, Mode, Shape};
+
+/// Presents z as [0, z]: softmax then gives [1 - sigmoid(z), sigmoid(z)], and cross-entropy is exactly
+/// binary cross-entropy on z.
+#[derive(Debug)]
+pub struct BinaryLogits;
+
+impl Layer for BinaryLogits {
+    fn title(&self) -> String {
+        "BinaryLogits".to_owned()
+    }
+
+    fn output(&self) -> Shape {
+        Shape::Row(2)
+    }
+
+    fn forward(&self, _: &[Tensor], x: &Tensor, _: Mode) -> Tensor {
+        Tensor::cat(&[&x.zeros_like(), x], 1) // [B, 2]
+    }
+}

@@ -1,0 +1,32 @@
+//! Everything of an example in one row, as `nn.Flatten`.
+
+use tch::Tensor;
+
+use crate::model::layer::{Layer, Mode, Shape};
+
+/// Lays channels, then rows, then columns end to end.
+#[derive(Debug)]
+pub struct Flatten {
+    input: Shape,
+}
+
+impl Flatten {
+    /// For examples of any shape.
+    pub fn new(input: Shape) -> Flatten {
+        Flatten { input }
+    }
+}
+
+impl Layer for Flatten {
+    fn title(&self) -> String {
+        "Flatten".to_owned()
+    }
+
+    fn output(&self) -> Shape {
+        Shape::Row(self.input.numbers())
+    }
+
+    fn forward(&self, _: &[Tensor], x: &Tensor, _: Mode) -> Tensor {
+        x.flatten(1, -1)
+    }
+}

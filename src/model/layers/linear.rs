@@ -1,0 +1,48 @@
+//! A fully connected layer, as `nn.Linear`.
+
+use tch::Tensor;
+
+use crate::model::layer::{Layer, Mode, Parameter, Shape};
+
+/// Every number in, weighted, into every number out.
+#[derive(Debug)]
+pub struct Linear {
+    inputs: usize,
+    units: usize,
+}
+
+impl Linear {
+    /// For rows.
+    ///
+    /// # Errors
+    /// Pictures and sequences, which must become rows first.
+    pub fn new(units: usize, input: Shape) -> Result<Linear, String> {
+        match input {
+            Shape::Row(inputs) => Ok(Linear { inputs, units }),
+            Shape::Picture { .. } => Err(format!(
+                "linear takes rows, but the picture {input} comes in; put flatten before it"
+            )),
+            Shape::Steps { .. } => Err(format!(
+                "linear takes rows, but the sequence {input} comes in; put pool_time or flatten before it"
+            )),
+        }
+    }
+}
+
+impl Layer for Linear {
+    fn title(&self) -> String {
+        format!("Linear({})", self.units)
+    }
+
+    fn output(&self) -> Shape {
+        Shape::Row(self.units)
+    }
+
+    fn parameters(&self) -> Vec<Parameter> {
+        Parameter::weight_and_bias(&[self.units, self.inputs])
+    }
+
+    fn forward(&self, weights: &[Tensor], x: &Tensor, _: Mode) -> Tensor {
+        x.linear(&weights[0], Some(&weights[1]))
+    }
+}

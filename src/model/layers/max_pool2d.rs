@@ -1,0 +1,55 @@
+//! The largest number of each window, as `nn.MaxPool2d`.
+
+use tch::Tensor;
+
+use crate::model::layer::{Layer, Mode, Shape};
+
+/// Square windows side by side; what does not fill a window at the far edges is left out.
+#[derive(Debug)]
+pub struct MaxPool2d {
+    size: usize,
+    output: Shape,
+}
+
+impl MaxPool2d {
+    /// For pictures.
+    ///
+    /// # Errors
+    /// Anything but a picture, or one smaller than a window.
+    pub fn new(size: usize, input: Shape) -> Result<MaxPool2d, String> {
+        let Shape::Picture {
+            channels,
+            height,
+            width,
+        } = input
+        else {
+            return Err(format!("max_pool2d takes pictures, but {input} comes in"));
+        };
+        if height < size || width < size {
+            return Err(format!(
+                "pooling {height} x {width} pixels by {size} leaves less than one pixel; pool less, or start from a larger picture"
+            ));
+        }
+        let output = Shape::Picture {
+            channels,
+            height: height / size,
+            width: width / size,
+        };
+        Ok(MaxPool2d { size, output })
+    }
+}
+
+impl Layer for MaxPool2d {
+    fn title(&self) -> String {
+        format!("MaxPool2d({})", self.size)
+    }
+
+    fn output(&self) -> Shape {
+        self.output
+    }
+
+    fn forward(&self, _: &[Tensor], x: &Tensor, _: Mode) -> Tensor {
+        let size = [self.size as i64; 2];
+        x.max_pool2d(size, size, [0, 0], [1, 1], false)
+    }
+}

@@ -1,0 +1,25 @@
+//! One file per kind of layer.
+
+mod activation;
+mod batch_norm;
+mod binary_logits;
+mod conv2d;
+mod dropout;
+mod flatten;
+mod linear;
+mod max_pool2d;
+mod pool_time;
+mod recurrent;
+mod to_sequence;
+
+pub use activation::{Activation, keeps_order};
+pub use batch_norm::BatchNorm;
+pub use binary_logits::BinaryLogits;
+pub use conv2d::Conv2d;
+pub use dropout::Dropout;
+pub use flatten::Flatten;
+pub use linear::Linear;
+pub use max_pool2d::MaxPool2d;
+pub use pool_time::PoolTime;
+pub use recurrent::{Cell, Recurrent};
+pub use to_sequence::ToSequence;

@@ -1,0 +1,77 @@
+//! From a picture to a sequence.
+
+use tch::Tensor;
+
+use crate::config::model::Sequence;
+use crate::model::layer::{Layer, Mode, Shape};
+
+/// Cuts a picture into rows, columns or square patches.
+#[derive(Debug)]
+pub struct ToSequence {
+    sequence: Sequence,
+    patch: i64,
+    output: Shape,
+}
+
+impl ToSequence {
+    /// For pictures; `patch_px` is the side of a patch.
+    ///
+    /// # Errors
+    /// Anything but a picture, or patches that do not tile it.
+    pub fn new(
+        sequence: Sequence,
+        patch_px: Option<usize>,
+        input: Shape,
+    ) -> Result<ToSequence, String> {
+        let Shape::Picture {
+            channels,
+            height,
+            width,
+        } = input
+        else {
+            return Err(format!("to_sequence takes pictures, but {input} comes in"));
+        };
+        let patch = patch_px.unwrap_or(1);
+        let (count, size) = match sequence {
+            Sequence::Rows => (height, channels * width),
+            Sequence::Columns => (width, channels * height),
+            Sequence::Patches if height % patch != 0 || width % patch != 0 => {
+                return Err(format!(
+                    "patches of {patch} pixels do not tile {height} x {width}; choose a divisor of both"
+                ));
+            }
+            Sequence::Patches => (height / patch * (width / patch), channels * patch * patch),
+        };
+        Ok(ToSequence {
+            sequence,
+            patch: patch as i64,
+            output: Shape::Steps { count, size },
+        })
+    }
+}
+
+impl Layer for ToSequence {
+    fn title(&self) -> String {
+        format!("ToSequence({})", self.sequence.word())
+    }
+
+    fn output(&self) -> Shape {
+        self.output
+    }
+
+    fn forward(&self, _: &[Tensor], x: &Tensor, _: Mode) -> Tensor {
+        // x: [B, C, H, W]
+        let steps = match self.sequence {
+            Sequence::Rows => x.permute([0, 2, 1, 3]), // [B, H, C, W]
+            Sequence::Columns => x.permute([0, 3, 1, 2]), // [B, W, C, H]
+            Sequence::Patches => {
+                let patches = x
+                    .unfold(2, self.patch, self.patch)
+                    .unfold(3, self.patch, self.patch);
+                let patches = patches.permute([0, 2, 3, 1, 4, 5]); // [B, H/P, W/P, C, P, P]
+                patches.flatten(1, 2)
+            }
+        };
+        steps.flatten(2, -1).contiguous()
+    }
+}

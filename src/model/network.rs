@@ -1,0 +1,182 @@
+//! A plan with weights: what is trained, used, saved and loaded.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Result, bail, ensure};
+use tch::{Device, Kind, Tensor};
+
+use crate::config::model::{Init, ModelConfig, WeightLaw};
+
+use super::layer::{Mode, Parameter, Role, Start};
+use super::plan::Plan;
+
+/// How pixels in 0..1 are shifted and scaled, per channel, before the first layer.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Normalization {
+    /// Subtracted.
+    pub mean: Vec<f64>,
+    /// Divided by.
+    pub std: Vec<f64>,
+}
+
+/// One tensor of a network.
+pub struct Weight {
+    /// PyTorch's dotted name.
+    pub name: String,
+    /// What it is for.
+    pub role: Role,
+    /// Its numbers.
+    pub tensor: Tensor,
+}
+
+/// A network on a device.
+pub struct Network {
+    plan: Plan,
+    weights: Vec<Vec<Tensor>>,
+    named: Vec<Weight>,
+    mean: Tensor,
+    std: Tensor,
+}
+
+impl Network {
+    /// Gives `plan` the weights that `torch.manual_seed(seed)` followed by making the same `torch.nn`
+    /// modules gives, or those of `model.init`. They are drawn on the CPU and then moved.
+    pub fn new(
+        plan: Plan,
+        model: &ModelConfig,
+        seed: u64,
+        normalization: &Normalization,
+        device: Device,
+    ) -> Network {
+        tch::manual_seed(seed as i64);
+        let mut named = Vec::new();
+        for (name, parameter) in plan.parameters() {
+            let tensor = start(&parameter, &model.init).to_device(device);
+            let tensor = tensor.set_requires_grad(parameter.role.trained());
+            named.push(Weight {
+                name,
+                role: parameter.role,
+                tensor,
+            });
+        }
+        let mut rest = named.iter();
+        let weights = plan.layers.iter().map(|(_, layer)| {
+            rest.by_ref()
+                .take(layer.parameters().len())
+                .map(|weight| weight.tensor.shallow_clone())
+                .collect()
+        });
+        let weights = weights.collect();
+        let figures = |list: &[f64]| {
+            let list: Vec<f32> = list.iter().map(|&figure| figure as f32).collect();
+            Tensor::from_slice(&list)
+                .view([1, -1, 1, 1])
+                .to_device(device)
+        };
+        let (mean, std) = (figures(&normalization.mean), figures(&normalization.std));
+        Network {
+            plan,
+            weights,
+            named,
+            mean,
+            std,
+        }
+    }
+
+    /// Logits of a batch.
+    ///
+    /// # Shapes
+    /// `x`: `[B, C, H, W]` in 0..1, any strides; result: `[B, classes]`, float32.
+    pub fn forward(&self, x: &Tensor, mode: Mode) -> Tensor {
+        let mut x = (x - &self.mean) / &self.std;
+        for ((_, layer), weights) in self.plan.layers.iter().zip(&self.weights) {
+            x = layer.forward(weights, &x, mode);
+        }
+        x.to_kind(Kind::Float)
+    }
+
+    /// The layers.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// All tensors, in order.
+    pub fn weights(&self) -> &[Weight] {
+        &self.named
+    }
+
+    /// The tensors that gradients move, in order, with their names.
+    pub fn trained(&self) -> (Vec<String>, Vec<Tensor>) {
+        let trained = self.named.iter().filter(|weight| weight.role.trained());
+        trained
+            .map(|weight| (weight.name.clone(), weight.tensor.shallow_clone()))
+            .unzip()
+    }
+
+    /// A copy of all tensors on the CPU, by name.
+    pub fn state(&self) -> BTreeMap<String, Tensor> {
+        let copy = |weight: &Weight| {
+            (
+                weight.name.clone(),
+                weight.tensor.detach().to_device(Device::Cpu).copy(),
+            )
+        };
+        self.named.iter().map(copy).collect()
+    }
+
+    /// Takes over `state`, which must hold exactly the tensors of this network.
+    ///
+    /// # Errors
+    /// A missing, additional or differently shaped tensor; nothing is changed then.
+    pub fn load(&self, state: &BTreeMap<String, Tensor>) -> Result<()> {
+        for weight in &self.named {
+            let Some(tensor) = state.get(&weight.name) else {
+                bail!("there is no tensor {}, which this model needs", weight.name);
+            };
+            ensure!(
+                tensor.size() == weight.tensor.size() && tensor.kind() == weight.tensor.kind(),
+                "{} is {:?} {:?} there, but {:?} {:?} in this model",
+                weight.name,
+                tensor.kind(),
+                tensor.size(),
+                weight.tensor.kind(),
+                weight.tensor.size()
+            );
+        }
+        if let Some(stranger) = state
+            .keys()
+            .find(|name| self.named.iter().all(|weight| weight.name != **name))
+        {
+            bail!("the tensor {stranger} belongs to another model");
+        }
+        let _guard = tch::no_grad_guard();
+        for weight in &self.named {
+            weight.tensor.shallow_clone().copy_(&state[&weight.name]);
+        }
+        Ok(())
+    }
+}
+
+/// A tensor as it is before the first step.
+fn start(parameter: &Parameter, init: &Init) -> Tensor {
+    let kind = if parameter.role == Role::Counter {
+        Kind::Int64
+    } else {
+        Kind::Float
+    };
+    let mut tensor = Tensor::zeros(&parameter.size[..], (kind, Device::Cpu));
+    let _guard = tch::no_grad_guard();
+    match (init, parameter.role) {
+        (Init::Custom { weights, .. }, Role::Weight) => match *weights {
+            WeightLaw::Constant { value } => tensor.fill_(value),
+            WeightLaw::Normal { mean, std } => tensor.normal_(mean, std),
+            WeightLaw::Uniform { low, high } => tensor.uniform_(low, high),
+        },
+        (Init::Custom { .. }, Role::Bias) => tensor,
+        _ => match parameter.start {
+            Start::Uniform(bound) => tensor.uniform_(-bound, bound),
+            Start::Ones => tensor.fill_(1.0),
+            Start::Zeros => tensor,
+        },
+    }
+}
