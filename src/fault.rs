@@ -11,6 +11,10 @@ pub enum Fault {
     Config = 2,
     /// Pictures, labels, splits.
     Data = 3,
+    /// Run directories and weights.
+    Run = 4,
+    /// A loss or gradient that is not finite.
+    Diverged = 6,
 }
 
 /// An error whose fault is known. It reads exactly as the error inside.

@@ -2,6 +2,8 @@
 //! how they are dealt (`split`).
 
 pub mod arrays;
+pub mod augment;
+pub mod batches;
 pub mod fetch;
 pub mod generated;
 pub mod images;

@@ -1,0 +1,130 @@
+//! Loss and accuracy: sums on the device first, ratios last.
+
+use anyhow::Result;
+use serde::Serialize;
+use tch::{Kind, Reduction, Tensor};
+
+use crate::config::train::{Loss, Metric};
+use crate::data::batches::Pictures;
+use crate::model::layer::Mode;
+use crate::model::network::Network;
+
+/// Pictures at a time when nothing is learned.
+const EVAL_BATCH: usize = 256;
+
+/// What a part of the data gave.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Figures {
+    /// Mean loss over pictures.
+    pub loss: f64,
+    /// Share of pictures recognised.
+    pub accuracy: f64,
+}
+
+/// One line of `metrics.jsonl`: an epoch's end.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct EpochRecord {
+    /// Counts from 1.
+    pub epoch: usize,
+    /// Steps taken so far.
+    pub step: usize,
+    /// Learning rate of the last step.
+    pub lr: f64,
+    /// Met during the epoch, in training mode.
+    pub train: Figures,
+    /// After the epoch, if there is a val part.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub val: Option<Figures>,
+}
+
+impl EpochRecord {
+    /// The figure called `metric`; none if it needs a val part and there is none.
+    pub fn get(&self, metric: Metric) -> Option<f64> {
+        match metric {
+            Metric::TrainLoss => Some(self.train.loss),
+            Metric::TrainAccuracy => Some(self.train.accuracy),
+            Metric::ValLoss => self.val.map(|val| val.loss),
+            Metric::ValAccuracy => self.val.map(|val| val.accuracy),
+        }
+    }
+}
+
+/// Sums over batches, kept on the device so that it need not be waited for.
+pub struct Tally {
+    loss: Tensor,
+    correct: Tensor,
+    pictures: usize,
+}
+
+impl Tally {
+    /// Nothing yet.
+    pub fn new(device: tch::Device) -> Tally {
+        let zero = |kind| Tensor::zeros([0i64; 0], (kind, device));
+        Tally {
+            loss: zero(Kind::Double),
+            correct: zero(Kind::Int64),
+            pictures: 0,
+        }
+    }
+
+    /// Adds a batch: its mean loss, weighted by its size, and what was recognised.
+    pub fn add(&mut self, logits: &Tensor, labels: &Tensor, loss: &Tensor) {
+        let size = labels.size()[0];
+        self.loss += loss.detach().to_kind(Kind::Double) * size as f64;
+        self.correct += logits
+            .detach()
+            .argmax(1, false)
+            .eq_tensor(labels)
+            .sum(Kind::Int64);
+        self.pictures += size as usize;
+    }
+
+    /// The figures so far; waits for the device.
+    ///
+    /// # Errors
+    /// None that is known.
+    pub fn figures(&self) -> Result<Figures> {
+        let count = self.pictures.max(1) as f64;
+        Ok(Figures {
+            loss: f64::try_from(&self.loss)? / count,
+            accuracy: i64::try_from(&self.correct)? as f64 / count,
+        })
+    }
+}
+
+/// The mean loss of a batch.
+pub fn loss(settings: &Loss, logits: &Tensor, labels: &Tensor) -> Tensor {
+    let Loss::CrossEntropy { label_smoothing } = *settings;
+    logits.cross_entropy_loss::<Tensor>(labels, None, Reduction::Mean, -100, label_smoothing)
+}
+
+/// Logits of the pictures at `part`, `[N, classes]`, in evaluation mode.
+pub fn logits(network: &Network, pictures: &Pictures, part: &[usize]) -> Tensor {
+    let _guard = tch::no_grad_guard();
+    let batches = part
+        .chunks(EVAL_BATCH)
+        .map(|batch| network.forward(&pictures.batch(batch).0, Mode::Eval));
+    Tensor::cat(&batches.collect::<Vec<_>>(), 0)
+}
+
+/// What a network makes of the pictures at `part`, without label smoothing.
+///
+/// # Errors
+/// None that is known.
+pub fn evaluate(network: &Network, pictures: &Pictures, part: &[usize]) -> Result<Figures> {
+    let logits = logits(network, pictures, part);
+    let (_, labels) = pictures.batch(part);
+    let mut tally = Tally::new(logits.device());
+    tally.add(
+        &logits,
+        &labels,
+        &loss(
+            &Loss::CrossEntropy {
+                label_smoothing: 0.0,
+            },
+            &logits,
+            &labels,
+        ),
+    );
+    tally.figures()
+}

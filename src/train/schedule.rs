@@ -1,0 +1,168 @@
+//! The learning rate of every step, as a function of values.
+
+use std::f64::consts::PI;
+
+use crate::config::train::Schedule;
+
+/// Where a run stands, and how long it is.
+#[derive(Debug, Clone, Copy)]
+pub struct Position {
+    /// Steps taken before this one.
+    pub step: usize,
+    /// Steps in an epoch.
+    pub steps_per_epoch: usize,
+    /// Epochs of the whole run.
+    pub epochs: usize,
+    /// How often a plateau has been met.
+    pub drops: u32,
+}
+
+/// The rate of the step at `at`, with `lr` the rate the optimiser was given. Formulas and conventions are
+/// those of `torch.optim.lr_scheduler`; cosine and one_cycle advance with every step, as its documentation
+/// advises for the latter, the others with every epoch.
+pub fn rate(schedule: &Schedule, lr: f64, at: Position) -> f64 {
+    let total = at.steps_per_epoch * at.epochs;
+    let epoch = at.step / at.steps_per_epoch;
+    let warmup = |epochs: f64| (epochs * at.steps_per_epoch as f64).round() as usize;
+    let (warmup_steps, rate) = match *schedule {
+        Schedule::Constant { warmup_epochs } => (warmup(warmup_epochs), lr),
+        Schedule::Step {
+            warmup_epochs,
+            every_epochs,
+            gamma,
+        } => (
+            warmup(warmup_epochs),
+            lr * gamma.powi((epoch / every_epochs) as i32),
+        ),
+        Schedule::Exponential {
+            warmup_epochs,
+            gamma,
+        } => (warmup(warmup_epochs), lr * gamma.powi(epoch as i32)),
+        Schedule::Cosine {
+            warmup_epochs,
+            min_lr,
+        } => {
+            let warmup = warmup(warmup_epochs);
+            let done = at.step.saturating_sub(warmup) as f64 / (total - warmup) as f64;
+            (warmup, anneal(lr, min_lr, done))
+        }
+        Schedule::Plateau {
+            warmup_epochs,
+            factor,
+            min_lr,
+            ..
+        } => (
+            warmup(warmup_epochs),
+            (lr * factor.powi(at.drops as i32)).max(min_lr.min(lr)),
+        ),
+        Schedule::OneCycle {
+            pct_start,
+            div_factor,
+            final_div_factor,
+        } => {
+            let start = lr / div_factor;
+            let top = pct_start * total as f64 - 1.0;
+            let end = total as f64 - 1.0;
+            let step = at.step as f64;
+            let rate = match step <= top {
+                true if top > 0.0 => anneal(start, lr, step / top),
+                true => lr,
+                false => anneal(lr, start / final_div_factor, (step - top) / (end - top)),
+            };
+            (0, rate)
+        }
+    };
+    if at.step < warmup_steps {
+        rate * (at.step + 1) as f64 / warmup_steps as f64
+    } else {
+        rate
+    }
+}
+
+/// Half a cosine from `from` to `to`; `done` runs from 0 to 1.
+fn anneal(from: f64, to: f64, done: f64) -> f64 {
+    to + (from - to) * (1.0 + (PI * done).cos()) / 2.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rates(schedule: &Schedule, steps: &[usize]) -> Vec<f64> {
+        let at = |step| Position {
+            step,
+            steps_per_epoch: 2,
+            epochs: 10,
+            drops: 0,
+        };
+        steps
+            .iter()
+            .map(|&step| rate(schedule, 0.1, at(step)))
+            .collect()
+    }
+
+    fn close(found: &[f64], expected: &[f64]) {
+        let apart = found
+            .iter()
+            .zip(expected)
+            .any(|(a, b)| (a - b).abs() > 1e-12);
+        assert!(
+            !apart && found.len() == expected.len(),
+            "{found:?} against {expected:?}"
+        );
+    }
+
+    #[test]
+    fn rates_are_those_of_pytorch() {
+        // o = torch.optim.SGD([p], 0.1); s = torch.optim.lr_scheduler.OneCycleLR(o, 0.1, total_steps=20)
+        // then s.get_last_lr()[0] after 0, 3, 5, 12 and 19 steps
+        let one_cycle = Schedule::OneCycle {
+            pct_start: 0.3,
+            div_factor: 25.0,
+            final_div_factor: 1e4,
+        };
+        close(
+            &rates(&one_cycle, &[0, 3, 5, 12, 19]),
+            &[
+                0.004,
+                0.06683281572999748,
+                0.1,
+                0.05000020000000001,
+                4.0000000000000003e-07,
+            ],
+        );
+        // s = CosineAnnealingLR(o, T_max=20, eta_min=0.01), after 0, 5, 10, 19 steps
+        let cosine = Schedule::Cosine {
+            warmup_epochs: 0.0,
+            min_lr: 0.01,
+        };
+        close(
+            &rates(&cosine, &[0, 5, 10, 19]),
+            &[0.1, 0.08681980515339464, 0.055, 0.010554024673218806],
+        );
+        // StepLR(o, 3, 0.5) and ExponentialLR(o, 0.9), after 0, 2, 3, 9 epochs
+        let step = Schedule::Step {
+            warmup_epochs: 0.0,
+            every_epochs: 3,
+            gamma: 0.5,
+        };
+        close(&rates(&step, &[0, 4, 6, 18]), &[0.1, 0.1, 0.05, 0.0125]);
+        let exponential = Schedule::Exponential {
+            warmup_epochs: 0.0,
+            gamma: 0.9,
+        };
+        close(
+            &rates(&exponential, &[0, 4, 6, 18]),
+            &[0.1, 0.081, 0.0729, 0.0387420489],
+        );
+    }
+
+    #[test]
+    fn warmup_grows_in_a_straight_line_to_the_rate_asked_for() {
+        let constant = Schedule::Constant { warmup_epochs: 2.0 };
+        close(
+            &rates(&constant, &[0, 1, 2, 3, 4]),
+            &[0.025, 0.05, 0.075, 0.1, 0.1],
+        );
+    }
+}
