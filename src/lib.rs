@@ -10,5 +10,7 @@ pub mod config;
 pub mod data;
 pub mod fault;
 pub mod model;
+pub mod report;
 pub mod rng;
+pub mod run;
 pub mod train;

@@ -4,6 +4,8 @@
 //! `at::Tensor` (torch-sys, `torch_api.h`), so lists of such pointers can be handed over as they are.
 #![allow(unsafe_code)]
 
+pub mod device;
+
 use std::ffi::{CStr, c_char};
 
 use anyhow::{Result, anyhow};

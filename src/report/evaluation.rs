@@ -1,0 +1,205 @@
+//! What a model got right, and what not.
+
+use anyhow::Result;
+use serde::Serialize;
+use tch::{Kind, Tensor};
+
+/// The evidence on one part of the data.
+#[derive(Debug, Clone, Serialize)]
+pub struct Evaluation {
+    /// Which part.
+    pub part: String,
+    /// Pictures in it.
+    pub pictures: usize,
+    /// Mean cross-entropy.
+    pub loss: f64,
+    /// Share recognised.
+    pub accuracy: f64,
+    /// Its 95 % Wilson interval.
+    pub accuracy_interval: [f64; 2],
+    /// By class, in the order of the outputs.
+    pub classes: Vec<ClassFigures>,
+    /// `confusion[i][j]`: pictures of class i taken for class j.
+    pub confusion: Vec<Vec<usize>>,
+    /// Every picture.
+    #[serde(skip)]
+    pub predictions: Vec<Prediction>,
+    /// The pictures taken for something else.
+    pub wrong: Vec<Prediction>,
+}
+
+/// Figures of one class. A ratio without a denominator is 0, as in scikit-learn's `zero_division=0`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ClassFigures {
+    /// Name.
+    pub class: String,
+    /// Of the pictures taken for it, the share that are.
+    pub precision: f64,
+    /// Of its pictures, the share taken for it.
+    pub recall: f64,
+    /// Harmonic mean of both.
+    pub f1: f64,
+    /// Its pictures.
+    pub support: usize,
+}
+
+/// What was made of one picture.
+#[derive(Debug, Clone, Serialize)]
+pub struct Prediction {
+    /// The picture.
+    pub name: String,
+    /// What it shows.
+    pub label: String,
+    /// What it was taken for.
+    pub predicted: String,
+    /// Softmax of the logits, in the order of the classes.
+    pub probabilities: Vec<f64>,
+}
+
+impl Evaluation {
+    /// Judges `logits` (`[N, classes]`) of pictures called `names` with `labels`.
+    ///
+    /// # Errors
+    /// None that is known.
+    pub fn new(
+        part: &str,
+        logits: &Tensor,
+        labels: &[i64],
+        names: &[&str],
+        classes: &[String],
+    ) -> Result<Evaluation> {
+        let probabilities =
+            Vec::<Vec<f64>>::try_from(logits.to_kind(Kind::Double).softmax(1, None))?;
+        let mut confusion = vec![vec![0; classes.len()]; classes.len()];
+        let mut predictions = Vec::new();
+        let mut loss = 0.0;
+        for ((probabilities, &label), name) in probabilities.into_iter().zip(labels).zip(names) {
+            let label = label as usize;
+            // The first of equals, as argmax has it.
+            let predicted = (0..classes.len())
+                .rev()
+                .max_by(|&a, &b| probabilities[a].total_cmp(&probabilities[b]));
+            let predicted = predicted.unwrap_or(0);
+            confusion[label][predicted] += 1;
+            loss -= probabilities[label].ln();
+            predictions.push(Prediction {
+                name: (*name).to_owned(),
+                label: classes[label].clone(),
+                predicted: classes[predicted].clone(),
+                probabilities,
+            });
+        }
+        let count = labels.len();
+        let right: usize = (0..classes.len())
+            .map(|class| confusion[class][class])
+            .sum();
+        Ok(Evaluation {
+            part: part.to_owned(),
+            pictures: count,
+            loss: loss / count as f64,
+            accuracy: right as f64 / count as f64,
+            accuracy_interval: wilson(right, count),
+            classes: classes
+                .iter()
+                .enumerate()
+                .map(|(class, name)| figures(name, class, &confusion))
+                .collect(),
+            wrong: predictions
+                .iter()
+                .filter(|made| made.label != made.predicted)
+                .cloned()
+                .collect(),
+            predictions,
+            confusion,
+        })
+    }
+}
+
+fn figures(name: &str, class: usize, confusion: &[Vec<usize>]) -> ClassFigures {
+    let right = confusion[class][class];
+    let support: usize = confusion[class].iter().sum();
+    let taken: usize = confusion.iter().map(|row| row[class]).sum();
+    let ratio = |a: usize, b: usize| if b == 0 { 0.0 } else { a as f64 / b as f64 };
+    ClassFigures {
+        class: name.to_owned(),
+        precision: ratio(right, taken),
+        recall: ratio(right, support),
+        f1: ratio(2 * right, support + taken),
+        support,
+    }
+}
+
+/// The 95 % score interval of a share (Wilson, 1927), which stays inside 0..1 and holds for few pictures.
+pub fn wilson(right: usize, count: usize) -> [f64; 2] {
+    const Z: f64 = 1.959_963_984_540_054; // 97.5 % quantile of the standard normal distribution
+    let n = count as f64;
+    let p = right as f64 / n;
+    let middle = (p + Z * Z / (2.0 * n)) / (1.0 + Z * Z / n);
+    let half = Z / (1.0 + Z * Z / n) * (p * (1.0 - p) / n + Z * Z / (4.0 * n * n)).sqrt();
+    [(middle - half).max(0.0), (middle + half).min(1.0)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_are_those_of_scikit_learn() {
+        // y = [0,0,0,1,1,2,2,2]; p = [0,1,0,1,1,2,0,2]
+        // sklearn.metrics.precision_recall_fscore_support(y, p)
+        // ([0.66666667, 0.66666667, 1.], [0.66666667, 1., 0.66666667], [0.66666667, 0.8, 0.8], [3, 2, 3])
+        let (labels, predicted) = ([0i64, 0, 0, 1, 1, 2, 2, 2], [0i64, 1, 0, 1, 1, 2, 0, 2]);
+        let logits = Tensor::from_slice(&predicted)
+            .one_hot(3)
+            .to_kind(Kind::Float)
+            * 3.0;
+        let classes = ["a", "b", "c"].map(str::to_owned);
+        let found = Evaluation::new("test", &logits, &labels, &["x"; 8], &classes).unwrap();
+        let expected = [
+            [2.0 / 3.0, 2.0 / 3.0, 2.0 / 3.0, 3.0],
+            [2.0 / 3.0, 1.0, 0.8, 2.0],
+            [1.0, 2.0 / 3.0, 0.8, 3.0],
+        ];
+        for (class, expected) in found.classes.iter().zip(expected) {
+            let figures = [
+                class.precision,
+                class.recall,
+                class.f1,
+                class.support as f64,
+            ];
+            assert!(
+                figures
+                    .iter()
+                    .zip(expected)
+                    .all(|(a, b)| (a - b).abs() < 1e-12),
+                "{class:?}"
+            );
+        }
+        assert_eq!(found.confusion, [[2, 1, 0], [0, 2, 0], [1, 0, 2]]);
+        assert_eq!((found.accuracy, found.wrong.len()), (0.75, 2));
+        // torch.nn.functional.cross_entropy(logits, y).item() in double precision
+        let sure = 3.0f64.exp() / (3.0f64.exp() + 2.0);
+        let unsure = 1.0 / (3.0f64.exp() + 2.0);
+        assert!((found.loss + (6.0 * sure.ln() + 2.0 * unsure.ln()) / 8.0).abs() < 1e-7);
+    }
+
+    #[test]
+    fn the_interval_is_that_of_statsmodels() {
+        // statsmodels.stats.proportion.proportion_confint(right, count, method="wilson")
+        let cases = [
+            (58, 62, [0.845525, 0.974627]),
+            (62, 62, [0.941656, 1.0]),
+            (0, 10, [0.0, 0.277533]),
+        ];
+        for (right, count, expected) in cases {
+            let found = wilson(right, count);
+            assert!(
+                found
+                    .iter()
+                    .zip(expected)
+                    .all(|(a, b)| (a - b).abs() < 2e-6),
+                "{right}/{count}: {found:?}"
+            );
+        }
+    }
+}

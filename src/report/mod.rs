@@ -1,0 +1,3 @@
+//! Evidence for people and programs.
+
+pub mod evaluation;

@@ -1,0 +1,178 @@
+//! What a person (or a script) sees while a model trains; all of it on standard error.
+
+use std::io::IsTerminal;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use clap::ValueEnum;
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+
+use crate::train::event::{Event, Observer};
+use crate::train::metrics::{EpochRecord, Figures};
+
+/// How progress is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Style {
+    /// Bars on a terminal, else plain lines.
+    Auto,
+    /// An epoch bar and a step bar.
+    Bar,
+    /// One line per epoch.
+    Plain,
+    /// One JSON object per epoch.
+    Json,
+    /// Nothing.
+    None,
+}
+
+/// The listener for a style.
+pub fn listener(style: Style, epochs: usize, steps_per_epoch: usize) -> Box<dyn Observer> {
+    let bars = match style {
+        Style::Auto => std::io::stderr().is_terminal(),
+        _ => style == Style::Bar,
+    };
+    match style {
+        Style::None => Box::new(Silent),
+        _ if bars => Box::new(Bars::new(epochs, steps_per_epoch)),
+        _ => Box::new(Lines {
+            json: style == Style::Json,
+            epochs,
+            began: Instant::now(),
+        }),
+    }
+}
+
+/// One epoch in one line.
+pub fn plain_line(record: &EpochRecord, epochs: usize, seconds: f64) -> String {
+    let val = record
+        .val
+        .map_or(String::new(), |val| format!("  val {}", figures(&val)));
+    let width = epochs.to_string().len();
+    format!(
+        "epoch {:>width$}/{epochs}  train {}{val}  lr {:.2e}  {seconds:.1} s",
+        record.epoch,
+        figures(&record.train),
+        record.lr
+    )
+}
+
+fn figures(figures: &Figures) -> String {
+    format!(
+        "loss {:.4} accuracy {:6.2} %",
+        figures.loss,
+        100.0 * figures.accuracy
+    )
+}
+
+struct Silent;
+
+impl Observer for Silent {
+    fn notify(&mut self, _: &Event) -> Result<()> {
+        Ok(())
+    }
+}
+
+struct Lines {
+    json: bool,
+    epochs: usize,
+    began: Instant,
+}
+
+impl Observer for Lines {
+    fn notify(&mut self, event: &Event) -> Result<()> {
+        match event {
+            Event::EpochStarted { .. } => self.began = Instant::now(),
+            Event::EpochEnded(record) => {
+                let seconds = self.began.elapsed().as_secs_f64();
+                if self.json {
+                    let mut line = serde_json::to_value(record)?;
+                    line["seconds"] = seconds.into();
+                    eprintln!("{line}");
+                } else {
+                    eprintln!("{}", plain_line(record, self.epochs, seconds));
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+struct Bars {
+    _both: MultiProgress,
+    epochs: ProgressBar,
+    steps: ProgressBar,
+    pictures: usize,
+    began: Instant,
+    asked: Instant,
+}
+
+impl Bars {
+    /// Often enough to look alive, seldom enough not to hold up a GPU.
+    const PAUSE: Duration = Duration::from_millis(100);
+
+    fn new(epochs: usize, steps_per_epoch: usize) -> Bars {
+        let style = |template| {
+            ProgressStyle::with_template(template).expect("the template is fixed and valid")
+        };
+        let both = MultiProgress::new();
+        let bar = |length: usize, template| {
+            both.add(ProgressBar::new(length as u64).with_style(style(template)))
+        };
+        let epochs = bar(epochs, "epoch {pos:>5}/{len:<5} {bar:30} {msg}  {eta} left");
+        let steps = bar(steps_per_epoch, "step  {pos:>5}/{len:<5} {bar:30} {msg}");
+        let now = Instant::now();
+        Bars {
+            _both: both,
+            epochs,
+            steps,
+            pictures: 0,
+            began: now,
+            asked: now,
+        }
+    }
+}
+
+impl Observer for Bars {
+    fn wants_figures(&self) -> bool {
+        self.asked.elapsed() > Self::PAUSE
+    }
+
+    fn notify(&mut self, event: &Event) -> Result<()> {
+        match event {
+            Event::EpochStarted { .. } => {
+                self.steps.set_position(0);
+                self.pictures = 0;
+                self.began = Instant::now();
+            }
+            Event::Stepped {
+                step,
+                pictures,
+                lr,
+                figures: met,
+            } => {
+                self.pictures += pictures;
+                self.steps.set_position(*step as u64);
+                if let Some(met) = met {
+                    let rate = self.pictures as f64 / self.began.elapsed().as_secs_f64();
+                    self.steps
+                        .set_message(format!("{}  lr {lr:.2e}  {rate:.0} images/s", figures(met)));
+                    self.asked = Instant::now();
+                }
+            }
+            Event::EpochEnded(record) => {
+                self.epochs.set_position(record.epoch as u64);
+                let shown = record.val.unwrap_or(record.train);
+                let part = if record.val.is_some() { "val" } else { "train" };
+                self.epochs
+                    .set_message(format!("{part} {}", figures(&shown)));
+            }
+            Event::Finished { .. } => {
+                self.steps.finish_and_clear();
+                self.epochs.finish_and_clear();
+            }
+            Event::Improved { .. } => {}
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,121 @@
+//! TensorBoard event files: TFRecord frames around three small protobuf messages, written by hand
+//! because the crates that write them bring a protobuf compiler.
+//!
+//! Formats: `tensorflow/core/lib/io/record_writer.h` (frames, masked checksums) and
+//! `tensorflow/core/util/event.proto`, `framework/summary.proto` (field numbers).
+
+use std::fs::File;
+use std::io::Write;
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, Result};
+use crc::{CRC_32_ISCSI, Crc};
+
+use crate::train::metrics::EpochRecord;
+
+static CRC32C: Crc<u32> = Crc::<u32>::new(&CRC_32_ISCSI);
+
+/// An event file that is being written.
+pub struct EventFile(File);
+
+impl EventFile {
+    /// Makes `folder` and an event file in it.
+    ///
+    /// # Errors
+    /// A folder or file that cannot be made.
+    pub fn create(folder: &Path) -> Result<EventFile> {
+        let place = || format!("cannot write {}", folder.display());
+        std::fs::create_dir_all(folder).with_context(place)?;
+        let name = format!("events.out.tfevents.{}.signet", seconds() as u64);
+        let mut file = EventFile(File::create(folder.join(name)).with_context(place)?);
+        const FILE_VERSION: u32 = 3;
+        file.append(&[double(1, seconds()), text(FILE_VERSION, "brain.Event:2")].concat())?;
+        Ok(file)
+    }
+
+    /// Adds the figures of an epoch, at its step.
+    ///
+    /// # Errors
+    /// A disk that is full.
+    pub fn write(&mut self, record: &EpochRecord) -> Result<()> {
+        let mut scalars = vec![
+            ("lr", record.lr),
+            ("train/loss", record.train.loss),
+            ("train/accuracy", record.train.accuracy),
+        ];
+        if let Some(val) = record.val {
+            scalars.extend([("val/loss", val.loss), ("val/accuracy", val.accuracy)]);
+        }
+        const SUMMARY: u32 = 5;
+        let values = scalars
+            .iter()
+            .flat_map(|(tag, value)| bytes(1, &[text(1, tag), float(2, *value as f32)].concat()));
+        let summary = bytes(SUMMARY, &values.collect::<Vec<u8>>());
+        self.append(
+            &[
+                double(1, seconds()),
+                number(2, record.epoch as u64),
+                summary,
+            ]
+            .concat(),
+        )
+    }
+
+    fn append(&mut self, event: &[u8]) -> Result<()> {
+        let length = (event.len() as u64).to_le_bytes();
+        let frame = [&length, &masked(&length)[..], event, &masked(event)].concat();
+        self.0
+            .write_all(&frame)
+            .context("cannot write the TensorBoard events")
+    }
+}
+
+fn seconds() -> f64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0.0, |since| since.as_secs_f64())
+}
+
+/// `masked_crc32c`: turned right by 15 bits, plus a constant.
+fn masked(data: &[u8]) -> [u8; 4] {
+    CRC32C
+        .checksum(data)
+        .rotate_right(15)
+        .wrapping_add(0xA282_EAD8)
+        .to_le_bytes()
+}
+
+fn varint(mut value: u64) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    while value >= 0x80 {
+        bytes.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    bytes.push(value as u8);
+    bytes
+}
+
+fn field(number: u32, wire: u32) -> Vec<u8> {
+    varint(u64::from(number << 3 | wire))
+}
+
+fn number(at: u32, value: u64) -> Vec<u8> {
+    [field(at, 0), varint(value)].concat()
+}
+
+fn double(at: u32, value: f64) -> Vec<u8> {
+    [field(at, 1), value.to_le_bytes().to_vec()].concat()
+}
+
+fn bytes(at: u32, value: &[u8]) -> Vec<u8> {
+    [field(at, 2), varint(value.len() as u64), value.to_vec()].concat()
+}
+
+fn text(at: u32, value: &str) -> Vec<u8> {
+    bytes(at, value.as_bytes())
+}
+
+fn float(at: u32, value: f32) -> Vec<u8> {
+    [field(at, 5), value.to_le_bytes().to_vec()].concat()
+}
