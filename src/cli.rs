@@ -2,15 +2,20 @@
 
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, ValueEnum};
+
+use crate::run::progress::Style;
 
 /// Train image classifiers from YAML experiments.
 #[derive(Debug, Parser)]
 #[command(name = "signet", version, arg_required_else_help = true)]
 #[command(
-    after_help = "Exit codes: 0 done, 1 a fault of signet's own, 2 command line or config, 3 data."
+    after_help = "Exit codes: 0 done, 1 a fault of signet's own, 2 command line or config, 3 data, 4 run, 6 training diverged."
 )]
 pub struct Arguments {
+    /// How progress is shown, on standard error.
+    #[arg(long, global = true, value_enum, default_value = "auto")]
+    pub progress: Style,
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
@@ -19,12 +24,63 @@ pub struct Arguments {
 /// What signet can do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Train an experiment; makes a run directory with the evidence.
+    Train(Train),
+    /// Say how good a run's model is.
+    Eval(Eval),
+    /// Say what signet finds on this machine, and what to do about what is missing.
+    Doctor,
     /// Check experiment files, or show one with every default filled in.
     #[command(subcommand)]
     Config(ConfigCommand),
     /// Work with pictures.
     #[command(subcommand)]
     Data(DataCommand),
+}
+
+/// `signet train`.
+#[derive(Debug, clap::Args)]
+pub struct Train {
+    /// Experiment file.
+    pub config: PathBuf,
+    /// Keys laid over the file.
+    #[command(flatten)]
+    pub overrides: Overrides,
+    /// The very run directory to make, instead of one named after the experiment.
+    #[arg(long, value_name = "DIR")]
+    pub run: Option<PathBuf>,
+    /// Print layers, steps and memory, and stop.
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// `signet eval`.
+#[derive(Debug, clap::Args)]
+pub struct Eval {
+    /// A run directory (its best weights), or a .safetensors file in one.
+    pub target: PathBuf,
+    /// Which pictures.
+    #[arg(long, value_enum, default_value = "test")]
+    pub part: Part,
+    /// Write all figures as JSON; - is standard output.
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// Write every picture's probabilities as CSV; - is standard output.
+    #[arg(long, value_name = "FILE")]
+    pub csv: Option<PathBuf>,
+}
+
+/// Which pictures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Part {
+    /// Those weights were moved by.
+    Train,
+    /// Those the best epoch was chosen by.
+    Val,
+    /// Those held back.
+    Test,
+    /// All of them.
+    All,
 }
 
 /// What can be done with an experiment file.

@@ -6,13 +6,16 @@ use crate::cli::ConfigCommand;
 use crate::config::Experiment;
 use crate::config::document::Problems;
 use crate::fault::{Blame, Fault};
+use crate::model::plan;
+
+use super::load;
 
 pub(super) fn run(command: ConfigCommand) -> Result<()> {
     match command {
         ConfigCommand::Check { files, overrides } => {
             let mut problems = Vec::new();
             for file in &files {
-                match Experiment::load(file, &overrides.set, &[]) {
+                match Experiment::load(file, &overrides.set, &[plan::check]) {
                     Ok(experiment) => {
                         println!("{}: ok, experiment {}", file.display(), experiment.name)
                     }
@@ -27,7 +30,7 @@ pub(super) fn run(command: ConfigCommand) -> Result<()> {
             verdict.blame(Fault::Config)
         }
         ConfigCommand::Show { file, overrides } => {
-            let experiment = Experiment::load(&file, &overrides.set, &[]).blame(Fault::Config)?;
+            let experiment = load(&file, &overrides)?;
             print!("{}", experiment.to_yaml());
             Ok(())
         }

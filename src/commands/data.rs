@@ -6,17 +6,18 @@ use anyhow::{Context, Result, bail};
 use rayon::prelude::*;
 
 use crate::cli::DataCommand;
-use crate::config::Experiment;
 use crate::data::fetch::{Archive, fetch};
 use crate::data::generated;
 use crate::data::split::Split;
 use crate::data::{Dataset, arrays};
 use crate::fault::{Blame, Fault};
 
+use super::load;
+
 pub(super) fn run(command: DataCommand) -> Result<()> {
     match command {
         DataCommand::Info { config, overrides } => {
-            let experiment = Experiment::load(&config, &overrides.set, &[]).blame(Fault::Config)?;
+            let experiment = load(&config, &overrides)?;
             let data = Dataset::load(&experiment.data).blame(Fault::Data)?;
             let split =
                 Split::deal(&data, &experiment.data.split, experiment.seed).blame(Fault::Data)?;
@@ -28,7 +29,7 @@ pub(super) fn run(command: DataCommand) -> Result<()> {
             out,
             overrides,
         } => {
-            let experiment = Experiment::load(&config, &overrides.set, &[]).blame(Fault::Config)?;
+            let experiment = load(&config, &overrides)?;
             let data = Dataset::load(&experiment.data).blame(Fault::Data)?;
             let image = &experiment.data.image;
             let write = |folder: &Path| {

@@ -2,8 +2,16 @@
 
 mod config;
 mod data;
+mod doctor;
+mod eval;
+mod train;
 
-use crate::cli::{Arguments, Command};
+use std::path::Path;
+
+use crate::cli::{Arguments, Command, Overrides};
+use crate::config::Experiment;
+use crate::fault::{Blame, Fault};
+use crate::model::plan;
 
 /// Does what the command line asks for.
 ///
@@ -11,7 +19,15 @@ use crate::cli::{Arguments, Command};
 /// Whatever went wrong, marked with whose fault it is.
 pub fn run(arguments: Arguments) -> anyhow::Result<()> {
     match arguments.command {
+        Command::Train(command) => train::run(command, arguments.progress),
+        Command::Eval(command) => eval::run(command),
+        Command::Doctor => doctor::run(),
         Command::Config(command) => config::run(command),
         Command::Data(command) => data::run(command),
     }
+}
+
+/// Reads an experiment under every rule there is.
+fn load(file: &Path, overrides: &Overrides) -> anyhow::Result<Experiment> {
+    Experiment::load(file, &overrides.set, &[plan::check]).blame(Fault::Config)
 }

@@ -1,3 +1,5 @@
-//! Evidence for people and programs.
+//! Evidence for people and programs: tables before and after training (`summary`), and what a model
+//! got right (`evaluation`).
 
 pub mod evaluation;
+pub mod summary;

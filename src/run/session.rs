@@ -153,7 +153,7 @@ pub fn environment(session: &Session) -> Result<serde_json::Value> {
         .context("formatting the time")?;
     Ok(serde_json::json!({
         "signet": env!("CARGO_PKG_VERSION"),
-        "libtorch": "2.11.0",
+        "libtorch": bridge::LIBTORCH,
         "device": format!("{:?}", session.device).to_lowercase(),
         "threads": tch::get_num_threads(),
         "cpu": model.unwrap_or("unknown"),
