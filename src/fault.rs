@@ -59,6 +59,43 @@ pub fn fault_of(error: &anyhow::Error) -> Fault {
         .map_or(Fault::Internal, |blamed| blamed.fault)
 }
 
+/// The longest message of a panic that is shown, in characters.
+const LONGEST: usize = 500;
+
+/// Makes a panic one line on standard error. libtorch's messages carry C++ frames and whole tensors.
+pub fn report_panics_in_one_line() {
+    std::panic::set_hook(Box::new(|panic| {
+        let payload = panic.payload();
+        let text = payload.downcast_ref::<String>().map(String::as_str);
+        let text = text
+            .or(payload.downcast_ref::<&str>().copied())
+            .unwrap_or("no message");
+        let place = panic.location().map_or(String::new(), |at| {
+            format!(" ({}:{})", at.file(), at.line())
+        });
+        eprintln!(
+            "signet: a fault of signet's own{place}: {}; please report it",
+            first_words(text)
+        );
+    }));
+}
+
+/// What a libtorch message says before its stack of C++ frames, on one line.
+fn first_words(text: &str) -> String {
+    let end = [
+        "\nException raised from ",
+        "\\nException raised from ",
+        "Tensor:\n",
+    ];
+    let end = end
+        .iter()
+        .filter_map(|mark| text.find(mark))
+        .min()
+        .unwrap_or(text.len());
+    let line = text[..end].split_whitespace().collect::<Vec<_>>().join(" ");
+    line.chars().take(LONGEST).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -77,5 +114,25 @@ mod tests {
             "loading pictures: cannot read x.png: no such file"
         );
         assert_eq!(fault_of(&anyhow::anyhow!("surprise")), Fault::Internal);
+    }
+
+    #[test]
+    fn a_panic_of_libtorch_loses_its_frames_and_keeps_its_sentence() {
+        let text = tch::Tensor::ones([2, 3], (tch::Kind::Float, tch::Device::Cpu))
+            .f_matmul(&tch::Tensor::ones(
+                [2, 3],
+                (tch::Kind::Float, tch::Device::Cpu),
+            ))
+            .unwrap_err()
+            .to_string();
+        assert!(
+            text.contains("frame #"),
+            "libtorch no longer sends frames: {text}"
+        );
+        let words = first_words(&text);
+        assert!(
+            words.contains("shapes cannot be multiplied") && !words.contains("frame #"),
+            "{words}"
+        );
     }
 }

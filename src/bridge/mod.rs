@@ -1,10 +1,11 @@
 //! The safe face of `bridge.cpp`: what libtorch can do and tch does not bind.
 //!
-//! All `unsafe` of the project is in this file. It rests on one fact: a `tch::Tensor` is a pointer to an
+//! All `unsafe` of the project is in this folder. It rests on one fact: a `tch::Tensor` is a pointer to an
 //! `at::Tensor` (torch-sys, `torch_api.h`), so lists of such pointers can be handed over as they are.
 #![allow(unsafe_code)]
 
 pub mod device;
+mod early;
 
 use std::ffi::{CStr, c_char};
 

@@ -141,7 +141,7 @@ fn describe(evaluation: &Evaluation) -> String {
         percent(evaluation.accuracy),
         evaluation.loss
     );
-    let mut classes = table(&["class", "precision %", "recall %", "F1 %", "pictures"]);
+    let mut classes = table(1, &["class", "precision %", "recall %", "F1 %", "pictures"]);
     for figures in &evaluation.classes {
         let shares = [figures.precision, figures.recall, figures.f1].map(percent);
         classes.add_row(
@@ -159,14 +159,14 @@ fn describe(evaluation: &Evaluation) -> String {
         .iter()
         .map(|figures| figures.class.as_str())
         .collect();
-    let mut confusion = table(&[&["is \\ taken for"], &names[..]].concat());
+    let mut confusion = table(1, &[&["is \\ taken for"], &names[..]].concat());
     for (name, row) in names.iter().zip(&evaluation.confusion) {
         let counts = row.iter().map(ToString::to_string);
         confusion.add_row(std::iter::once((*name).to_owned()).chain(counts));
     }
     text += &format!("{confusion}\n");
     if !evaluation.wrong.is_empty() {
-        let mut wrong = table(&["wrong picture", "is", "taken for", "probability %"]);
+        let mut wrong = table(3, &["wrong picture", "is", "taken for", "probability %"]);
         for made in &evaluation.wrong {
             let top = made.probabilities.iter().copied().fold(0.0, f64::max);
             wrong.add_row([

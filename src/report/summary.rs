@@ -9,13 +9,13 @@ use crate::run::session::Session;
 use crate::train::metrics::Figures;
 use crate::train::trainer::Outcome;
 
-/// A table without frames, whose columns after the first are numbers.
-pub fn table(header: &[&str]) -> Table {
+/// A table without frames: the first `words` columns hold words, the others numbers.
+pub fn table(words: usize, header: &[&str]) -> Table {
     let mut table = Table::new();
     table.load_preset(presets::NOTHING).set_header(header);
     for column in table.column_iter_mut() {
         column.set_padding((0, 2));
-        if column.index > 0 {
+        if column.index >= words {
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
@@ -37,7 +37,7 @@ pub fn heading(session: &Session, folder: &Path) -> String {
 
 /// Layers, steps and memory of a training that has not begun.
 pub fn before(session: &Session, steps_per_epoch: usize) -> String {
-    let mut layers = table(&["name", "layer", "output", "parameters"]);
+    let mut layers = table(3, &["name", "layer", "output", "parameters"]);
     let mut total = 0;
     for (name, layer) in &session.network.plan().layers {
         let trained = layer
@@ -71,14 +71,17 @@ pub fn before(session: &Session, steps_per_epoch: usize) -> String {
 
 /// The closing table.
 pub fn after(session: &Session, outcome: &Outcome, folder: &Path, took: Duration) -> String {
-    let mut table = table(&[
-        "",
-        "epoch",
-        "train loss",
-        "train acc. %",
-        "val loss",
-        "val acc. %",
-    ]);
+    let mut table = table(
+        1,
+        &[
+            "",
+            "epoch",
+            "train loss",
+            "train acc. %",
+            "val loss",
+            "val acc. %",
+        ],
+    );
     for (name, record) in [("best", &outcome.best), ("last", &outcome.last)] {
         let [train_loss, train_accuracy] = cells(Some(record.train));
         let [val_loss, val_accuracy] = cells(record.val);

@@ -70,7 +70,12 @@ pub fn save(file: &Path, state: &BTreeMap<String, Tensor>, card: &Card) -> Resul
     let metadata = HashMap::from([("signet".to_owned(), serde_json::to_string(card)?)]);
     let bytes = safetensors::serialize(views, Some(metadata)).with_context(place)?;
     let folder = file.parent().unwrap_or(Path::new("."));
-    let mut unfinished = tempfile::NamedTempFile::new_in(folder).with_context(place)?;
+    // As readable as any other file of the user; a temporary file alone would be private.
+    let mut unfinished = tempfile::Builder::new()
+        .prefix(".weights-")
+        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666))
+        .tempfile_in(folder)
+        .with_context(place)?;
     unfinished.write_all(&bytes).with_context(place)?;
     unfinished.as_file().sync_all().with_context(place)?;
     unfinished.persist(file).with_context(place)?;
