@@ -4,6 +4,14 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+// Listed here and not in the library, so that programs linked with the library keep their arguments.
+#[cfg(target_os = "linux")]
+#[allow(unsafe_code)]
+#[used]
+#[unsafe(link_section = ".preinit_array")]
+static EARLY: unsafe extern "C" fn(i32, *const *const std::ffi::c_char) =
+    signet::bridge::answer_early::<signet::cli::Arguments>;
+
 fn main() -> ExitCode {
     signet::fault::report_panics_in_one_line();
     let arguments = signet::cli::Arguments::parse();

@@ -5,7 +5,11 @@
 #![allow(unsafe_code)]
 
 pub mod device;
+#[cfg(target_os = "linux")]
 mod early;
+
+#[cfg(target_os = "linux")]
+pub use early::answer_early;
 
 use std::ffi::{CStr, c_char};
 

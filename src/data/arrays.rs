@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{BufReader, BufWriter};
 use std::path::Path;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use npyz::{DType, NpyFile, TypeChar, WriterBuilder};
 
 use crate::config::data::{Image, NpyLabels};
@@ -261,8 +261,13 @@ fn read_numbers_as_they_are(file: &Path) -> Result<(Vec<f64>, Vec<u64>)> {
 fn open(file: &Path) -> Result<NpyFile<BufReader<File>>> {
     let opened = File::open(file).with_context(|| format!("{}: cannot be read", file.display()))?;
     let size = opened.metadata().map_or(0, |found| found.len());
-    let array = NpyFile::new(BufReader::new(opened))
-        .with_context(|| format!("{}: is no .npy file", file.display()))?;
+    // The reason is a parser's drawing of several lines, so it is left out.
+    let array = NpyFile::new(BufReader::new(opened)).map_err(|_| {
+        anyhow!(
+            "{}: is no .npy file, or its header is damaged; write it again with numpy.save",
+            file.display()
+        )
+    })?;
     // Checked here, because the header alone would make us take memory for any length it claims.
     let claimed = array
         .shape()

@@ -1,0 +1,332 @@
+//! Bad input ends with one clear line, the right exit code, and no half-made run directory.
+
+mod support;
+
+use support::{SMALL, Workshop, jpeg};
+
+/// Trains and expects a refusal: exit code, one line with `words`, and nothing new in the folder.
+fn refused(workshop: &Workshop, overrides: &[&str], code: i32, words: &[&str]) {
+    workshop.write("own.yaml", SMALL);
+    let before = workshop.names();
+    let mut arguments = vec!["train", "own.yaml"];
+    overrides
+        .iter()
+        .for_each(|text| arguments.extend(["-s", text]));
+    let answer = workshop.call(&arguments);
+    assert_eq!(answer.code, code, "{overrides:?}: {}", answer.stderr);
+    assert_eq!(
+        answer.stderr.lines().count(),
+        1,
+        "{overrides:?}: {}",
+        answer.stderr
+    );
+    for word in words {
+        assert!(
+            answer.stderr.contains(word),
+            "{overrides:?} does not say {word:?}: {}",
+            answer.stderr
+        );
+    }
+    assert_eq!(
+        workshop.names(),
+        before,
+        "{overrides:?} left something behind"
+    );
+}
+
+/// A `.npy` file: version 1.0, with any header and any body.
+fn npy(header: &str, body: &[u8]) -> Vec<u8> {
+    let mut header = header.to_owned();
+    while !(10 + header.len() + 1).is_multiple_of(64) {
+        header.push(' ');
+    }
+    header.push('\n');
+    [
+        b"\x93NUMPY\x01\x00",
+        &(header.len() as u16).to_le_bytes()[..],
+        header.as_bytes(),
+        body,
+    ]
+    .concat()
+}
+
+fn floats(count: usize, value: f32) -> Vec<u8> {
+    value.to_le_bytes().repeat(count)
+}
+
+#[test]
+fn a_missing_root_says_how_to_get_pictures() {
+    refused(
+        &Workshop::new(),
+        &[],
+        3,
+        &[
+            "data.source.root: data cannot be read",
+            "signet data fetch",
+            "SIGNET_DATA",
+        ],
+    );
+}
+
+#[test]
+fn an_empty_class_is_named() {
+    let workshop = Workshop::with_folders(4);
+    std::fs::create_dir(workshop.path("data/2")).unwrap();
+    refused(&workshop, &[], 3, &["data/2 holds no .jpg, .jpeg or .png"]);
+    refused(
+        &workshop,
+        &["data.classes=['0', '7']"],
+        3,
+        &["data has no folder \"7\"; it has 0, 1, 2"],
+    );
+}
+
+#[test]
+fn one_class_is_not_enough() {
+    let workshop = Workshop::with_folders(4);
+    std::fs::remove_dir_all(workshop.path("data/1")).unwrap();
+    refused(&workshop, &[], 3, &["only the class \"0\" is there"]);
+    refused(
+        &workshop,
+        &["data.classes=['0']"],
+        2,
+        &["data.classes: a classifier needs at least two classes"],
+    );
+}
+
+#[test]
+fn damaged_pictures_are_named_and_can_be_left_out() {
+    let whole = jpeg();
+    let mut corrupt = whole.clone();
+    corrupt[20..60].fill(0x5A);
+    let cases: [(&str, Vec<u8>, &str); 3] = [
+        (
+            "cut.jpg",
+            whole[..whole.len() / 2].to_vec(),
+            "truncated JPEG",
+        ),
+        ("corrupt.jpg", corrupt, "corrupt.jpg"),
+        (
+            "text.jpg",
+            b"not a picture at all".to_vec(),
+            "neither a JPEG nor a PNG",
+        ),
+    ];
+    for (name, bytes, words) in cases {
+        let workshop = Workshop::with_folders(10);
+        workshop.write(&format!("data/1/{name}"), bytes);
+        refused(
+            &workshop,
+            &[],
+            3,
+            &[&format!("data/1/{name}"), words, "data.on_bad_image: skip"],
+        );
+        let arguments = [
+            "train",
+            "own.yaml",
+            "-s",
+            "data.on_bad_image=skip",
+            "-s",
+            "train.epochs=1",
+        ];
+        let answer = workshop.signet(&arguments);
+        assert!(
+            answer
+                .stderr
+                .contains(&format!("signet: left out 1/{name}, which ")),
+            "{}",
+            answer.stderr
+        );
+    }
+}
+
+#[test]
+fn a_png_that_claims_60000_by_60000_pixels_is_refused() {
+    let workshop = Workshop::with_folders(4);
+    let mut png = workshop.read("data/0/0000.png");
+    png[16..20].copy_from_slice(&60_000u32.to_be_bytes());
+    png[20..24].copy_from_slice(&60_000u32.to_be_bytes());
+    let checksum = crc::Crc::<u32>::new(&crc::CRC_32_ISO_HDLC).checksum(&png[12..29]);
+    png[29..33].copy_from_slice(&checksum.to_be_bytes());
+    workshop.write("data/0/bomb.png", png);
+    refused(
+        &workshop,
+        &[],
+        3,
+        &["data/0/bomb.png", "up to 16384 pixels a side"],
+    );
+}
+
+#[test]
+fn arrays_with_a_wrong_header_type_shape_or_length_are_named() {
+    let good = "{'descr': '<f4', 'fortran_order': False, 'shape': (10, 16, 16), }";
+    let rows = "rows: {'0': [0, 5], '1': [5, 10]}";
+    let cases: [(&str, Vec<u8>, &str, &str); 9] = [
+        ("text", b"no array".to_vec(), rows, "X.npy: is no .npy file"),
+        (
+            "header",
+            npy("{'descr': oops", &[]),
+            rows,
+            "X.npy: is no .npy file",
+        ),
+        (
+            "type",
+            npy(&good.replace("<f4", "<c8"), &[0; 20480]),
+            rows,
+            "float32, float64, uint8, int32 and int64 are read",
+        ),
+        (
+            "shape",
+            npy(&good.replace("16, 16", "8, 32"), &floats(2560, 0.5)),
+            rows,
+            "data.image are [N, 16, 16]",
+        ),
+        (
+            "short",
+            npy(good, &floats(2559, 0.5)),
+            rows,
+            "shorter than its header says",
+        ),
+        (
+            "absurd",
+            npy(&good.replace("10, 16", "99999999999, 16"), &[]),
+            rows,
+            "more than its",
+        ),
+        (
+            "range",
+            npy(good, &floats(2560, 0.5)),
+            "rows: {'0': [0, 5], '1': [5, 11]}",
+            "data.source.rows.1: [5, 11) reaches past the 10 rows",
+        ),
+        (
+            "nan",
+            npy(good, &floats(2560, f32::NAN)),
+            rows,
+            "row 0 has the pixel NaN",
+        ),
+        (
+            "bright",
+            npy(good, &floats(2560, 1.5)),
+            rows,
+            "row 0 has the pixel 1.5",
+        ),
+    ];
+    for (case, bytes, rows, words) in cases {
+        let workshop = Workshop::new();
+        workshop.write("X.npy", bytes);
+        let source = format!("data.source={{kind: npy, images: X.npy, {rows}}}");
+        println!("{case}");
+        refused(&workshop, &[&source], 3, &[words]);
+    }
+}
+
+#[test]
+fn labels_that_do_not_fit_the_pictures_are_named() {
+    let workshop = Workshop::new();
+    workshop.write(
+        "X.npy",
+        npy(
+            "{'descr': '<f4', 'fortran_order': False, 'shape': (10, 16, 16), }",
+            &floats(2560, 0.5),
+        ),
+    );
+    let source = "data.source={kind: npy, images: X.npy, labels: Y.npy}";
+    workshop.write(
+        "Y.npy",
+        npy(
+            "{'descr': '|u1', 'fortran_order': False, 'shape': (9,), }",
+            &[0; 9],
+        ),
+    );
+    refused(
+        &workshop,
+        &[source],
+        3,
+        &["Y.npy has 9 rows, but X.npy has 10"],
+    );
+    workshop.write(
+        "Y.npy",
+        npy(
+            "{'descr': '|u1', 'fortran_order': False, 'shape': (10, 3), }",
+            &[1; 30],
+        ),
+    );
+    refused(&workshop, &[source], 3, &["Y.npy: row 0 is not one-hot"]);
+}
+
+#[test]
+fn splits_batches_and_layers_that_cannot_work_name_their_key() {
+    let workshop = Workshop::with_folders(6);
+    let split = "data.split={kind: stratified, train: 0.9, val: 0.05, test: 0.05}";
+    refused(
+        &workshop,
+        &[split],
+        3,
+        &["data.split: the val part of 12 pictures is empty"],
+    );
+    refused(
+        &workshop,
+        &["train.batch_size=33"],
+        2,
+        &["train.batch_size: 33 is larger than the training part"],
+    );
+    refused(
+        &workshop,
+        &["train.batch_size=7"],
+        2,
+        &[
+            "train.batch_size: 7 leaves a last batch of one picture",
+            "use 8",
+        ],
+    );
+    let pools = "model.blocks=[{pool: 4}, {pool: 4}, {pool: 4}]";
+    refused(
+        &workshop,
+        &[pools],
+        2,
+        &["model.blocks.2.pool: pooling 1 x 1 pixels by 4 leaves less than one pixel"],
+    );
+}
+
+#[test]
+fn cuda_by_name_is_refused_where_there_is_none_and_says_what_is_missing() {
+    if std::path::Path::new("/proc/driver/nvidia/version").exists() {
+        println!("left out: this machine has an NVIDIA driver");
+        return;
+    }
+    refused(
+        &Workshop::with_folders(10),
+        &["device=cuda"],
+        2,
+        &["device: cuda:0 cannot be used", "CUDA"],
+    );
+}
+
+#[test]
+fn a_run_directory_that_exists_is_left_alone() {
+    let workshop = Workshop::with_folders(10);
+    workshop.write("taken/mine.txt", "mine");
+    workshop.write("own.yaml", SMALL);
+    let answer = workshop.call(&["train", "own.yaml", "--run", "taken"]);
+    assert_eq!(answer.code, 4);
+    assert!(
+        answer.stderr.contains("taken exists already"),
+        "{}",
+        answer.stderr
+    );
+    assert_eq!(
+        std::fs::read_dir(workshop.path("taken")).unwrap().count(),
+        1
+    );
+}
+
+#[test]
+fn evaluating_what_is_no_run_says_how_to_make_one() {
+    let answer = Workshop::new().call(&["eval", "nothing"]);
+    assert_eq!(answer.code, 4);
+    assert_eq!(
+        answer.stderr,
+        "signet: nothing is no run: it has no resolved.yaml; start one with `signet train CONFIG`\n"
+    );
+}

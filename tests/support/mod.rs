@@ -1,0 +1,124 @@
+//! A folder to work in, a signet to call, and pictures to call it on.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use tempfile::TempDir;
+
+/// What a call of signet left behind.
+pub struct Answer {
+    pub code: i32,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+/// A temporary folder that is the current directory of every call.
+pub struct Workshop(TempDir);
+
+impl Workshop {
+    pub fn new() -> Workshop {
+        Workshop(tempfile::tempdir().expect("a temporary folder can be made"))
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    pub fn read(&self, name: &str) -> Vec<u8> {
+        std::fs::read(self.path(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+    }
+
+    pub fn text(&self, name: &str) -> String {
+        String::from_utf8(self.read(name)).expect("text files are UTF-8")
+    }
+
+    pub fn write(&self, name: &str, bytes: impl AsRef<[u8]>) {
+        let path = self.path(name);
+        std::fs::create_dir_all(path.parent().expect("a file has a folder")).unwrap();
+        std::fs::write(path, bytes).unwrap();
+    }
+
+    /// The names in the workshop, sorted.
+    pub fn names(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(self.0.path()).unwrap();
+        let mut names: Vec<String> = entries
+            .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
+            .collect();
+        names.sort();
+        names
+    }
+
+    /// Calls signet and returns whatever it answered.
+    pub fn call(&self, arguments: &[&str]) -> Answer {
+        let output = Command::new(env!("CARGO_BIN_EXE_signet"))
+            .current_dir(self.0.path())
+            .args(arguments)
+            .output()
+            .expect("the binary was built beside this test");
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("signet prints UTF-8");
+        Answer {
+            code: output.status.code().unwrap_or(-1),
+            stdout: text(output.stdout),
+            stderr: text(output.stderr),
+        }
+    }
+
+    /// Calls signet, which must succeed.
+    pub fn signet(&self, arguments: &[&str]) -> Answer {
+        let answer = self.call(arguments);
+        assert_eq!(
+            answer.code,
+            0,
+            "signet {}: {}",
+            arguments.join(" "),
+            answer.stderr
+        );
+        answer
+    }
+
+    /// Two classes of small generated pictures in folders: `data/0/0000.png` and so on.
+    pub fn with_folders(pictures: usize) -> Workshop {
+        let workshop = Workshop::new();
+        let pictures = pictures.to_string();
+        workshop.signet(&[
+            "data",
+            "generate",
+            "data",
+            "--pictures",
+            &pictures,
+            "--side",
+            "24",
+        ]);
+        workshop
+    }
+}
+
+/// A small, quick experiment on the pictures of [`Workshop::with_folders`].
+pub const SMALL: &str = "\
+version: 1
+name: small
+threads: 1
+data:
+  source: {kind: class_folders, root: data}
+  image: {height: 16, width: 16}
+  split: {kind: stratified, train: 0.6, val: 0.2, test: 0.2}
+model: {kind: cnn, blocks: [{filters: 4}], hidden: [8], batch_norm: true, dropout: 0.2}
+train: {epochs: 3, batch_size: 8}
+";
+
+/// A JPEG of noise, which no truncation can hide in.
+pub fn jpeg() -> Vec<u8> {
+    let pixels = image::RgbImage::from_fn(24, 24, |x, y| {
+        image::Rgb([(x * 37 + y * 91) as u8, (x * y) as u8, y as u8])
+    });
+    let mut bytes = std::io::Cursor::new(Vec::new());
+    pixels
+        .write_to(&mut bytes, image::ImageFormat::Jpeg)
+        .unwrap();
+    bytes.into_inner()
+}
+
+/// The path as an argument.
+pub fn word(path: &Path) -> &str {
+    path.to_str().expect("temporary paths are UTF-8")
+}
