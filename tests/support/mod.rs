@@ -1,6 +1,7 @@
 //! A folder to work in, a signet to call, and pictures to call it on.
+#![allow(dead_code)] // each file of tests uses its own share
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use tempfile::TempDir;
@@ -116,9 +117,4 @@ pub fn jpeg() -> Vec<u8> {
         .write_to(&mut bytes, image::ImageFormat::Jpeg)
         .unwrap();
     bytes.into_inner()
-}
-
-/// The path as an argument.
-pub fn word(path: &Path) -> &str {
-    path.to_str().expect("temporary paths are UTF-8")
 }
