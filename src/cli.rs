@@ -4,13 +4,15 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::run::progress::Style;
+use crate::run::display::Style;
+use crate::run::resume::From;
+use crate::train::schedule::Extend;
 
 /// Train image classifiers from YAML experiments.
 #[derive(Debug, Parser)]
 #[command(name = "signet", version, arg_required_else_help = true)]
 #[command(
-    after_help = "Exit codes: 0 done, 1 a fault of signet's own, 2 command line or config, 3 data, 4 run, 6 training diverged."
+    after_help = "Exit codes: 0 done, 1 a fault of signet's own, 2 command line or config, 3 data, 4 run, 6 training diverged, 130 and 143 stopped by SIGINT and SIGTERM after a checkpoint."
 )]
 pub struct Arguments {
     /// How progress is shown, on standard error.
@@ -26,6 +28,8 @@ pub struct Arguments {
 pub enum Command {
     /// Train an experiment; makes a run directory with the evidence.
     Train(Train),
+    /// Go on with a run where it stopped, to the same bits it would have had.
+    Resume(Resume),
     /// Say how good a run's model is.
     Eval(Eval),
     /// Say what signet finds on this machine, and what to do about what is missing.
@@ -49,15 +53,46 @@ pub struct Train {
     /// The very run directory to make, instead of one named after the experiment.
     #[arg(long, value_name = "DIR")]
     pub run: Option<PathBuf>,
+    /// Go on with that run if it exists, as `signet resume` does.
+    #[arg(long)]
+    pub resume: bool,
+    /// With --resume: what becomes of a schedule when train.epochs has changed.
+    #[arg(long, value_enum, requires = "resume")]
+    pub extend: Option<Extend>,
     /// Print layers, steps and memory, and stop.
     #[arg(long)]
     pub dry_run: bool,
 }
 
+/// `signet resume`.
+#[derive(Debug, clap::Args)]
+pub struct Resume {
+    /// Run directory.
+    pub run: PathBuf,
+    /// Where to go on from: last, best, or a checkpoint file.
+    #[arg(long, value_name = "last|best|FILE")]
+    pub from: Option<From>,
+    /// Train up to so many epochs in all.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub epochs: Option<u64>,
+    /// What becomes of a cosine or one_cycle schedule when the number of epochs changes.
+    #[arg(long, value_enum)]
+    pub extend: Option<Extend>,
+    /// Keys laid over the run's experiment.
+    #[command(flatten)]
+    pub overrides: Overrides,
+    /// Branch off into this new run directory and leave the old one as it is.
+    #[arg(long = "as", value_name = "NEW_RUN")]
+    pub branch: Option<PathBuf>,
+    /// Train a copy from an earlier checkpoint to the newest one and compare all bits; changes nothing.
+    #[arg(long, conflicts_with_all = ["epochs", "extend", "set", "branch"])]
+    pub prove: bool,
+}
+
 /// `signet eval`.
 #[derive(Debug, clap::Args)]
 pub struct Eval {
-    /// A run directory (its best weights), or a .safetensors file in one.
+    /// A run directory (its best epoch), or one of its checkpoints.
     pub target: PathBuf,
     /// Which pictures.
     #[arg(long, value_enum, default_value = "test")]

@@ -15,6 +15,20 @@ pub enum Fault {
     Run = 4,
     /// A loss or gradient that is not finite.
     Diverged = 6,
+    /// Nobody's: SIGINT stopped it, after a checkpoint.
+    Interrupted = 130,
+    /// Nobody's: SIGTERM stopped it, after a checkpoint.
+    Terminated = 143,
+}
+
+impl Fault {
+    /// Of a run that `signal` stopped.
+    pub fn stopped_by(signal: i32) -> Fault {
+        match signal {
+            signal_hook::consts::SIGTERM => Fault::Terminated,
+            _ => Fault::Interrupted,
+        }
+    }
 }
 
 /// An error whose fault is known. It reads exactly as the error inside.

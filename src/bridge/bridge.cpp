@@ -3,6 +3,7 @@
 // the caller frees with signet_free. No CUDA header is needed: all calls go through the dispatcher.
 #include <ATen/ATen.h>
 #include <ATen/Context.h>
+#include <ATen/Version.h>
 #include <ATen/autocast_mode.h>
 #include <ATen/core/grad_mode.h>
 #include <cstdlib>
@@ -115,6 +116,8 @@ char* signet_rmsprop(Tensor* const* parameters, Tensor* const* gradients, Tensor
 
 char* signet_repeatable(bool wanted) {
   return guarded([&] {
+    // cuBLAS reads this at its first call and is not repeatable without it; a user's own choice stays.
+    if (wanted) setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8", 0);
     auto& context = at::globalContext();
     context.setDeterministicAlgorithms(wanted, false);
     context.setDeterministicFillUninitializedMemory(false);
@@ -124,6 +127,9 @@ char* signet_repeatable(bool wanted) {
     context.setAllowTF32CuDNN(false);
   });
 }
+
+// A copy that the caller frees with signet_free, as it does with messages.
+char* signet_cpu_capability() { return strdup(at::get_cpu_capability().c_str()); }
 
 char* signet_autocast(bool cuda, bool on) {
   return guarded([&] {

@@ -76,6 +76,7 @@ unsafe extern "C" {
         skip: Handle,
     ) -> *mut c_char;
     fn signet_repeatable(wanted: bool) -> *mut c_char;
+    fn signet_cpu_capability() -> *mut c_char;
     fn signet_autocast(cuda: bool, on: bool) -> *mut c_char;
 }
 
@@ -84,16 +85,21 @@ fn answer(message: *mut c_char) -> Result<()> {
     if message.is_null() {
         return Ok(());
     }
-    // SAFETY: a message is a C string that the bridge allocated and we free once.
-    let text = unsafe {
-        let text = CStr::from_ptr(message).to_string_lossy().into_owned();
-        signet_free(message);
-        text
-    };
+    let text = owned(message);
     Err(anyhow!(
         "libtorch: {}",
         text.lines().next().unwrap_or_default()
     ))
+}
+
+/// A text of the bridge as ours.
+fn owned(text: *mut c_char) -> String {
+    // SAFETY: a text is a C string that the bridge allocated and we free once.
+    unsafe {
+        let copy = CStr::from_ptr(text).to_string_lossy().into_owned();
+        signet_free(text);
+        copy
+    }
 }
 
 /// The handles of `tensors`, valid while they are borrowed.
@@ -314,6 +320,12 @@ pub fn rmsprop(
 pub fn repeatable(wanted: bool) -> Result<()> {
     // SAFETY: sets flags of libtorch's context.
     answer(unsafe { signet_repeatable(wanted) })
+}
+
+/// The instructions libtorch chooses its CPU kernels by, such as `AVX2`.
+pub fn cpu_capability() -> String {
+    // SAFETY: hands over a text.
+    owned(unsafe { signet_cpu_capability() })
 }
 
 /// While it lives, forward passes of this thread compute in bfloat16 where that is deemed safe.

@@ -3,25 +3,24 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Context, Result, anyhow};
 
 use crate::cli::{Eval, Part};
-use crate::config::Experiment;
-use crate::config::data::SplitConfig;
-use crate::data::Dataset;
-use crate::data::split::{Manifest, Split};
 use crate::fault::{Blame, Fault};
-use crate::model::plan;
 use crate::report::evaluation::Evaluation;
 use crate::report::summary::table;
+use crate::run::checkpoints::Found;
 use crate::run::directory::RunDir;
+use crate::run::resume::{self, From};
 use crate::run::session::Session;
-use crate::run::weights;
-use crate::train::metrics;
+use crate::train::{metrics, snapshot};
 
 pub(super) fn run(command: Eval) -> Result<()> {
-    let (folder, file) = find(&command.target).blame(Fault::Run)?;
-    let session = open(&folder, &file)?;
+    let (folder, found) = find(&command.target).blame(Fault::Run)?;
+    for reason in &found.passed_over {
+        eprintln!("signet: passed over {reason}");
+    }
+    let session = open(&folder, &found)?;
     let (name, part) = match command.part {
         Part::Train => ("train", session.split.train.clone()),
         Part::Val => ("val", session.split.val.clone()),
@@ -65,62 +64,31 @@ pub(super) fn run(command: Eval) -> Result<()> {
     Ok(())
 }
 
-/// The run and the weights that `target` names.
-fn find(target: &Path) -> Result<(RunDir, PathBuf)> {
-    if target
-        .extension()
-        .is_some_and(|extension| extension == "safetensors")
-    {
-        let folder = target
-            .parent()
-            .filter(|parent| !parent.as_os_str().is_empty())
-            .unwrap_or(Path::new("."));
-        return Ok((RunDir::open(folder)?, target.to_owned()));
+/// The run that `target` is or belongs to, and the checkpoint it names.
+fn find(target: &Path) -> Result<(RunDir, Found)> {
+    if target.is_file() {
+        let folder = target.parent().and_then(Path::parent);
+        let folder = folder.filter(|folder| !folder.as_os_str().is_empty());
+        let folder = RunDir::open(folder.unwrap_or(Path::new(".")))?;
+        let found = resume::find(&folder, &From::File(target.to_owned()))?;
+        return Ok((folder, found));
     }
     let folder = RunDir::open(target)?;
-    let file = folder.file("best.safetensors");
-    ensure!(
-        file.is_file(),
-        "{} has no best.safetensors: no epoch of it has ended; train again",
-        target.display()
-    );
-    Ok((folder, file))
+    let found = resume::find(&folder, &From::Best)?;
+    Ok((folder, found))
 }
 
 /// The run as it was, with the pictures and the split it was trained on.
-fn open(folder: &RunDir, file: &Path) -> Result<Session> {
-    let experiment = Experiment::load(&folder.file("resolved.yaml"), &[], &[plan::check])
-        .blame(Fault::Config)?;
-    let (state, card) = weights::load(file).blame(Fault::Run)?;
-    let data = Dataset::load(&experiment.data).blame(Fault::Data)?;
-    let manifest = folder.file("split.json");
-    let split = Split::deal(
-        &data,
-        &SplitConfig::Manifest {
-            file: manifest.clone(),
-        },
-        experiment.seed,
-    )
-    .blame(Fault::Data)?;
-    check_fingerprint(&manifest, &data).blame(Fault::Data)?;
-    let session = Session::with(experiment, data, split, card.normalization)?;
+fn open(folder: &RunDir, found: &Found) -> Result<Session> {
+    let document = &found.checkpoint.document;
+    let experiment = resume::experiment(document, &[]).blame(Fault::Config)?;
+    let session = Session::reopen(experiment, document, folder)?;
     session
         .network
-        .load(&state)
-        .with_context(|| format!("{} does not fit this run's model", file.display()))
+        .load(&snapshot::weights(&found.checkpoint.tensors))
+        .with_context(|| format!("{} does not fit this run's model", found.file.display()))
         .blame(Fault::Run)?;
     Ok(session)
-}
-
-fn check_fingerprint(manifest: &Path, data: &Dataset) -> Result<()> {
-    let recorded: Manifest = serde_json::from_str(&std::fs::read_to_string(manifest)?)?;
-    ensure!(
-        recorded.fingerprint == data.fingerprint(),
-        "the pictures have changed since this run was trained (fingerprint {}… then, {}… now); bring the old ones back",
-        &recorded.fingerprint[..12.min(recorded.fingerprint.len())],
-        &data.fingerprint()[..12]
-    );
-    Ok(())
 }
 
 fn write(file: &Path, text: &str) -> Result<()> {

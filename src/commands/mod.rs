@@ -4,6 +4,7 @@ mod config;
 mod data;
 mod doctor;
 mod eval;
+mod resume;
 mod train;
 
 use std::path::Path;
@@ -20,6 +21,7 @@ use crate::model::plan;
 pub fn run(arguments: Arguments) -> anyhow::Result<()> {
     match arguments.command {
         Command::Train(command) => train::run(command, arguments.progress),
+        Command::Resume(command) => resume::run(command, arguments.progress),
         Command::Eval(command) => eval::run(command),
         Command::Doctor => doctor::run(),
         Command::Config(command) => config::run(command),

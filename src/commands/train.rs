@@ -2,56 +2,113 @@
 
 use std::time::Instant;
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 
+use super::resume::{self, Wish};
 use crate::cli::Train;
+use crate::config::Experiment;
+use crate::config::train::IfExists;
 use crate::fault::{Blame, Fault};
 use crate::report::summary;
 use crate::run::directory::RunDir;
-use crate::run::progress::{self, Style};
+use crate::run::display::{self, Style};
+use crate::run::interrupt::Interrupt;
+use crate::run::keeper::Keeper;
 use crate::run::records::Records;
+use crate::run::resume::stopped;
 use crate::run::session::Session;
-use crate::train::trainer::Trainer;
+use crate::train::snapshot::Moment;
+use crate::train::trainer::{Ended, State, Trainer};
 
 pub(super) fn run(command: Train, style: Style) -> Result<()> {
     let experiment = super::load(&command.config, &command.overrides)?;
+    let goes_on = command.resume || experiment.run.if_exists == IfExists::Resume;
+    let named = experiment.run.root.join(&experiment.name);
+    let folder = command.run.clone().unwrap_or(named);
+    if command.dry_run {
+        return dry_run(experiment);
+    }
+    match (goes_on, folder.exists()) {
+        (true, true) => {
+            let folder = RunDir::open(&folder).blame(Fault::Run)?;
+            return resume::go_on(&folder, Wish::under(experiment, command.extend), style);
+        }
+        (true, false) if style != Style::None => {
+            eprintln!("{} is not there yet, so it begins now", folder.display());
+        }
+        (false, true) if command.run.is_some() => {
+            let folder = folder.display();
+            let error =
+                anyhow!("{folder} exists already; name another, or go on with it by --resume");
+            return Err(error).blame(Fault::Run);
+        }
+        _ => {}
+    }
     let session = Session::open(experiment)?;
+    report_findings(&session);
+    let written = std::fs::read_to_string(&command.config).blame(Fault::Config)?;
+    let state = trainer(&session).begin();
+    let first = Moment::new(&session.network, &state).snapshot()?;
+    let fill = |folder: &RunDir| folder.write_beginning(&session, &written, first);
+    let (folder, _lock) =
+        RunDir::create(&session.experiment, command.run.as_deref(), fill).blame(Fault::Run)?;
+    go(&session, &folder, state, style)
+}
+
+/// Trains from `state` on, watched, recorded and kept, until the end or a signal.
+pub(super) fn go(session: &Session, folder: &RunDir, mut state: State, style: Style) -> Result<()> {
+    if style != Style::None {
+        eprintln!("{}", summary::heading(session, folder.path()));
+    }
+    let interrupt = Interrupt::listen()?;
+    let trainer = trainer(session);
+    let done = state.progress.epoch - 1;
+    let began = Instant::now();
+    let mut records = Records::open(session, folder).blame(Fault::Run)?;
+    let mut keeper = Keeper::new(session, folder);
+    let epochs = session.experiment.train.epochs;
+    let mut shown = display::listener(style, done, epochs, trainer.steps_per_epoch());
+    let ended = trainer.run(
+        &mut state,
+        &mut [&mut records, &mut keeper, shown.as_mut()],
+        &|_| interrupt.signal().is_some(),
+    )?;
+    if let (Ended::Paused, Some(signal)) = (ended, interrupt.signal()) {
+        return Err(stopped(signal, &state.progress, folder)).blame(Fault::stopped_by(signal));
+    }
+    println!(
+        "{}",
+        summary::after(session, &state.progress, folder.path(), began.elapsed())
+    );
+    Ok(())
+}
+
+/// The trainer of a session.
+pub(super) fn trainer(session: &Session) -> Trainer<'_> {
+    Trainer {
+        experiment: &session.experiment,
+        network: &session.network,
+        pictures: &session.pictures,
+        split: &session.split,
+    }
+}
+
+fn dry_run(experiment: Experiment) -> Result<()> {
+    let session = Session::open(experiment)?;
+    report_findings(&session);
+    print!(
+        "{}",
+        summary::before(&session, trainer(&session).steps_per_epoch())
+    );
+    Ok(())
+}
+
+/// Says which pictures were left out and what became of the weights to begin with.
+fn report_findings(session: &Session) {
     for (name, why) in &session.data.skipped {
         eprintln!("signet: left out {name}, which {why}");
     }
-    let Session {
-        experiment,
-        network,
-        pictures,
-        split,
-        ..
-    } = &session;
-    let trainer = Trainer {
-        experiment,
-        network,
-        pictures,
-        split,
-    };
-    if command.dry_run {
-        print!("{}", summary::before(&session, trainer.steps_per_epoch()));
-        return Ok(());
+    if let Some(transfer) = &session.transfer {
+        eprint!("{}", summary::transferred(transfer));
     }
-    let written = std::fs::read_to_string(&command.config).blame(Fault::Config)?;
-    let folder = RunDir::create(&experiment.run, &experiment.name, command.run.as_deref())
-        .blame(Fault::Run)?;
-    folder
-        .write_beginning(&session, &written)
-        .blame(Fault::Run)?;
-    if style != Style::None {
-        eprintln!("{}", summary::heading(&session, folder.path()));
-    }
-    let began = Instant::now();
-    let mut records = Records::open(&session, &folder).blame(Fault::Run)?;
-    let mut shown = progress::listener(style, experiment.train.epochs, trainer.steps_per_epoch());
-    let outcome = trainer.run(&mut [&mut records, shown.as_mut()])?;
-    println!(
-        "{}",
-        summary::after(&session, &outcome, folder.path(), began.elapsed())
-    );
-    Ok(())
 }

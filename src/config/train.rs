@@ -28,6 +28,8 @@ pub struct TrainConfig {
     pub deterministic: bool,
     /// When to give up waiting for a better epoch.
     pub early_stopping: Option<EarlyStopping>,
+    /// Weights to begin with instead of random ones.
+    pub init_from: Option<InitFrom>,
 }
 
 /// Pictures per step.
@@ -247,13 +249,70 @@ pub struct EarlyStopping {
     pub min_delta: f64,
 }
 
-/// Which epoch's weights are kept as the best.
+/// Weights to begin with: those of another training, where name and shape fit.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct InitFrom {
+    /// A run (its best weights), a checkpoint, or any safetensors file.
+    pub path: PathBuf,
+    /// Whether every tensor of the model must be found there.
+    pub strict: bool,
+}
+
+/// When checkpoints are written, and which are kept.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct CheckpointConfig {
+    /// How often.
+    pub every: Every,
+    /// How many of the newest stay.
+    pub keep_last: usize,
+    /// How many of the best epochs stay.
+    pub keep_best: usize,
     /// What is compared.
     pub metric: Metric,
     /// Which way is better.
     pub mode: Mode,
+}
+
+/// How often a checkpoint is written: `1 epoch`, `200 steps`, `10 min`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Every {
+    /// After so many epochs.
+    Epochs(usize),
+    /// After so many steps, also in mid-epoch.
+    Steps(usize),
+    /// At the first step after so many minutes.
+    Minutes(usize),
+}
+
+impl Serialize for Every {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let plural = |count: &usize| if *count == 1 { "" } else { "s" };
+        match self {
+            Every::Epochs(count) => {
+                serializer.collect_str(&format!("{count} epoch{}", plural(count)))
+            }
+            Every::Steps(count) => {
+                serializer.collect_str(&format!("{count} step{}", plural(count)))
+            }
+            Every::Minutes(count) => serializer.collect_str(&format!("{count} min")),
+        }
+    }
+}
+
+impl Setting for Every {
+    fn read(value: &Value) -> Result<Every, String> {
+        let text = value.as_str().unwrap_or_default();
+        let (count, unit) = text.trim().split_once(' ').unwrap_or(("", ""));
+        match (count.parse(), unit.trim()) {
+            (Ok(count @ 1..), "epoch" | "epochs") => Ok(Every::Epochs(count)),
+            (Ok(count @ 1..), "step" | "steps") => Ok(Every::Steps(count)),
+            (Ok(count @ 1..), "min" | "minute" | "minutes") => Ok(Every::Minutes(count)),
+            _ => Err(format!(
+                "expected such as `1 epoch`, `200 steps` or `10 min`, found {}",
+                describe(value)
+            )),
+        }
+    }
 }
 
 /// What is written down during training.
@@ -283,6 +342,8 @@ words! {
         New = "new",
         /// Refuse.
         Error = "error",
+        /// Go on where the old one stopped, as with --resume.
+        Resume = "resume",
     }
 }
 
@@ -301,6 +362,7 @@ impl TrainConfig {
             early_stopping: section
                 .optional_section("early_stopping")
                 .map(EarlyStopping::read),
+            init_from: InitFrom::read(&mut section),
         }
     }
 }
@@ -410,6 +472,20 @@ impl Loss {
     }
 }
 
+impl InitFrom {
+    /// A plain path, or a section.
+    fn read(section: &mut Section) -> Option<InitFrom> {
+        if section.holds_section("init_from") {
+            let mut section = section.section("init_from");
+            let path = section.required("path", "a run, a checkpoint or a .safetensors file");
+            let strict = section.get("strict", true);
+            return path.map(|path| InitFrom { path, strict });
+        }
+        let path = section.plain("init_from")?;
+        Some(InitFrom { path, strict: true })
+    }
+}
+
 impl EarlyStopping {
     fn read(mut section: Section) -> EarlyStopping {
         EarlyStopping {
@@ -429,6 +505,9 @@ impl CheckpointConfig {
         };
         let metric = section.get("metric", usual);
         CheckpointConfig {
+            every: section.get("every", Every::Epochs(1)),
+            keep_last: section.get_if("keep_last", 2, at_least(1)),
+            keep_best: section.get_if("keep_best", 1, at_least(1)),
             metric,
             mode: section.get("mode", metric.mode()),
         }

@@ -13,6 +13,7 @@ pub mod split;
 
 use std::collections::BTreeMap;
 
+use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
 /// All pictures of an experiment, in memory.
@@ -49,31 +50,32 @@ impl Dataset {
         &self.pictures[index * pixels..(index + 1) * pixels]
     }
 
+    /// SHA-256 of each picture's numbers.
+    pub fn digests(&self) -> Vec<String> {
+        let digest = |index| {
+            let mut hash = Sha256::new();
+            for number in self.picture(index) {
+                hash.update(number.to_le_bytes());
+            }
+            hex(&hash.finalize())
+        };
+        (0..self.len()).into_par_iter().map(digest).collect()
+    }
+
     /// SHA-256 of shape, classes, names, labels and pixels: equal only for equal data in equal order.
     pub fn fingerprint(&self) -> String {
-        let mut hash = Sha256::new();
-        hash.update(format!(
+        let header = format!(
             "{:?} {:?} {:?} {:?}",
             self.shape, self.classes, self.names, self.labels
-        ));
-        for number in &self.pictures {
-            hash.update(number.to_le_bytes());
-        }
-        hex(&hash.finalize())
+        );
+        hex(&Sha256::digest(header + &self.digests().concat()))
     }
 
     /// Groups of names whose pixels are equal.
     pub fn duplicates(&self) -> Vec<Vec<&str>> {
-        let mut groups: BTreeMap<Vec<u8>, Vec<&str>> = BTreeMap::new();
-        for index in 0..self.len() {
-            let mut hash = Sha256::new();
-            self.picture(index)
-                .iter()
-                .for_each(|number| hash.update(number.to_le_bytes()));
-            groups
-                .entry(hash.finalize().to_vec())
-                .or_default()
-                .push(&self.names[index]);
+        let mut groups: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+        for (digest, name) in self.digests().into_iter().zip(&self.names) {
+            groups.entry(digest).or_default().push(name);
         }
         groups
             .into_values()
@@ -100,6 +102,7 @@ impl Dataset {
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// Bytes as hexadecimal digits.
+pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -1,8 +1,9 @@
 //! Networks: one description (`kinds`), its layers and their shapes (`layer`, `layers`, `plan`), and
-//! weights (`network`).
+//! weights (`network`, `transfer`).
 
 pub mod kinds;
 pub mod layer;
 pub mod layers;
 pub mod network;
 pub mod plan;
+pub mod transfer;

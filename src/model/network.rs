@@ -95,6 +95,11 @@ impl Network {
         x.to_kind(Kind::Float)
     }
 
+    /// Where it computes.
+    pub fn device(&self) -> Device {
+        self.mean.device()
+    }
+
     /// The layers.
     pub fn plan(&self) -> &Plan {
         &self.plan

@@ -5,9 +5,13 @@ use std::time::Duration;
 
 use comfy_table::{CellAlignment, Table, presets};
 
+use crate::config::Experiment;
+use crate::model::transfer::Transfer;
+use crate::run::policy::Change;
+use crate::run::prove::Proof;
 use crate::run::session::Session;
 use crate::train::metrics::Figures;
-use crate::train::trainer::Outcome;
+use crate::train::progress::Progress;
 
 /// A table without frames: the first `words` columns hold words, the others numbers.
 pub fn table(words: usize, header: &[&str]) -> Table {
@@ -70,7 +74,7 @@ pub fn before(session: &Session, steps_per_epoch: usize) -> String {
 }
 
 /// The closing table.
-pub fn after(session: &Session, outcome: &Outcome, folder: &Path, took: Duration) -> String {
+pub fn after(session: &Session, progress: &Progress, folder: &Path, took: Duration) -> String {
     let mut table = table(
         1,
         &[
@@ -82,7 +86,12 @@ pub fn after(session: &Session, outcome: &Outcome, folder: &Path, took: Duration
             "val acc. %",
         ],
     );
-    for (name, record) in [("best", &outcome.best), ("last", &outcome.last)] {
+    let rows = [
+        ("best", progress.ranking.first()),
+        ("last", progress.last.as_ref()),
+    ];
+    for (name, record) in rows {
+        let Some(record) = record else { continue };
         let [train_loss, train_accuracy] = cells(Some(record.train));
         let [val_loss, val_accuracy] = cells(record.val);
         table.add_row([
@@ -94,19 +103,93 @@ pub fn after(session: &Session, outcome: &Outcome, folder: &Path, took: Duration
             val_accuracy,
         ]);
     }
-    let why = if outcome.stopped_early {
-        "stopped early"
-    } else {
-        "finished"
-    };
-    let epochs = session.experiment.train.epochs;
+    let folder = folder.display();
     format!(
-        "{table}\n\n{why} after {} of {epochs} epochs in {:.1} s; the evidence is in {}\nnext: signet eval {}",
-        outcome.last.epoch,
+        "{table}\n\n{} in {:.1} s; the evidence is in {folder}\nnext: signet eval {folder}",
+        how_it_ended(&session.experiment, progress),
         took.as_secs_f64(),
-        folder.display(),
-        folder.display()
     )
+}
+
+/// One line on a run that has nothing left to do.
+pub fn complete(experiment: &Experiment, progress: &Progress, folder: &Path) -> String {
+    let longer = match progress.stopped_early(experiment) {
+        true => "-s train.early_stopping.patience=N lets it wait longer",
+        false => "--epochs N makes it longer",
+    };
+    format!(
+        "{} is complete: {}; {longer}",
+        folder.display(),
+        how_it_ended(experiment, progress)
+    )
+}
+
+fn how_it_ended(experiment: &Experiment, progress: &Progress) -> String {
+    let why = match progress.stopped_early(experiment) {
+        true => "stopped early",
+        false => "finished",
+    };
+    let (done, epochs) = (progress.epoch - 1, experiment.train.epochs);
+    format!("{why} after {done} of {epochs} epochs")
+}
+
+/// What changed between two sittings of a run.
+pub fn changes(changes: &[Change]) -> Table {
+    let mut table = table(4, &["key", "old", "new", "policy"]);
+    for change in changes {
+        let word = |value: &str| if value.is_empty() { "-" } else { value }.to_owned();
+        let policy = change.policy.word().to_owned();
+        table.add_row([
+            change.key.clone(),
+            word(&change.old),
+            word(&change.new),
+            policy,
+        ]);
+    }
+    table
+}
+
+/// What became of the weights a training was to begin with, a line each.
+pub fn transferred(transfer: &Transfer) -> String {
+    let mut text = format!(
+        "begins with {} tensor(s) of another training",
+        transfer.taken.len()
+    );
+    text += &format!(": {}\n", transfer.taken.join(", "));
+    for (name, why) in &transfer.missing {
+        text += &format!("begins at random: {name}, which {why}\n");
+    }
+    if !transfer.left.is_empty() {
+        text += &format!(
+            "left out, having no place here: {}\n",
+            transfer.left.join(", ")
+        );
+    }
+    text
+}
+
+/// The verdict on a run that was trained again.
+pub fn proof(proof: &Proof) -> String {
+    let Proof {
+        from,
+        to,
+        tensors,
+        metrics_bytes,
+        ..
+    } = proof;
+    let scope = format!("steps {from} to {to}, trained again");
+    let (Some(first), causes) = (proof.differences.first(), &proof.causes) else {
+        return format!(
+            "proved: {scope}, gave the same bits in {tensors} tensors (weights, moments), in the best epochs and counters, and \
+             in {metrics_bytes} bytes of metrics.jsonl"
+        );
+    };
+    let causes = match causes.as_slice() {
+        [] => "nothing that is recorded has changed since, so please report this".to_owned(),
+        causes => format!("the likely cause: {}", causes.join("; ")),
+    };
+    let count = proof.differences.len();
+    format!("not proved: {scope}, gave {count} difference(s), the first in {first}; {causes}")
 }
 
 fn cells(figures: Option<Figures>) -> [String; 2] {

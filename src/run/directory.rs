@@ -1,49 +1,108 @@
 //! The run directory: the evidence of one run, and its place among others.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
-use serde::Serialize;
+use anyhow::{Context, Result, anyhow, bail};
+use serde::{Deserialize, Serialize};
 
+use super::checkpoint::UNFINISHED;
+use super::checkpoints;
+use super::keeper;
+use super::lock::Lock;
 use super::session::{Session, environment};
+use crate::config::Experiment;
 use crate::config::train::{IfExists, RunConfig};
+use crate::data::Dataset;
+use crate::train::snapshot::Snapshot;
 
 /// The folder of one run.
 #[derive(Debug, Clone)]
 pub struct RunDir(PathBuf);
 
+/// The document `data.json`: which pictures a run was trained on.
+#[derive(Debug, Serialize, Deserialize)]
+struct DataRecord {
+    /// Of all pictures together.
+    fingerprint: String,
+    /// SHA-256 of each picture's numbers, by name.
+    pictures: BTreeMap<String, String>,
+}
+
+impl DataRecord {
+    fn of(data: &Dataset) -> DataRecord {
+        DataRecord {
+            fingerprint: data.fingerprint(),
+            pictures: data.names.iter().cloned().zip(data.digests()).collect(),
+        }
+    }
+}
+
 impl RunDir {
-    /// Makes the folder: `exact`, or the name of the experiment under `run.root`, numbered if it is taken
-    /// and `run.if_exists` allows it.
+    /// Makes the folder of a new run, locked, and has it filled: `exact`, or the name of the experiment
+    /// under `run.root`, numbered if it is taken and `run.if_exists` allows it. It is filled under another
+    /// name and then renamed, so that whoever finds a run finds a whole one.
     ///
     /// # Errors
-    /// A name that is taken, a folder that cannot be made.
-    pub fn create(config: &RunConfig, name: &str, exact: Option<&Path>) -> Result<RunDir> {
-        let first = exact.map_or_else(|| config.root.join(name), Path::to_owned);
-        let parent = first.parent().unwrap_or(Path::new("."));
-        std::fs::create_dir_all(parent)
-            .with_context(|| format!("cannot make {}; try another run.root", parent.display()))?;
-        let numbered = (2..).map(|number| config.root.join(format!("{name}-{number}")));
-        for folder in std::iter::once(first).chain(numbered) {
-            // Making it is the test whether it exists, so that two runs never share one.
-            match std::fs::create_dir(&folder) {
-                Ok(()) => return Ok(RunDir(folder)),
-                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-                    if exact.is_some() || config.if_exists == IfExists::Error {
-                        bail!(
-                            "{} exists already; name another with --run, or set run.if_exists: new",
-                            folder.display()
-                        );
-                    }
-                }
-                Err(error) => {
-                    return Err(error).with_context(|| {
-                        format!("cannot make {}; try another run.root", folder.display())
-                    });
-                }
-            }
-        }
-        unreachable!("numbers do not end");
+    /// A name that is taken, a folder that cannot be made or written.
+    pub fn create(
+        experiment: &Experiment,
+        exact: Option<&Path>,
+        fill: impl FnOnce(&RunDir) -> Result<()>,
+    ) -> Result<(RunDir, Lock)> {
+        let Experiment { run, name, .. } = experiment;
+        let wanted = exact.map_or_else(|| run.root.join(name), Path::to_owned);
+        let parent = match wanted.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        };
+        let place = || {
+            format!(
+                "cannot make a run in {}; try another run.root",
+                parent.display()
+            )
+        };
+        std::fs::create_dir_all(parent).with_context(place)?;
+        let unfinished = tempfile::Builder::new()
+            .prefix(UNFINISHED)
+            .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o777))
+            .tempdir_in(parent)
+            .with_context(place)?;
+        let folder = RunDir(unfinished.path().to_owned());
+        let lock = Lock::take(folder.path())?;
+        fill(&folder)?;
+        let folder = rename_to_free(&folder, wanted, run, name, exact.is_some())?;
+        let _renamed = unfinished.keep();
+        Ok((folder, lock))
+    }
+
+    /// Fills the folder of a run that begins: the experiment as its author wrote it, what it was resolved
+    /// to, its pictures and their split, and a checkpoint of the state before the first step.
+    ///
+    /// # Errors
+    /// A disk that is full or cannot be written.
+    pub fn write_beginning(&self, session: &Session, written: &str, first: Snapshot) -> Result<()> {
+        self.make_folders()?;
+        self.write("config.yaml", written)?;
+        self.write_json("split.json", &session.split.manifest(&session.data))?;
+        self.write_json("data.json", &DataRecord::of(&session.data))?;
+        self.write_sitting(session)?;
+        keeper::save(session, self.path(), first)
+    }
+
+    /// Makes the folders within the folder.
+    ///
+    /// # Errors
+    /// A disk that is full or cannot be written.
+    pub fn make_folders(&self) -> Result<()> {
+        let checkpoints = self.file(checkpoints::FOLDER);
+        std::fs::create_dir(&checkpoints)
+            .with_context(|| format!("cannot make {}", checkpoints.display()))
+    }
+
+    /// A folder that need not be a run.
+    pub fn at(folder: &Path) -> RunDir {
+        RunDir(folder.to_owned())
     }
 
     /// An existing run.
@@ -70,19 +129,57 @@ impl RunDir {
         self.0.join(name)
     }
 
-    /// Writes down what the run is about to do: the experiment as written and as resolved, the split, the
-    /// environment.
+    /// Writes down what this sitting of the run is about to do: the experiment as resolved, the environment.
     ///
     /// # Errors
     /// A disk that is full or cannot be written.
-    pub fn write_beginning(&self, session: &Session, written: &str) -> Result<()> {
-        self.write("config.yaml", written)?;
+    pub fn write_sitting(&self, session: &Session) -> Result<()> {
         self.write("resolved.yaml", &session.experiment.to_yaml())?;
-        self.write_json("split.json", &session.split.manifest(&session.data))?;
         self.write_json("environment.json", &environment(session)?)
     }
 
-    fn write_json(&self, name: &str, value: &impl Serialize) -> Result<()> {
+    /// What differs between the pictures this run was trained on and `now`, by name.
+    pub fn data_changes(&self, now: &Dataset) -> anyhow::Error {
+        let advice = "bring the old ones back, or start a new run";
+        let text = std::fs::read_to_string(self.file("data.json"));
+        let then: Option<DataRecord> = text.ok().and_then(|text| serde_json::from_str(&text).ok());
+        let Some(then) = then else {
+            return anyhow!("the pictures have changed since this run was trained; {advice}");
+        };
+        let now = DataRecord::of(now);
+        let mut found = Vec::new();
+        for (name, digest) in &then.pictures {
+            match now.pictures.get(name) {
+                None => found.push(format!("{name} is gone")),
+                Some(other) if other != digest => found.push(format!("{name} has changed")),
+                Some(_) => {}
+            }
+        }
+        let new = now
+            .pictures
+            .keys()
+            .filter(|name| !then.pictures.contains_key(*name));
+        found.extend(new.map(|name| format!("{name} is new")));
+        if found.is_empty() {
+            found.push("their order or their classes".to_owned());
+        }
+        const SHOWN: usize = 5;
+        let more = match found.len().saturating_sub(SHOWN) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        found.truncate(SHOWN);
+        anyhow!(
+            "the pictures have changed since this run was trained: {}{more}; {advice}",
+            found.join(", ")
+        )
+    }
+
+    /// Writes a JSON document into the folder.
+    ///
+    /// # Errors
+    /// A disk that is full or cannot be written.
+    pub fn write_json(&self, name: &str, value: &impl Serialize) -> Result<()> {
         self.write(name, &(serde_json::to_string_pretty(value)? + "\n"))
     }
 
@@ -90,4 +187,30 @@ impl RunDir {
         std::fs::write(self.file(name), text)
             .with_context(|| format!("cannot write {}", self.file(name).display()))
     }
+}
+
+/// Gives a finished folder its name: the `wanted` one, or the first free one with a number.
+fn rename_to_free(
+    folder: &RunDir,
+    wanted: PathBuf,
+    config: &RunConfig,
+    name: &str,
+    exact: bool,
+) -> Result<RunDir> {
+    let numbered = (2..).map(|number| config.root.join(format!("{name}-{number}")));
+    for free in std::iter::once(wanted).chain(numbered) {
+        if std::fs::symlink_metadata(&free).is_err() {
+            std::fs::rename(folder.path(), &free)
+                .with_context(|| format!("cannot make {}", free.display()))?;
+            return Ok(RunDir(free));
+        }
+        if exact || config.if_exists == IfExists::Error {
+            bail!(
+                "{} exists already; name another with --run, or go on with it by `signet resume {}`",
+                free.display(),
+                free.display()
+            );
+        }
+    }
+    unreachable!("numbers do not end");
 }

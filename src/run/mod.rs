@@ -1,9 +1,18 @@
-//! A run: what it needs in memory (`session`), its folder and files (`directory`, `records`, `weights`,
-//! `tensorboard`), and what is seen of it (`progress`).
+//! A run: what it needs in memory (`session`), its folder (`directory`, `lock`), its files (`records`,
+//! `tensorboard`; `checkpoint`, `checkpoints`, `keeper`, `retention`), going on with it (`resume`, `policy`,
+//! `prove`), and what is seen of it (`display`, `interrupt`).
 
+pub mod checkpoint;
+pub mod checkpoints;
 pub mod directory;
-pub mod progress;
+pub mod display;
+pub mod interrupt;
+pub mod keeper;
+pub mod lock;
+pub mod policy;
+pub mod prove;
 pub mod records;
+pub mod resume;
+pub mod retention;
 pub mod session;
 mod tensorboard;
-pub mod weights;

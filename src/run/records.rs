@@ -1,25 +1,81 @@
-//! Writing a run down while it happens: metrics, timing, weights.
+//! Writing a run down while it happens: metrics and timing.
 //!
 //! `metrics.jsonl` holds nothing that a clock could change, so that two equal runs have equal files;
 //! seconds go to `timing.jsonl`.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Write;
+use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
 
 use super::directory::RunDir;
-use super::progress::plain_line;
+use super::display::plain_line;
 use super::session::Session;
 use super::tensorboard::EventFile;
-use super::weights::{self, Card};
+use crate::fault::{Blame, Fault};
 use crate::train::event::{Event, Observer};
 use crate::train::metrics::EpochRecord;
 
 const CSV_HEADER: &str = "epoch,step,lr,train_loss,train_accuracy,val_loss,val_accuracy";
 
-/// Listens to a trainer and keeps the evidence in a run directory.
+/// The log files, from the run directory; TensorBoard's lie in their own folder.
+const LOGS: [&str; 4] = ["metrics.jsonl", "metrics.csv", "timing.jsonl", "train.log"];
+const TENSORBOARD: &str = "tensorboard";
+
+/// Bytes of every log file there is in the run directory `folder`, by path.
+///
+/// # Errors
+/// A folder that cannot be read.
+pub fn lengths(folder: &Path) -> Result<BTreeMap<String, u64>> {
+    let mut logs: Vec<String> = LOGS.map(str::to_owned).to_vec();
+    for entry in std::fs::read_dir(folder.join(TENSORBOARD))
+        .into_iter()
+        .flatten()
+    {
+        let name = entry?.file_name();
+        logs.push(format!("{TENSORBOARD}/{}", name.to_string_lossy()));
+    }
+    let length = |log: String| {
+        let found = std::fs::metadata(folder.join(&log)).ok()?;
+        Some((log, found.len()))
+    };
+    Ok(logs.into_iter().filter_map(length).collect())
+}
+
+/// Cuts the log files of `folder` back to the `recorded` lengths: what was written after the checkpoint
+/// will be written again. Answers with what is missing from files that are shorter than recorded.
+///
+/// # Errors
+/// A file that cannot be written.
+pub fn cut_back(folder: &Path, recorded: &BTreeMap<String, u64>) -> Result<Vec<String>> {
+    let mut missing = Vec::new();
+    for (log, now) in lengths(folder)? {
+        let then = recorded.get(&log).copied().unwrap_or(0);
+        if then < now {
+            let file = folder.join(&log);
+            let place = || format!("cannot cut {} back", file.display());
+            let open = File::options()
+                .write(true)
+                .open(&file)
+                .with_context(place)?;
+            open.set_len(then).with_context(place)?;
+        }
+    }
+    for (log, then) in recorded {
+        let now = std::fs::metadata(folder.join(log)).map_or(0, |found| found.len());
+        if now < *then {
+            missing.push(format!(
+                "{log} has {now} bytes of the {then} it had at the checkpoint; its lines before that are lost"
+            ));
+        }
+    }
+    Ok(missing)
+}
+
+/// Listens to a trainer and keeps the figures in a run directory.
 pub struct Records<'a> {
     session: &'a Session,
     folder: &'a RunDir,
@@ -32,51 +88,35 @@ pub struct Records<'a> {
 }
 
 impl<'a> Records<'a> {
-    /// Opens the files that `log` asks for.
+    /// Opens the files that `log` asks for, at their ends.
     ///
     /// # Errors
     /// Files that cannot be made.
     pub fn open(session: &'a Session, folder: &'a RunDir) -> Result<Records<'a>> {
-        let create = |name: &str| {
-            File::create(folder.file(name))
+        let open = |name: &str| {
+            let options = File::options().append(true).create(true).clone();
+            options
+                .open(folder.file(name))
                 .with_context(|| format!("cannot write {}", folder.file(name).display()))
         };
         let log = &session.experiment.log;
-        let csv = if log.csv {
-            Some(create("metrics.csv")?)
-        } else {
-            None
-        };
-        if let Some(mut file) = csv.as_ref() {
+        let csv = log.csv.then(|| open("metrics.csv")).transpose()?;
+        if let Some(mut file) = csv.as_ref()
+            && file.metadata()?.len() == 0
+        {
             writeln!(file, "{CSV_HEADER}")?;
         }
+        let events = || EventFile::open(&folder.file(TENSORBOARD));
         Ok(Records {
-            jsonl: if log.jsonl {
-                Some(create("metrics.jsonl")?)
-            } else {
-                None
-            },
+            jsonl: log.jsonl.then(|| open("metrics.jsonl")).transpose()?,
             csv,
-            timing: create("timing.jsonl")?,
-            log: create("train.log")?,
-            tensorboard: if log.tensorboard {
-                Some(EventFile::create(&folder.file("tensorboard"))?)
-            } else {
-                None
-            },
+            timing: open("timing.jsonl")?,
+            log: open("train.log")?,
+            tensorboard: log.tensorboard.then(events).transpose()?,
             epoch_began: Instant::now(),
             session,
             folder,
         })
-    }
-
-    fn card(&self, record: &EpochRecord) -> Card {
-        Card::new(
-            &self.session.data.classes,
-            &self.session.normalization,
-            record.epoch,
-            record.step,
-        )
     }
 
     fn write_epoch(&mut self, record: &EpochRecord) -> Result<()> {
@@ -118,31 +158,19 @@ impl<'a> Records<'a> {
 impl Observer for Records<'_> {
     fn notify(&mut self, event: &Event) -> Result<()> {
         match event {
-            Event::EpochStarted { .. } => {
-                self.epoch_began = Instant::now();
-                Ok(())
-            }
-            Event::EpochEnded(record) => {
+            Event::EpochStarted { .. } => self.epoch_began = Instant::now(),
+            Event::EpochEnded { record, .. } => {
                 let place = || {
-                    format!(
-                        "cannot write the records of {}",
-                        self.folder.path().display()
-                    )
+                    let folder = self.folder.path().display();
+                    format!("cannot write the records of {folder}")
                 };
                 let context = place();
-                self.write_epoch(record).context(context)
+                self.write_epoch(record)
+                    .context(context)
+                    .blame(Fault::Run)?;
             }
-            Event::Improved { record, state } => weights::save(
-                &self.folder.file("best.safetensors"),
-                state,
-                &self.card(record),
-            ),
-            Event::Finished { record, state } => weights::save(
-                &self.folder.file("last.safetensors"),
-                state,
-                &self.card(record),
-            ),
-            Event::Stepped { .. } => Ok(()),
+            _ => {}
         }
+        Ok(())
     }
 }

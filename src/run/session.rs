@@ -1,17 +1,24 @@
 //! Everything an experiment needs in memory: pictures, their split, a network on a device.
 
 use anyhow::{Context, Result, ensure};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
+use super::checkpoint::{self, Document, Fingerprints};
+use super::checkpoints;
+use super::directory::RunDir;
 use crate::bridge::{self, device};
-use crate::config::Experiment;
-use crate::config::data::{NamedNormalize, Normalize};
-use crate::config::train::BatchSize;
-use crate::data::Dataset;
+use crate::config::data::{NamedNormalize, Normalize, SplitConfig};
+use crate::config::train::{BatchSize, InitFrom};
+use crate::config::{Device, Experiment, Threads};
 use crate::data::batches::Pictures;
 use crate::data::split::Split;
+use crate::data::{Dataset, hex};
 use crate::fault::{Blame, Fault};
 use crate::model::network::{Network, Normalization};
 use crate::model::plan::Plan;
+use crate::model::transfer::{Transfer, transfer};
+use crate::train::snapshot;
 
 /// An experiment, ready to be trained or evaluated.
 pub struct Session {
@@ -23,44 +30,85 @@ pub struct Session {
     pub split: Split,
     /// How pixels enter the network.
     pub normalization: Normalization,
+    /// Of pictures, split and normalisation.
+    pub fingerprints: Fingerprints,
+    /// What the bits to come depend on.
+    pub environment: Environment,
     /// Where the network and the pictures lie.
     pub device: tch::Device,
     /// With its initial weights.
     pub network: Network,
     /// On the device.
     pub pictures: Pictures,
+    /// What became of the weights to begin with, if the experiment names some.
+    pub transfer: Option<Transfer>,
 }
 
 impl Session {
-    /// Reads the pictures, deals them, and makes a network. Nothing is written anywhere.
+    /// Reads the pictures, deals them, makes a network and gives it its first weights. Nothing is written
+    /// anywhere.
     ///
     /// # Errors
-    /// Anything about the pictures, the device or the fit of one to the other, with its fault.
+    /// Anything about the pictures, the device, the weights to begin with, or the fit of one to the other,
+    /// with its fault.
     pub fn open(experiment: Experiment) -> Result<Session> {
         let data = Dataset::load(&experiment.data).blame(Fault::Data)?;
         let split =
             Split::deal(&data, &experiment.data.split, experiment.seed).blame(Fault::Data)?;
-        let normalization = normalization(&experiment, &data, &split).blame(Fault::Data)?;
-        Session::with(experiment, data, split, normalization)
+        let mut session = Session::with(experiment, data, split)?;
+        if let Some(init) = session.experiment.train.init_from.clone() {
+            session.transfer = Some(begin_with(&session.network, &init).blame(Fault::Run)?);
+        }
+        Ok(session)
     }
 
-    /// The same with a split and a normalisation that are already decided.
+    /// The session of a run that exists: `experiment` on the pictures and the split that `document` was
+    /// trained on, both refused if they are others now. The network has its random weights.
     ///
     /// # Errors
-    /// As [`Session::open`].
-    pub fn with(
-        experiment: Experiment,
-        data: Dataset,
-        split: Split,
-        normalization: Normalization,
-    ) -> Result<Session> {
+    /// As [`Session::open`], and pictures or a split that changed, by name.
+    pub fn reopen(experiment: Experiment, document: &Document, folder: &RunDir) -> Result<Session> {
+        let data = Dataset::load(&experiment.data).blame(Fault::Data)?;
+        let then = &document.fingerprints;
+        if data.fingerprint() != then.data {
+            return Err(folder.data_changes(&data)).blame(Fault::Data);
+        }
+        let file = folder.file("split.json");
+        let manifest = SplitConfig::Manifest { file: file.clone() };
+        let split = Split::deal(&data, &manifest, experiment.seed).blame(Fault::Data)?;
+        let session = Session::with(experiment, data, split)?;
+        let now = &session.fingerprints;
+        let changed = |what: &str| {
+            format!(
+                "{what} is not the one this run was trained with; bring back its {}, or start a new run",
+                file.display()
+            )
+        };
+        ensure_same(&now.split, &then.split, &changed("the split")).blame(Fault::Data)?;
+        ensure_same(
+            &now.normalization,
+            &then.normalization,
+            &changed("the normalisation"),
+        )
+        .blame(Fault::Data)?;
+        Ok(session)
+    }
+
+    fn with(mut experiment: Experiment, data: Dataset, split: Split) -> Result<Session> {
+        let normalization = normalization(&experiment, &data, &split).blame(Fault::Data)?;
         let plan = Plan::new(&experiment.model, data.shape, data.classes.len())
             .map_err(|(key, message)| anyhow::anyhow!("{key}: {message}"))
             .blame(Fault::Config)?;
         check_batches(&experiment, &split, &plan).blame(Fault::Config)?;
         let device = device::choose(experiment.device).blame(Fault::Config)?;
-        tch::set_num_threads(experiment.threads.count() as i32);
         bridge::repeatable(experiment.train.deterministic)?;
+        // What was left to this machine is settled now, so that another sitting uses the same.
+        experiment.threads = Threads::Count(experiment.threads.count());
+        experiment.device = match device {
+            tch::Device::Cuda(number) => Device::Cuda(number),
+            _ => Device::Cpu,
+        };
+        tch::set_num_threads(experiment.threads.count() as i32);
         let network = Network::new(
             plan,
             &experiment.model,
@@ -69,16 +117,62 @@ impl Session {
             device,
         );
         let pictures = Pictures::new(&data, device);
+        let sha256 = |value: &str| hex(&Sha256::digest(value));
+        let fingerprints = Fingerprints {
+            data: data.fingerprint(),
+            split: sha256(&serde_json::to_string(&split.manifest(&data))?),
+            normalization: sha256(&serde_json::to_string(&normalization)?),
+        };
+        let environment = Environment::here(&experiment);
         Ok(Session {
             experiment,
             data,
             split,
             normalization,
+            fingerprints,
+            environment,
             device,
             network,
             pictures,
+            transfer: None,
         })
     }
+}
+
+fn ensure_same(now: &str, then: &str, otherwise: &str) -> Result<()> {
+    ensure!(now == then, "{otherwise}");
+    Ok(())
+}
+
+/// Loads the weights that an experiment asks to begin with.
+fn begin_with(network: &Network, init: &InitFrom) -> Result<Transfer> {
+    let InitFrom { path, strict } = init;
+    let place = || format!("train.init_from: {}", path.display());
+    let (file, tensors) = if path.is_dir() {
+        let found = checkpoints::best(path).with_context(place)?;
+        (found.file, found.checkpoint.tensors)
+    } else {
+        (
+            path.clone(),
+            checkpoint::load_tensors(path).with_context(place)?,
+        )
+    };
+    let transfer = transfer(network, &snapshot::weights(&tensors));
+    if let (true, Some((name, why))) = (strict, transfer.missing.first()) {
+        anyhow::bail!(
+            "train.init_from: {} tensor(s) of this model are not to be had from {}: {name} {why}; set \
+             init_from: {{path: {}, strict: false}} to begin those at random",
+            transfer.missing.len(),
+            file.display(),
+            path.display()
+        );
+    }
+    ensure!(
+        !transfer.taken.is_empty(),
+        "train.init_from: {} shares no tensor with this model; is it of the same kind?",
+        file.display()
+    );
+    Ok(transfer)
 }
 
 fn normalization(experiment: &Experiment, data: &Dataset, split: &Split) -> Result<Normalization> {
@@ -128,21 +222,79 @@ fn check_batches(experiment: &Experiment, split: &Split, plan: &Plan) -> Result<
     Ok(())
 }
 
-/// What a process needs to know of the machine to say what a run depended on.
+/// What the bits of a run depend on, beside its experiment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Environment {
+    /// Version of this program.
+    pub signet: String,
+    /// Version of libtorch.
+    pub libtorch: String,
+    /// `cpu` or `cuda:N`.
+    pub device: String,
+    /// Threads of the CPU.
+    pub threads: usize,
+    /// The processor's name.
+    pub cpu: String,
+    /// The instructions libtorch chooses its kernels by.
+    pub cpu_capability: String,
+    /// Operating system and architecture.
+    pub platform: String,
+}
+
+impl Environment {
+    fn here(experiment: &Experiment) -> Environment {
+        let cpuinfo = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+        let cpu = cpuinfo.lines().find_map(|line| {
+            let (_, name) = line.strip_prefix("model name")?.split_once(": ")?;
+            Some(name.to_owned())
+        });
+        Environment {
+            signet: env!("CARGO_PKG_VERSION").to_owned(),
+            libtorch: bridge::LIBTORCH.to_owned(),
+            device: experiment.device.to_string(),
+            threads: tch::get_num_threads() as usize,
+            cpu: cpu.unwrap_or_else(|| "unknown".to_owned()),
+            cpu_capability: bridge::cpu_capability(),
+            platform: format!("{}-{}", std::env::consts::OS, std::env::consts::ARCH),
+        }
+    }
+
+    /// What differs in `other`, in words.
+    pub fn differences(&self, other: &Environment) -> Vec<String> {
+        let pairs = [
+            ("signet", &self.signet, &other.signet),
+            ("libtorch", &self.libtorch, &other.libtorch),
+            ("device", &self.device, &other.device),
+            (
+                "threads",
+                &self.threads.to_string(),
+                &other.threads.to_string(),
+            ),
+            ("processor", &self.cpu, &other.cpu),
+            (
+                "CPU capability",
+                &self.cpu_capability,
+                &other.cpu_capability,
+            ),
+            ("platform", &self.platform, &other.platform),
+        ];
+        let different = pairs.into_iter().filter(|(_, a, b)| a != b);
+        different
+            .map(|(what, a, b)| format!("{what} {a} then, {b} now"))
+            .collect()
+    }
+}
+
+/// The document `environment.json`: what the run's bits depend on, how far they can be repeated, and how
+/// it was started.
 ///
 /// # Errors
 /// None that is known.
 pub fn environment(session: &Session) -> Result<serde_json::Value> {
-    let cpu = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = cpu.lines().find_map(|line| {
-        line.strip_prefix("model name")?
-            .split_once(": ")
-            .map(|(_, name)| name)
-    });
     let cuda = session.device.is_cuda();
     let repeatability = match (cuda, session.experiment.train.deterministic) {
-        (false, _) => "bitwise at this thread count on this kind of CPU",
-        (true, true) => "bitwise on this kind of GPU",
+        (false, _) => "bitwise, at this thread count on this kind of CPU",
+        (true, true) => "bitwise, on this kind of GPU",
         (true, false) => {
             "not bitwise: some CUDA kernels add in any order; train.deterministic: true makes it so"
         }
@@ -151,16 +303,12 @@ pub fn environment(session: &Session) -> Result<serde_json::Value> {
     let started = started
         .format(&time::format_description::well_known::Rfc3339)
         .context("formatting the time")?;
-    Ok(serde_json::json!({
-        "signet": env!("CARGO_PKG_VERSION"),
-        "libtorch": bridge::LIBTORCH,
-        "device": format!("{:?}", session.device).to_lowercase(),
-        "threads": tch::get_num_threads(),
-        "cpu": model.unwrap_or("unknown"),
-        "os": std::env::consts::OS,
-        "arch": std::env::consts::ARCH,
-        "repeatability": repeatability,
-        "started": started,
-        "command": std::env::args().collect::<Vec<_>>(),
-    }))
+    let mut document = serde_json::to_value(&session.environment)?;
+    document["repeatability"] = repeatability.into();
+    document["started"] = started.into();
+    document["command"] = std::env::args().collect::<Vec<_>>().into();
+    if let Some(transfer) = &session.transfer {
+        document["init_from"] = serde_json::to_value(transfer)?;
+    }
+    Ok(document)
 }

@@ -20,13 +20,18 @@ static CRC32C: Crc<u32> = Crc::<u32>::new(&CRC_32_ISCSI);
 pub struct EventFile(File);
 
 impl EventFile {
-    /// Makes `folder` and an event file in it.
+    /// Goes on in the event file of `folder`, or makes both.
     ///
     /// # Errors
     /// A folder or file that cannot be made.
-    pub fn create(folder: &Path) -> Result<EventFile> {
+    pub fn open(folder: &Path) -> Result<EventFile> {
         let place = || format!("cannot write {}", folder.display());
         std::fs::create_dir_all(folder).with_context(place)?;
+        let mut entries = std::fs::read_dir(folder).with_context(place)?.flatten();
+        if let Some(entry) = entries.next() {
+            let file = File::options().append(true).open(entry.path());
+            return Ok(EventFile(file.with_context(place)?));
+        }
         let name = format!("events.out.tfevents.{}.signet", seconds() as u64);
         let mut file = EventFile(File::create(folder.join(name)).with_context(place)?);
         const FILE_VERSION: u32 = 3;

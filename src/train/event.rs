@@ -1,11 +1,9 @@
 //! What a trainer tells the world. Run directories, progress bars and tests listen.
 
-use std::collections::BTreeMap;
-
 use anyhow::Result;
-use tch::Tensor;
 
 use super::metrics::{EpochRecord, Figures};
+use super::snapshot::Moment;
 
 /// Something that happened.
 pub enum Event<'a> {
@@ -22,25 +20,29 @@ pub enum Event<'a> {
         pictures: usize,
         /// Its learning rate.
         lr: f64,
+        /// Whether it is the last of its epoch.
+        last: bool,
         /// The epoch's figures so far, if a listener asked for them.
         figures: Option<Figures>,
+        /// The training as it stands.
+        now: Moment<'a>,
     },
     /// An epoch is over.
-    EpochEnded(&'a EpochRecord),
-    /// The epoch that just ended is the best so far.
-    Improved {
-        /// Its record.
+    EpochEnded {
+        /// Its figures.
         record: &'a EpochRecord,
-        /// Its weights, on the CPU.
-        state: &'a BTreeMap<String, Tensor>,
+        /// Whether no epoch follows.
+        complete: bool,
+        /// The training as it stands.
+        now: Moment<'a>,
+    },
+    /// Somebody asked the training to pause, and it does.
+    Paused {
+        /// The training as it stands.
+        now: Moment<'a>,
     },
     /// No epoch follows.
-    Finished {
-        /// The last record.
-        record: &'a EpochRecord,
-        /// The last weights, on the CPU.
-        state: &'a BTreeMap<String, Tensor>,
-    },
+    Finished,
 }
 
 /// Somebody who listens to a trainer.

@@ -1,7 +1,7 @@
 //! Loss and accuracy: sums on the device first, ratios last.
 
 use anyhow::Result;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tch::{Kind, Reduction, Tensor};
 
 use crate::config::train::{Loss, Metric};
@@ -13,7 +13,7 @@ use crate::model::network::Network;
 const EVAL_BATCH: usize = 256;
 
 /// What a part of the data gave.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Figures {
     /// Mean loss over pictures.
     pub loss: f64,
@@ -22,7 +22,7 @@ pub struct Figures {
 }
 
 /// One line of `metrics.jsonl`: an epoch's end.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EpochRecord {
     /// Counts from 1.
     pub epoch: usize,
@@ -33,7 +33,7 @@ pub struct EpochRecord {
     /// Met during the epoch, in training mode.
     pub train: Figures,
     /// After the epoch, if there is a val part.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub val: Option<Figures>,
 }
 
@@ -45,6 +45,28 @@ impl EpochRecord {
             Metric::TrainAccuracy => Some(self.train.accuracy),
             Metric::ValLoss => self.val.map(|val| val.loss),
             Metric::ValAccuracy => self.val.map(|val| val.accuracy),
+        }
+    }
+}
+
+/// Sums over pictures, off the device.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Sums {
+    /// Of losses.
+    pub loss: f64,
+    /// Pictures recognised.
+    pub correct: i64,
+    /// Pictures seen.
+    pub pictures: usize,
+}
+
+impl Sums {
+    /// The same on `device`, to go on adding.
+    pub fn tally(&self, device: tch::Device) -> Tally {
+        Tally {
+            loss: Tensor::from(self.loss).to_device(device),
+            correct: Tensor::from(self.correct).to_device(device),
+            pictures: self.pictures,
         }
     }
 }
@@ -79,15 +101,28 @@ impl Tally {
         self.pictures += size as usize;
     }
 
+    /// The sums so far; waits for the device.
+    ///
+    /// # Errors
+    /// None that is known.
+    pub fn sums(&self) -> Result<Sums> {
+        Ok(Sums {
+            loss: f64::try_from(&self.loss)?,
+            correct: i64::try_from(&self.correct)?,
+            pictures: self.pictures,
+        })
+    }
+
     /// The figures so far; waits for the device.
     ///
     /// # Errors
     /// None that is known.
     pub fn figures(&self) -> Result<Figures> {
-        let count = self.pictures.max(1) as f64;
+        let sums = self.sums()?;
+        let count = sums.pictures.max(1) as f64;
         Ok(Figures {
-            loss: f64::try_from(&self.loss)? / count,
-            accuracy: i64::try_from(&self.correct)? as f64 / count,
+            loss: sums.loss / count,
+            accuracy: sums.correct as f64 / count,
         })
     }
 }

@@ -1,8 +1,11 @@
-//! Training: the loop (`trainer`), told in events (`event`), with its optimiser, schedule and metrics.
+//! Training: the loop (`trainer`) and what it remembers (`progress`, `snapshot`), told in events (`event`),
+//! with its optimiser, schedule and metrics.
 
 pub mod event;
 pub mod metrics;
 pub mod optimizer;
+pub mod progress;
 pub mod schedule;
+pub mod snapshot;
 pub mod trainer;
 pub mod watch;

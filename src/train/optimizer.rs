@@ -3,9 +3,12 @@
 //! tch wraps libtorch's optimisers without a way to read their state, so that a run could never be
 //! resumed exactly; these hold it themselves and call libtorch's fused kernels through the bridge.
 
-use anyhow::Result;
-use tch::{Kind, Tensor};
+use std::collections::BTreeMap;
 
+use anyhow::{Result, bail, ensure};
+use tch::{Device, Kind, Tensor};
+
+use super::snapshot::OPTIMIZER;
 use crate::bridge;
 use crate::config::train::{AdamConfig, Optimizer as Settings};
 
@@ -13,6 +16,7 @@ use crate::config::train::{AdamConfig, Optimizer as Settings};
 pub struct Optimizer {
     settings: Settings,
     clip_grad_norm: Option<f64>,
+    names: Vec<String>,
     parameters: Vec<Tensor>,
     /// Adam's averages, or momenta; empty where there is no momentum.
     first: Vec<Tensor>,
@@ -20,15 +24,15 @@ pub struct Optimizer {
     second: Vec<Tensor>,
     /// Adam's step counters: float32 scalars on the device, as its fused kernel wants them.
     steps: Vec<Tensor>,
-    started: bool,
     diverged: Tensor,
 }
 
 impl Optimizer {
-    /// For `parameters`, which must be leaves that require gradients.
+    /// For `parameters`, which must be leaves that require gradients, and their names.
     pub fn new(
         settings: Settings,
         clip_grad_norm: Option<f64>,
+        names: Vec<String>,
         parameters: Vec<Tensor>,
     ) -> Optimizer {
         let zeros = |wanted: bool| -> Vec<Tensor> {
@@ -48,20 +52,21 @@ impl Optimizer {
             } else {
                 Vec::new()
             },
-            started: false,
             diverged: Tensor::zeros([0i64; 0], (Kind::Float, device)),
             settings,
             clip_grad_norm,
+            names,
             parameters,
         }
     }
 
     /// Moves the parameters against the gradients that `loss` was just differentiated into, and drops
     /// those. Once a loss or gradient is not finite, nothing is moved any more; see [`Optimizer::diverged`].
+    /// The `first` step of a run fills momenta that are still empty.
     ///
     /// # Errors
     /// A parameter that `loss` does not depend on.
-    pub fn step(&mut self, lr: f64, loss: &Tensor) -> Result<()> {
+    pub fn step(&mut self, lr: f64, first: bool, loss: &Tensor) -> Result<()> {
         let gradients = bridge::gradients(&self.parameters)?;
         bridge::clip(&gradients, self.clip_grad_norm, loss, &self.diverged)?;
         let skip = &self.diverged;
@@ -102,7 +107,7 @@ impl Optimizer {
                     momentum,
                     weight_decay,
                     nesterov,
-                    first: !self.started,
+                    first,
                 };
                 bridge::sgd(&self.parameters, &gradients, &self.first, &figures, skip)?;
             }
@@ -130,12 +135,57 @@ impl Optimizer {
                 )?;
             }
         }
-        self.started = true;
         bridge::forget_gradients(&self.parameters)
     }
 
     /// A scalar on the device: 1 from the first loss or gradient on that was not finite, else 0.
     pub fn diverged(&self) -> &Tensor {
         &self.diverged
+    }
+
+    /// A copy of what is remembered, on the CPU: `optimizer.first.NAME` and so on.
+    pub fn state(&self) -> BTreeMap<String, Tensor> {
+        let copy = |tensor: &Tensor| tensor.to_device(Device::Cpu).copy();
+        let all = self.remembered().into_iter();
+        all.map(|(name, tensor)| (name, copy(tensor))).collect()
+    }
+
+    /// Takes over what `tensors` says of this optimiser; other tensors are passed over.
+    ///
+    /// # Errors
+    /// A tensor that is missing or has another shape; nothing is changed then.
+    pub fn load(&mut self, tensors: &BTreeMap<String, Tensor>) -> Result<()> {
+        let mut pairs = Vec::new();
+        for (name, own) in self.remembered() {
+            let Some(kept) = tensors.get(&name) else {
+                bail!("there is no {name}, which this optimiser remembers");
+            };
+            ensure!(
+                kept.size() == own.size() && kept.kind() == own.kind(),
+                "{name} has the shape {:?} there, but {:?} here",
+                kept.size(),
+                own.size()
+            );
+            pairs.push((own.shallow_clone(), kept));
+        }
+        for (mut own, kept) in pairs {
+            own.copy_(kept);
+        }
+        Ok(())
+    }
+
+    fn remembered(&self) -> Vec<(String, &Tensor)> {
+        let kinds = [
+            ("first", &self.first),
+            ("second", &self.second),
+            ("steps", &self.steps),
+        ];
+        let named = kinds.into_iter().flat_map(|(kind, tensors)| {
+            let names = self.names.iter();
+            names
+                .zip(tensors)
+                .map(move |(name, tensor)| (format!("{OPTIMIZER}{kind}.{name}"), tensor))
+        });
+        named.collect()
     }
 }

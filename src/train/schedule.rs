@@ -2,19 +2,88 @@
 
 use std::f64::consts::PI;
 
+use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
+
+use super::progress::Progress;
 use crate::config::train::Schedule;
 
-/// Where a run stands, and how long it is.
-#[derive(Debug, Clone, Copy)]
+/// Where a schedule stands, and how long it is.
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Position {
-    /// Steps taken before this one.
+    /// Steps of the schedule before this one.
     pub step: usize,
     /// Steps in an epoch.
     pub steps_per_epoch: usize,
-    /// Epochs of the whole run.
+    /// Epochs of the whole schedule.
     pub epochs: usize,
+    /// Whether it begins with its warm-up; a restarted one does not.
+    pub warmup: bool,
     /// How often a plateau has been met.
     pub drops: u32,
+}
+
+/// A run that was made longer.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Extension {
+    /// Its epochs before.
+    pub epochs: usize,
+    /// What became of a schedule that depends on their number.
+    pub how: Extend,
+}
+
+/// What becomes of a schedule that depends on the number of epochs when that number changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Extend {
+    /// It ends where it would have ended; further epochs keep its last rate.
+    Hold,
+    /// It ends where it would have ended, and begins anew over the further epochs.
+    Restart,
+    /// It is as long as the run is now.
+    Stretch,
+}
+
+impl Position {
+    /// Of the next step of a run that has `epochs` epochs. Counted in pictures, so that it holds when the
+    /// size of batches has changed since.
+    pub fn new(
+        progress: &Progress,
+        steps_per_epoch: usize,
+        batch_size: usize,
+        epochs: usize,
+    ) -> Position {
+        let whole = (progress.epoch - 1) * steps_per_epoch;
+        let step = whole + progress.pictures.div_ceil(batch_size);
+        let totals = progress.extensions.iter().map(|extension| extension.epochs);
+        let mut totals = totals.chain([epochs]);
+        let (mut start, mut length, mut warmup) = (0, totals.next().unwrap_or(epochs), true);
+        for (extension, total) in progress.extensions.iter().zip(totals) {
+            match extension.how {
+                Extend::Hold => {}
+                Extend::Stretch => length = total - start,
+                Extend::Restart if step < extension.epochs * steps_per_epoch => {}
+                Extend::Restart => {
+                    (start, length, warmup) = (extension.epochs, total - extension.epochs, false)
+                }
+            }
+        }
+        Position {
+            step: (step - start * steps_per_epoch).min(length * steps_per_epoch - 1),
+            steps_per_epoch,
+            epochs: length,
+            warmup,
+            drops: progress.drops,
+        }
+    }
+}
+
+/// Whether the rates of `schedule` depend on the number of epochs.
+pub fn depends_on_epochs(schedule: &Schedule) -> bool {
+    matches!(
+        schedule,
+        Schedule::Cosine { .. } | Schedule::OneCycle { .. }
+    )
 }
 
 /// The rate of the step at `at`, with `lr` the rate the optimiser was given. Formulas and conventions are
@@ -23,7 +92,10 @@ pub struct Position {
 pub fn rate(schedule: &Schedule, lr: f64, at: Position) -> f64 {
     let total = at.steps_per_epoch * at.epochs;
     let epoch = at.step / at.steps_per_epoch;
-    let warmup = |epochs: f64| (epochs * at.steps_per_epoch as f64).round() as usize;
+    let warmup = |epochs: f64| match at.warmup {
+        true => (epochs * at.steps_per_epoch as f64).round() as usize,
+        false => 0,
+    };
     let (warmup_steps, rate) = match *schedule {
         Schedule::Constant { warmup_epochs } => (warmup(warmup_epochs), lr),
         Schedule::Step {
@@ -93,6 +165,7 @@ mod tests {
             step,
             steps_per_epoch: 2,
             epochs: 10,
+            warmup: true,
             drops: 0,
         };
         steps
@@ -164,5 +237,61 @@ mod tests {
             &rates(&constant, &[0, 1, 2, 3, 4]),
             &[0.025, 0.05, 0.075, 0.1, 0.1],
         );
+    }
+
+    #[test]
+    fn a_longer_run_holds_restarts_or_stretches_its_schedule_as_it_was_told() {
+        let position = |extensions: &[(usize, Extend)], epoch| {
+            let mut progress = Progress::beginning();
+            progress.epoch = epoch;
+            let extension = |&(epochs, how)| Extension { epochs, how };
+            progress.extensions = extensions.iter().map(extension).collect();
+            let at = Position::new(&progress, 5, 32, 60);
+            (at.step, at.epochs, at.warmup)
+        };
+        use super::Extend::{Hold, Restart, Stretch};
+        let cases = [
+            (vec![], 31, (150, 60, true), "no extension"),
+            (vec![(40, Hold)], 31, (150, 40, true), "before the old end"),
+            (
+                vec![(40, Hold)],
+                51,
+                (199, 40, true),
+                "held at the last step",
+            ),
+            (
+                vec![(40, Restart)],
+                40,
+                (195, 40, true),
+                "the old cycle ends first",
+            ),
+            (
+                vec![(40, Restart)],
+                41,
+                (0, 20, false),
+                "a new cycle, without warm-up",
+            ),
+            (
+                vec![(40, Stretch)],
+                31,
+                (150, 60, true),
+                "as if it had always been 60",
+            ),
+            (
+                vec![(30, Restart), (50, Restart)],
+                56,
+                (25, 10, false),
+                "twice restarted",
+            ),
+            (
+                vec![(30, Restart), (50, Stretch)],
+                56,
+                (125, 30, false),
+                "restarted, then stretched",
+            ),
+        ];
+        for (extensions, epoch, expected, why) in cases {
+            assert_eq!(position(&extensions, epoch), expected, "{why}");
+        }
     }
 }

@@ -1,16 +1,17 @@
 //! The loop. It knows nothing of disks or terminals: it tells its listeners what happens.
 
-use anyhow::{Result, anyhow};
+use anyhow::{Result, anyhow, ensure};
 use tch::{Kind, Tensor};
 
 use super::event::{Event, Observer};
 use super::metrics::{self, EpochRecord, Tally};
 use super::optimizer::Optimizer;
-use super::schedule::{self, Position};
-use super::watch::Watch;
+use super::progress::Progress;
+use super::schedule;
+use super::snapshot::{Moment, Snapshot};
 use crate::bridge::Autocast;
 use crate::config::Experiment;
-use crate::config::train::{BatchSize, Precision, Schedule};
+use crate::config::train::{BatchSize, Precision};
 use crate::data::batches::{Pictures, order};
 use crate::data::{augment, split::Split};
 use crate::fault::{Blame, Fault};
@@ -30,28 +31,28 @@ pub struct Trainer<'a> {
     pub split: &'a Split,
 }
 
+/// What a training changes, beside the network's weights.
+pub struct State {
+    /// Where it stands.
+    pub progress: Progress,
+    /// Sums of the epoch under way.
+    pub tally: Tally,
+    /// Moments.
+    pub optimizer: Optimizer,
+}
+
 /// How a training ended.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Outcome {
-    /// The best epoch.
-    pub best: EpochRecord,
-    /// The last one.
-    pub last: EpochRecord,
-    /// Whether early stopping ended it.
-    pub stopped_early: bool,
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// After its last epoch.
+    Complete,
+    /// By early stopping.
+    Early,
+    /// Because somebody asked it to pause.
+    Paused,
 }
 
-/// What the loop remembers between epochs.
-#[derive(Default)]
-struct Progress {
-    step: usize,
-    best: Watch,
-    patience: Watch,
-    plateau: Watch,
-    drops: u32,
-}
-
-impl Trainer<'_> {
+impl<'a> Trainer<'a> {
     /// Pictures in a batch.
     pub fn batch_size(&self) -> usize {
         match self.experiment.train.batch_size {
@@ -65,69 +66,100 @@ impl Trainer<'_> {
         self.split.train.len().div_ceil(self.batch_size())
     }
 
-    /// Trains until the last epoch or early stopping.
+    /// The state before the first step.
+    pub fn begin(&self) -> State {
+        let train = &self.experiment.train;
+        let (names, parameters) = self.network.trained();
+        let optimizer = Optimizer::new(
+            train.optimizer.clone(),
+            train.clip_grad_norm,
+            names,
+            parameters,
+        );
+        State {
+            progress: Progress::beginning(),
+            tally: Tally::new(self.network.device()),
+            optimizer,
+        }
+    }
+
+    /// The state that `snapshot` was taken of; the network gets its weights.
+    ///
+    /// # Errors
+    /// A snapshot of another model or optimiser; nothing is changed then.
+    pub fn restore(&self, snapshot: &Snapshot) -> Result<State> {
+        let mut state = self.begin();
+        state.optimizer.load(&snapshot.tensors)?;
+        self.network.load(&snapshot.weights())?;
+        state.tally = snapshot.sums.tally(self.network.device());
+        state.progress = snapshot.progress.clone();
+        Ok(state)
+    }
+
+    /// Trains from `state` on until the last epoch, early stopping, or a `pause` asked for between two
+    /// steps.
     ///
     /// # Errors
     /// A loss or gradient that is not finite (the weights are then those before it), or a listener's error.
-    pub fn run(&self, listeners: &mut [&mut dyn Observer]) -> Result<Outcome> {
-        let train = &self.experiment.train;
-        let (_, parameters) = self.network.trained();
-        let mut optimizer =
-            Optimizer::new(train.optimizer.clone(), train.clip_grad_norm, parameters);
-        let mut progress = Progress::default();
-        let mut best: Option<EpochRecord> = None;
-        for epoch in 1..=train.epochs {
+    pub fn run(
+        &self,
+        state: &mut State,
+        listeners: &mut [&mut dyn Observer],
+        pause: &dyn Fn(&Progress) -> bool,
+    ) -> Result<Ended> {
+        while !state.progress.complete(self.experiment) {
+            let epoch = state.progress.epoch;
             tell(listeners, &Event::EpochStarted { epoch })?;
-            let record = self.epoch(epoch, &mut progress, &mut optimizer, listeners)?;
-            tell(listeners, &Event::EpochEnded(&record))?;
-            if self.is_best(&record, best.as_ref(), &mut progress.best) {
-                tell(
-                    listeners,
-                    &Event::Improved {
-                        record: &record,
-                        state: &self.network.state(),
-                    },
-                )?;
-                best = Some(record.clone());
+            if self.learn(state, listeners, pause)? == Ended::Paused {
+                let now = Moment::new(self.network, state);
+                tell(listeners, &Event::Paused { now })?;
+                return Ok(Ended::Paused);
             }
-            let stopped_early = self.should_stop(&record, &mut progress.patience);
-            self.watch_plateau(&record, &mut progress);
-            if stopped_early || epoch == train.epochs {
-                tell(
-                    listeners,
-                    &Event::Finished {
-                        record: &record,
-                        state: &self.network.state(),
-                    },
-                )?;
-                let best = best.unwrap_or_else(|| record.clone());
-                return Ok(Outcome {
-                    best,
-                    last: record,
-                    stopped_early,
-                });
-            }
+            let record = self.record(state)?;
+            state.progress.end_epoch(&record, self.experiment);
+            state.tally = Tally::new(self.network.device());
+            let event = Event::EpochEnded {
+                record: &record,
+                complete: state.progress.complete(self.experiment),
+                now: Moment::new(self.network, state),
+            };
+            tell(listeners, &event)?;
         }
-        unreachable!("an experiment has at least one epoch");
+        tell(listeners, &Event::Finished)?;
+        Ok(match state.progress.stopped_early(self.experiment) {
+            true => Ended::Early,
+            false => Ended::Complete,
+        })
     }
 
-    fn epoch(
+    /// The steps that are left of the epoch under way.
+    fn learn(
         &self,
-        epoch: usize,
-        progress: &mut Progress,
-        optimizer: &mut Optimizer,
+        state: &mut State,
         listeners: &mut [&mut dyn Observer],
-    ) -> Result<EpochRecord> {
+        pause: &dyn Fn(&Progress) -> bool,
+    ) -> Result<Ended> {
         let Experiment {
             seed, train, data, ..
         } = self.experiment;
-        let device = self.network.weights()[0].tensor.device();
-        let mut tally = Tally::new(device);
-        let mut sound = Tensor::zeros([0i64; 0], (Kind::Float, device)); // steps of this epoch before divergence
-        let before = progress.step;
-        let mut lr = 0.0;
+        let device = self.network.device();
+        let (epoch, first) = (state.progress.epoch, state.progress.step);
+        let mut sound = Tensor::zeros([0i64; 0], (Kind::Float, device)); // steps before divergence
         let order = order(&self.split.train, *seed, epoch);
-        for batch in order.chunks(self.batch_size()) {
+        let ended = loop {
+            let State {
+                progress,
+                tally,
+                optimizer,
+            } = state;
+            if pause(progress) {
+                break Ended::Paused;
+            }
+            let rest = &order[progress.pictures..];
+            if rest.is_empty() {
+                break Ended::Complete;
+            }
+            let batch = &rest[..self.batch_size().min(rest.len())];
             let (x, y) = self.pictures.batch(batch);
             let x = augment::apply(&data.augment, x, batch, *seed, epoch);
             // Dropout: libtorch's generator stands at a place known from (seed, step).
@@ -143,88 +175,70 @@ impl Trainer<'_> {
             };
             let loss = metrics::loss(&train.loss, &logits, &y);
             loss.backward();
-            lr = schedule::rate(
+            progress.lr = schedule::rate(
                 &train.schedule,
                 train.optimizer.lr(),
-                self.position(progress),
+                schedule::Position::new(
+                    progress,
+                    self.steps_per_epoch(),
+                    self.batch_size(),
+                    train.epochs,
+                ),
             );
-            optimizer.step(lr, &loss)?;
+            optimizer.step(progress.lr, progress.step == 0, &loss)?;
             sound += 1.0 - optimizer.diverged();
             tally.add(&logits, &y, &loss);
             progress.step += 1;
+            progress.pictures += batch.len();
             let figures = match listeners.iter().any(|listener| listener.wants_figures()) {
                 true => Some(tally.figures()?),
                 false => None,
             };
             let event = Event::Stepped {
-                step: progress.step - before,
+                step: progress.pictures.div_ceil(self.batch_size()),
                 pictures: batch.len(),
-                lr,
+                lr: progress.lr,
+                last: progress.pictures == order.len(),
                 figures,
+                now: Moment::new(self.network, state),
             };
             tell(listeners, &event)?;
+        };
+        let sound = first + f64::try_from(&sound)? as usize;
+        if sound < state.progress.step {
+            return Err(diverged(epoch, sound + 1, state.progress.lr)).blame(Fault::Diverged);
         }
-        let sound = before + f64::try_from(&sound)? as usize;
-        if sound < progress.step {
-            return Err(diverged(epoch, sound + 1, lr)).blame(Fault::Diverged);
-        }
+        Ok(ended)
+    }
+
+    /// The figures of an epoch whose steps are all taken.
+    fn record(&self, state: &State) -> Result<EpochRecord> {
+        let Progress {
+            epoch, step, lr, ..
+        } = state.progress;
         let val = match self.split.val.as_slice() {
             [] => None,
             part => Some(metrics::evaluate(self.network, self.pictures, part)?),
         };
+        let finite = val.is_none_or(|val| val.loss.is_finite());
+        finite_or_diverged(finite, epoch).blame(Fault::Diverged)?;
         Ok(EpochRecord {
             epoch,
-            step: progress.step,
+            step,
             lr,
-            train: tally.figures()?,
+            train: state.tally.figures()?,
             val,
         })
     }
+}
 
-    fn position(&self, progress: &Progress) -> Position {
-        Position {
-            step: progress.step,
-            steps_per_epoch: self.steps_per_epoch(),
-            epochs: self.experiment.train.epochs,
-            drops: progress.drops,
-        }
-    }
-
-    /// Whether `record` beats `best` by `checkpoint.metric`; between equals the lower val loss wins, since
-    /// small val parts are often recognised completely by many epochs.
-    fn is_best(&self, record: &EpochRecord, best: Option<&EpochRecord>, watch: &mut Watch) -> bool {
-        let checkpoint = &self.experiment.checkpoint;
-        let value = record.get(checkpoint.metric).unwrap_or(record.train.loss);
-        let ties = watch.best == Some(value);
-        let tie_breaker = |record: &EpochRecord| record.val.unwrap_or(record.train).loss;
-        watch.observe(value, checkpoint.mode, 0.0)
-            || ties && best.is_some_and(|best| tie_breaker(record) < tie_breaker(best))
-    }
-
-    fn should_stop(&self, record: &EpochRecord, watch: &mut Watch) -> bool {
-        let Some(early) = &self.experiment.train.early_stopping else {
-            return false;
-        };
-        let Some(value) = record.get(early.metric) else {
-            return false;
-        };
-        watch.observe(value, early.metric.mode(), early.min_delta);
-        watch.waited >= early.patience
-    }
-
-    fn watch_plateau(&self, record: &EpochRecord, progress: &mut Progress) {
-        if let Schedule::Plateau {
-            metric, patience, ..
-        } = self.experiment.train.schedule
-            && let Some(value) = record.get(metric)
-        {
-            progress.plateau.observe(value, metric.mode(), 0.0);
-            if progress.plateau.waited > patience {
-                progress.plateau.waited = 0;
-                progress.drops += 1;
-            }
-        }
-    }
+fn finite_or_diverged(finite: bool, epoch: usize) -> Result<()> {
+    ensure!(
+        finite,
+        "training diverged: the val loss of epoch {epoch} is not finite; lower train.optimizer.lr or set \
+         train.clip_grad_norm: 1.0"
+    );
+    Ok(())
 }
 
 fn diverged(epoch: usize, step: usize, lr: f64) -> anyhow::Error {

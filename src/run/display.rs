@@ -25,15 +25,20 @@ pub enum Style {
     None,
 }
 
-/// The listener for a style.
-pub fn listener(style: Style, epochs: usize, steps_per_epoch: usize) -> Box<dyn Observer> {
+/// The listener for a style; `done` epochs lie behind it.
+pub fn listener(
+    style: Style,
+    done: usize,
+    epochs: usize,
+    steps_per_epoch: usize,
+) -> Box<dyn Observer> {
     let bars = match style {
         Style::Auto => std::io::stderr().is_terminal(),
         _ => style == Style::Bar,
     };
     match style {
         Style::None => Box::new(Silent),
-        _ if bars => Box::new(Bars::new(epochs, steps_per_epoch)),
+        _ if bars => Box::new(Bars::new(done, epochs, steps_per_epoch)),
         _ => Box::new(Lines {
             json: style == Style::Json,
             epochs,
@@ -82,7 +87,7 @@ impl Observer for Lines {
     fn notify(&mut self, event: &Event) -> Result<()> {
         match event {
             Event::EpochStarted { .. } => self.began = Instant::now(),
-            Event::EpochEnded(record) => {
+            Event::EpochEnded { record, .. } => {
                 let seconds = self.began.elapsed().as_secs_f64();
                 if self.json {
                     let mut line = serde_json::to_value(record)?;
@@ -111,7 +116,7 @@ impl Bars {
     /// Often enough to look alive, seldom enough not to hold up a GPU.
     const PAUSE: Duration = Duration::from_millis(100);
 
-    fn new(epochs: usize, steps_per_epoch: usize) -> Bars {
+    fn new(done: usize, epochs: usize, steps_per_epoch: usize) -> Bars {
         let style = |template| {
             ProgressStyle::with_template(template).expect("the template is fixed and valid")
         };
@@ -121,6 +126,9 @@ impl Bars {
         };
         let epochs = bar(epochs, "epoch {pos:>5}/{len:<5} {bar:30} {msg}  {eta} left");
         let steps = bar(steps_per_epoch, "step  {pos:>5}/{len:<5} {bar:30} {msg}");
+        // So that the time left is estimated from this sitting alone.
+        epochs.set_position(done as u64);
+        epochs.reset_eta();
         let now = Instant::now();
         Bars {
             _both: both,
@@ -150,6 +158,7 @@ impl Observer for Bars {
                 pictures,
                 lr,
                 figures: met,
+                ..
             } => {
                 self.pictures += pictures;
                 self.steps.set_position(*step as u64);
@@ -160,18 +169,17 @@ impl Observer for Bars {
                     self.asked = Instant::now();
                 }
             }
-            Event::EpochEnded(record) => {
+            Event::EpochEnded { record, .. } => {
                 self.epochs.set_position(record.epoch as u64);
                 let shown = record.val.unwrap_or(record.train);
                 let part = if record.val.is_some() { "val" } else { "train" };
                 self.epochs
                     .set_message(format!("{part} {}", figures(&shown)));
             }
-            Event::Finished { .. } => {
+            Event::Finished | Event::Paused { .. } => {
                 self.steps.finish_and_clear();
                 self.epochs.finish_and_clear();
             }
-            Event::Improved { .. } => {}
         }
         Ok(())
     }

@@ -1,0 +1,153 @@
+//! `signet resume`, and the part of `signet train --resume` that is the same.
+
+use std::path::PathBuf;
+
+use anyhow::{Result, anyhow};
+
+use super::train::{go, trainer};
+use crate::cli::Resume;
+use crate::config::{Device, Experiment, Threads};
+use crate::fault::{Blame, Fault};
+use crate::report::summary;
+use crate::run::directory::RunDir;
+use crate::run::display::{self, Style};
+use crate::run::lock::Lock;
+use crate::run::prove;
+use crate::run::resume::{self, From};
+use crate::run::session::Session;
+use crate::train::schedule::Extend;
+
+/// How a run is to go on.
+pub(super) struct Wish {
+    from: From,
+    experiment: Asked,
+    extend: Option<Extend>,
+    branch: Option<PathBuf>,
+}
+
+/// Under which experiment.
+enum Asked {
+    /// The run's own, with keys laid over it.
+    Own(Vec<String>),
+    /// Another file's.
+    Given(Box<Experiment>),
+}
+
+impl Wish {
+    /// To go on from the newest checkpoint under `experiment`.
+    pub(super) fn under(experiment: Experiment, extend: Option<Extend>) -> Wish {
+        Wish {
+            from: From::Last,
+            experiment: Asked::Given(Box::new(experiment)),
+            extend,
+            branch: None,
+        }
+    }
+}
+
+pub(super) fn run(command: Resume, style: Style) -> Result<()> {
+    let folder = RunDir::open(&command.run).blame(Fault::Run)?;
+    if command.prove {
+        return prove(&folder, command.from.as_ref(), style);
+    }
+    let mut overrides = command.overrides.set;
+    if let Some(epochs) = command.epochs {
+        overrides.push(format!("train.epochs={epochs}"));
+    }
+    let wish = Wish {
+        from: command.from.unwrap_or(From::Last),
+        experiment: Asked::Own(overrides),
+        extend: command.extend,
+        branch: command.branch,
+    };
+    go_on(&folder, wish, style)
+}
+
+/// Goes on with the run in `folder`.
+pub(super) fn go_on(folder: &RunDir, wish: Wish, style: Style) -> Result<()> {
+    // A run that only lends its checkpoint may be training meanwhile.
+    let lock = match wish.branch {
+        None => Some(Lock::take(folder.path()).blame(Fault::Run)?),
+        Some(_) => None,
+    };
+    let found = resume::find(folder, &wish.from).blame(Fault::Run)?;
+    for reason in &found.passed_over {
+        eprintln!("signet: passed over {reason}");
+    }
+    let document = &found.checkpoint.document;
+    let old = resume::experiment(document, &[]).blame(Fault::Config)?;
+    let new = match wish.experiment {
+        Asked::Own(overrides) => resume::experiment(document, &overrides).blame(Fault::Config)?,
+        Asked::Given(experiment) => settled_as(&old, *experiment),
+    };
+    let mut progress = document.progress.clone();
+    let branches = wish.branch.is_some();
+    let changes =
+        resume::settle(&old, &new, branches, wish.extend, &mut progress).blame(Fault::Config)?;
+    if style != Style::None && !changes.is_empty() {
+        eprintln!("{}", summary::changes(&changes));
+    }
+    if progress.complete(&new) {
+        println!("{}", summary::complete(&new, &progress, folder.path()));
+        return Ok(());
+    }
+    let session = Session::reopen(new, document, folder)?;
+    let snapshot = resume::snapshot(&found, progress);
+    let state = trainer(&session).restore(&snapshot).blame(Fault::Run)?;
+    for difference in document.environment.differences(&session.environment) {
+        eprintln!(
+            "signet: {difference}: from here on the bits may differ from those of a run that never stopped"
+        );
+    }
+    let (folder, _lock) = match (wish.branch, lock) {
+        (Some(wanted), _) => resume::branch(folder, &found, &session, snapshot, changes, &wanted)
+            .blame(Fault::Run)?,
+        (None, lock) => {
+            for remark in resume::rewind(folder, &found, &session).blame(Fault::Run)? {
+                eprintln!("signet: {remark}");
+            }
+            (
+                folder.clone(),
+                lock.expect("taken above for a run that goes on in place"),
+            )
+        }
+    };
+    if style != Style::None {
+        eprintln!(
+            "goes on from {} (epoch {}, step {})",
+            found.file.display(),
+            state.progress.epoch,
+            state.progress.step
+        );
+    }
+    go(&session, &folder, state, style)
+}
+
+/// `new`, with what it leaves to the machine settled as it was in `old`.
+fn settled_as(old: &Experiment, mut new: Experiment) -> Experiment {
+    if new.threads == Threads::Auto {
+        new.threads = old.threads;
+    }
+    if new.device == Device::Auto {
+        new.device = old.device;
+    }
+    new
+}
+
+fn prove(folder: &RunDir, from: Option<&From>, style: Style) -> Result<()> {
+    let _lock = Lock::take(folder.path()).blame(Fault::Run)?;
+    let pair = prove::choose(folder, from).blame(Fault::Run)?;
+    let experiment = resume::experiment(&pair.later.document, &[]).blame(Fault::Config)?;
+    let (done, epochs) = (
+        pair.earlier.document.progress.epoch - 1,
+        pair.later.document.progress.epoch - 1,
+    );
+    let scratch = tempfile::tempdir().blame(Fault::Run)?;
+    let mut shown = display::listener(style, done, epochs.max(done + 1), 1);
+    let proof = prove::prove(folder, pair, experiment, scratch.path(), shown.as_mut())?;
+    println!("{}", summary::proof(&proof));
+    match proof.differences.is_empty() {
+        true => Ok(()),
+        false => Err(anyhow!("this run does not repeat bit for bit")).blame(Fault::Run),
+    }
+}

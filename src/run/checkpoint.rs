@@ -1,0 +1,253 @@
+//! One file from which a run continues: safetensors, with a JSON document in its metadata.
+//!
+//! Tensors carry PyTorch's names, so that Python reads the weights of a checkpoint as they are; moments
+//! lie beside them behind `optimizer.`. The document says what the numbers mean and what they depend on.
+//! A SHA-256 over the whole file, with its own digits taken as zeros, tells a sound file from a damaged one.
+
+use std::collections::{BTreeMap, HashMap};
+use std::io::Write;
+use std::path::Path;
+
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use tch::{Kind, Tensor};
+
+use super::session::Environment;
+use crate::data::hex;
+use crate::model::network::Normalization;
+use crate::train::metrics::Sums;
+use crate::train::progress::Progress;
+use crate::train::snapshot::Snapshot;
+
+/// The version of the document.
+pub const FORMAT: u32 = 1;
+
+/// What unfinished files begin with; whoever finds one may remove it.
+pub const UNFINISHED: &str = ".unfinished-";
+
+/// Everything about a checkpoint but its tensors: the document under the metadata key `signet`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Document {
+    /// Of this document.
+    pub format: u32,
+    /// Names of the outputs.
+    pub classes: Vec<String>,
+    /// How pixels enter the network.
+    pub normalization: Normalization,
+    /// Where the training stood.
+    pub progress: Progress,
+    /// Sums of the epoch under way.
+    pub sums: Sums,
+    /// The resolved experiment, in YAML.
+    pub config: String,
+    /// What the run was trained on.
+    pub fingerprints: Fingerprints,
+    /// What its bits depend on.
+    pub environment: Environment,
+    /// Bytes of each log file at that moment, by its path in the run directory.
+    pub logs: BTreeMap<String, u64>,
+}
+
+/// SHA-256 of what must not change under a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fingerprints {
+    /// Pictures, labels, names and their order.
+    pub data: String,
+    /// Which picture is for what.
+    pub split: String,
+    /// The figures pixels are shifted and scaled by.
+    pub normalization: String,
+}
+
+/// A checkpoint in memory.
+#[derive(Debug)]
+pub struct Checkpoint {
+    /// What it means.
+    pub document: Document,
+    /// Weights, buffers and moments.
+    pub tensors: BTreeMap<String, Tensor>,
+}
+
+impl Checkpoint {
+    /// What a trainer continues from.
+    pub fn snapshot(self) -> Snapshot {
+        Snapshot {
+            progress: self.document.progress,
+            sums: self.document.sums,
+            tensors: self.tensors,
+        }
+    }
+
+    /// Writes `file`, whole or not at all: under another name first, synced, read back, then renamed, and
+    /// the folder synced.
+    ///
+    /// # Errors
+    /// A disk that is full, cannot be written, or gives back something else; whatever was there before is
+    /// there still.
+    pub fn save(&self, file: &Path) -> Result<()> {
+        let place = || format!("cannot write {}", file.display());
+        let sealed = self.to_bytes().with_context(place)?;
+        write_whole(file, &sealed).with_context(place)
+    }
+
+    /// Reads `file`.
+    ///
+    /// # Errors
+    /// A file that is missing, damaged, no checkpoint, or of a newer format.
+    pub fn load(file: &Path) -> Result<Checkpoint> {
+        let place = || file.display().to_string();
+        let bytes = std::fs::read(file).with_context(place)?;
+        Checkpoint::from_bytes(&bytes).with_context(place)
+    }
+
+    fn to_bytes(&self) -> Result<Vec<u8>> {
+        let metadata = HashMap::from([
+            ("format".to_owned(), "pt".to_owned()),
+            ("sha256".to_owned(), "0".repeat(64)),
+            ("signet".to_owned(), serde_json::to_string(&self.document)?),
+        ]);
+        let mut bytes = to_safetensors(&self.tensors, metadata)?;
+        let digits = digits_at(&bytes).context("the metadata has no place for a checksum")?;
+        let sum = hex(&Sha256::digest(&bytes));
+        bytes[digits..digits + 64].copy_from_slice(sum.as_bytes());
+        Ok(bytes)
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Result<Checkpoint> {
+        let damaged = || anyhow!("damaged: its checksum is not that of its bytes");
+        let text = metadata(bytes)
+            .map_err(|_| damaged())?
+            .remove("signet")
+            .context("no checkpoint of signet: its metadata has no key signet")?;
+        let digits = digits_at(bytes).ok_or_else(damaged)?;
+        let mut hash = Sha256::new();
+        hash.update(&bytes[..digits]);
+        hash.update("0".repeat(64));
+        hash.update(&bytes[digits + 64..]);
+        ensure!(
+            hex(&hash.finalize()).as_bytes() == &bytes[digits..digits + 64],
+            damaged()
+        );
+        #[derive(Deserialize)]
+        struct Version {
+            format: u32,
+        }
+        let Version { format } = serde_json::from_str(&text)?;
+        ensure!(
+            format == FORMAT,
+            "its format is {format}, but this signet reads {FORMAT}; use the signet that wrote it"
+        );
+        Ok(Checkpoint {
+            document: serde_json::from_str(&text)?,
+            tensors: from_safetensors(bytes)?,
+        })
+    }
+}
+
+/// Puts `bytes` at `file` so that at any moment there is the old file or the new one.
+///
+/// # Errors
+/// A disk that is full, cannot be written, or gives back something else.
+pub fn write_whole(file: &Path, bytes: &[u8]) -> Result<()> {
+    let folder = file.parent().unwrap_or(Path::new("."));
+    // As readable as any other file of the user; a temporary file alone would be private.
+    let mut unfinished = tempfile::Builder::new()
+        .prefix(UNFINISHED)
+        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666))
+        .tempfile_in(folder)?;
+    unfinished.write_all(bytes)?;
+    unfinished.as_file().sync_all()?;
+    ensure!(
+        std::fs::read(unfinished.path())? == bytes,
+        "the disk gave back other bytes than were written"
+    );
+    unfinished.persist(file)?;
+    std::fs::File::open(folder)?.sync_all()?;
+    Ok(())
+}
+
+/// The tensors of any safetensors file.
+///
+/// # Errors
+/// A file that is missing, damaged, or holds a type that no network here has.
+pub fn load_tensors(file: &Path) -> Result<BTreeMap<String, Tensor>> {
+    let place = || file.display().to_string();
+    from_safetensors(&std::fs::read(file).with_context(place)?).with_context(place)
+}
+
+/// Where the digits of the checksum stand: in the header, behind their key.
+fn digits_at(bytes: &[u8]) -> Option<usize> {
+    let length = u64::from_le_bytes(bytes.get(..8)?.try_into().ok()?);
+    let header = bytes.get(8..8usize.checked_add(usize::try_from(length).ok()?)?)?;
+    let key = b"\"sha256\":\"";
+    let key_at = header.windows(key.len()).position(|found| found == key)?;
+    let digits = 8 + key_at + key.len();
+    (digits + 64 <= 8 + header.len()).then_some(digits)
+}
+
+fn metadata(bytes: &[u8]) -> Result<HashMap<String, String>> {
+    let (_, header) = SafeTensors::read_metadata(bytes)?;
+    Ok(header.metadata().clone().unwrap_or_default())
+}
+
+/// The bytes of a safetensors file.
+///
+/// # Errors
+/// A tensor of a type that is not written.
+pub fn to_safetensors(
+    tensors: &BTreeMap<String, Tensor>,
+    metadata: HashMap<String, String>,
+) -> Result<Vec<u8>> {
+    let mut buffers = Vec::new();
+    for (name, tensor) in tensors {
+        buffers.push((name, tensor.size(), tensor.kind(), bytes_of(tensor)?));
+    }
+    let views = buffers.iter().map(|(name, size, kind, bytes)| {
+        let shape = size.iter().map(|&n| n as usize).collect();
+        let dtype = if *kind == Kind::Int64 {
+            Dtype::I64
+        } else {
+            Dtype::F32
+        };
+        Ok((name.as_str(), TensorView::new(dtype, shape, bytes)?))
+    });
+    let views = views.collect::<Result<Vec<_>>>()?;
+    Ok(safetensors::serialize(views, Some(metadata))?)
+}
+
+fn from_safetensors(bytes: &[u8]) -> Result<BTreeMap<String, Tensor>> {
+    let file = SafeTensors::deserialize(bytes).context("no safetensors file, or damaged")?;
+    let mut tensors = BTreeMap::new();
+    for (name, view) in file.iter() {
+        let kind = match view.dtype() {
+            Dtype::F32 => Kind::Float,
+            Dtype::F64 => Kind::Double,
+            Dtype::F16 => Kind::Half,
+            Dtype::BF16 => Kind::BFloat16,
+            Dtype::I64 => Kind::Int64,
+            other => bail!("{name} has the type {other:?}, which no network here has"),
+        };
+        let shape: Vec<i64> = view.shape().iter().map(|&n| n as i64).collect();
+        let tensor = Tensor::f_from_data_size(view.data(), &shape, kind)?;
+        tensors.insert(name.to_owned(), tensor);
+    }
+    Ok(tensors)
+}
+
+/// The numbers of a CPU tensor, little-endian.
+fn bytes_of(tensor: &Tensor) -> Result<Vec<u8>> {
+    let flat = tensor.contiguous().view([-1]);
+    Ok(match tensor.kind() {
+        Kind::Float => Vec::<f32>::try_from(flat)?
+            .into_iter()
+            .flat_map(f32::to_le_bytes)
+            .collect(),
+        Kind::Int64 => Vec::<i64>::try_from(flat)?
+            .into_iter()
+            .flat_map(i64::to_le_bytes)
+            .collect(),
+        other => bail!("tensors of type {other:?} are not saved"),
+    })
+}

@@ -1,0 +1,172 @@
+//! The checkpoints of one run: which there are, which is sound, and the pointers `last.json`, `best.json`.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use tch::Tensor;
+
+use super::checkpoint::{self, Checkpoint};
+use crate::data::hex;
+use crate::train::metrics::EpochRecord;
+use crate::train::snapshot;
+
+/// The folder of checkpoints in a run directory.
+pub const FOLDER: &str = "checkpoints";
+
+/// What `last.json` and `best.json` say. They are for people and scripts: a run continues without them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Pointer {
+    /// Path of the checkpoint, from the run directory.
+    pub checkpoint: PathBuf,
+    /// Its step.
+    pub step: usize,
+    /// Figures of the epoch it was taken after, if it was taken after one.
+    pub record: Option<EpochRecord>,
+    /// SHA-256 of its weights: equal for equal weights, whatever else a checkpoint holds.
+    pub weights_sha256: String,
+}
+
+/// A sound checkpoint, and what was met on the way to it.
+pub struct Found {
+    /// Its file.
+    pub file: PathBuf,
+    /// Its contents.
+    pub checkpoint: Checkpoint,
+    /// Newer ones that cannot be used, each with the reason.
+    pub passed_over: Vec<String>,
+}
+
+/// The path of the checkpoint at `step`, from the run directory.
+pub fn path_of(step: usize) -> PathBuf {
+    Path::new(FOLDER).join(format!("step-{step:08}.safetensors"))
+}
+
+/// (step, file) of every checkpoint of the run in `folder`, newest first.
+pub fn list(folder: &Path) -> Vec<(usize, PathBuf)> {
+    let entries = std::fs::read_dir(folder.join(FOLDER)).into_iter().flatten();
+    let mut found: Vec<(usize, PathBuf)> = entries
+        .flatten()
+        .filter_map(|entry| {
+            let name = entry.file_name().into_string().ok()?;
+            let step = name.strip_prefix("step-")?.strip_suffix(".safetensors")?;
+            Some((step.parse().ok()?, entry.path()))
+        })
+        .collect();
+    found.sort_by(|a, b| b.cmp(a));
+    found
+}
+
+/// The newest checkpoint that can be read.
+///
+/// # Errors
+/// There is none; each that was tried is named.
+pub fn newest(folder: &Path) -> Result<Found> {
+    let mut passed_over = Vec::new();
+    for (_, file) in list(folder) {
+        match Checkpoint::load(&file) {
+            Ok(checkpoint) => {
+                return Ok(Found {
+                    file,
+                    checkpoint,
+                    passed_over,
+                });
+            }
+            Err(error) => passed_over.push(format!("{error:#}")),
+        }
+    }
+    match passed_over.as_slice() {
+        [] => bail!(
+            "{} has no checkpoint; begin again with `signet train {}`",
+            folder.display(),
+            folder.join("config.yaml").display()
+        ),
+        tried => bail!(
+            "{} has no sound checkpoint: {}",
+            folder.display(),
+            tried.join("; ")
+        ),
+    }
+}
+
+/// The checkpoint of the best epoch: the one `best.json` names, else the one that the newest sound
+/// checkpoint remembers, else the next best that is there.
+///
+/// # Errors
+/// No sound checkpoint is left.
+pub fn best(folder: &Path) -> Result<Found> {
+    let mut passed_over = Vec::new();
+    let pointed =
+        read_pointer(&folder.join("best.json")).map(|pointer| folder.join(pointer.checkpoint));
+    if let Ok(file) = pointed {
+        match Checkpoint::load(&file) {
+            Ok(checkpoint) => {
+                return Ok(Found {
+                    file,
+                    checkpoint,
+                    passed_over,
+                });
+            }
+            Err(error) => passed_over.push(format!("{error:#}")),
+        }
+    }
+    let mut newest = newest(folder)?;
+    newest.passed_over.append(&mut passed_over);
+    let ranked = newest.checkpoint.document.progress.ranking.clone();
+    for record in ranked {
+        let file = folder.join(path_of(record.step));
+        if let Ok(checkpoint) = Checkpoint::load(&file) {
+            return Ok(Found {
+                file,
+                checkpoint,
+                ..newest
+            });
+        }
+    }
+    Ok(newest)
+}
+
+/// Writes `last.json` or `best.json`. They are not synced: a lost one is found again from the checkpoints.
+///
+/// # Errors
+/// A disk that is full or cannot be written.
+pub fn point(folder: &Path, name: &str, pointer: &Pointer) -> Result<()> {
+    let place = || format!("cannot write {}", folder.join(name).display());
+    let text = serde_json::to_string_pretty(pointer)? + "\n";
+    let part = folder.join(format!("{}{name}", checkpoint::UNFINISHED));
+    std::fs::write(&part, text).with_context(place)?;
+    std::fs::rename(&part, folder.join(name)).with_context(place)
+}
+
+/// What a pointer says.
+///
+/// # Errors
+/// No such file, or not a pointer.
+pub fn read_pointer(file: &Path) -> Result<Pointer> {
+    Ok(serde_json::from_str(&std::fs::read_to_string(file)?)?)
+}
+
+/// Removes what a killed process left unfinished.
+///
+/// # Errors
+/// A folder that cannot be written.
+pub fn sweep(folder: &Path) -> Result<()> {
+    for folder in [folder, &folder.join(FOLDER)] {
+        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+            let name = entry.file_name();
+            if name.to_string_lossy().starts_with(checkpoint::UNFINISHED) {
+                std::fs::remove_file(entry.path())
+                    .with_context(|| format!("cannot remove {}", entry.path().display()))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// SHA-256 of names, shapes and numbers of the weights among `tensors`.
+pub fn weights_sha256(tensors: &BTreeMap<String, Tensor>) -> Result<String> {
+    let bytes = checkpoint::to_safetensors(&snapshot::weights(tensors), Default::default())?;
+    Ok(hex(&Sha256::digest(bytes)))
+}

@@ -1,0 +1,175 @@
+//! Showing on a user's own run that it repeats: train again from an earlier checkpoint to a later one, and
+//! compare everything.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+use tch::Tensor;
+
+use super::checkpoint::Checkpoint;
+use super::checkpoints;
+use super::directory::RunDir;
+use super::records::Records;
+use super::resume::{self, From};
+use super::session::Session;
+use crate::config::Experiment;
+use crate::fault::{Blame, Fault};
+use crate::train::event::Observer;
+use crate::train::progress::Progress;
+use crate::train::snapshot::Moment;
+use crate::train::trainer::Trainer;
+
+/// What came of it.
+#[derive(Debug)]
+pub struct Proof {
+    /// Step it trained from.
+    pub from: usize,
+    /// Step it trained to.
+    pub to: usize,
+    /// Tensors compared.
+    pub tensors: usize,
+    /// Bytes of `metrics.jsonl` compared.
+    pub metrics_bytes: u64,
+    /// What differs, first things first; nothing in a run that repeats.
+    pub differences: Vec<String>,
+    /// What may have caused it.
+    pub causes: Vec<String>,
+}
+
+/// Two checkpoints of one run, the earlier one first.
+pub struct Pair {
+    /// To train from.
+    pub earlier: Checkpoint,
+    /// To arrive at.
+    pub later: Checkpoint,
+}
+
+/// The checkpoints to compare: the newest sound one, and the one `from` names, or else the oldest.
+///
+/// # Errors
+/// There are no two.
+pub fn choose(folder: &RunDir, from: Option<&From>) -> Result<Pair> {
+    let later = checkpoints::newest(folder.path())?.checkpoint;
+    // What lies before the branch of a run was trained under another experiment.
+    let since = resume::parent(folder).map_or(0, |parent| parent.step);
+    let earlier = match from {
+        Some(from) => Some(resume::find(folder, from)?.checkpoint),
+        None => {
+            let all = checkpoints::list(folder.path()).into_iter().rev();
+            all.filter(|(step, _)| *step >= since)
+                .find_map(|(_, file)| Checkpoint::load(&file).ok())
+        }
+    };
+    let before = |earlier: &Checkpoint| {
+        (since..later.document.progress.step).contains(&earlier.document.progress.step)
+    };
+    let earlier = earlier.filter(before).with_context(|| {
+        format!(
+            "{} has no earlier checkpoint to train from; keep more of them with checkpoint.keep_last",
+            folder.path().display()
+        )
+    })?;
+    Ok(Pair { earlier, later })
+}
+
+/// Trains from one checkpoint of `pair` to the other in the folder `scratch`, telling `listener`.
+///
+/// # Errors
+/// A run that cannot be reopened or trained; a difference is no error.
+pub fn prove(
+    folder: &RunDir,
+    pair: Pair,
+    experiment: Experiment,
+    scratch: &Path,
+    listener: &mut dyn Observer,
+) -> Result<Proof> {
+    let Pair { earlier, later } = pair;
+    let session = Session::reopen(experiment, &later.document, folder)?;
+    let trainer = Trainer {
+        experiment: &session.experiment,
+        network: &session.network,
+        pictures: &session.pictures,
+        split: &session.split,
+    };
+    let (from, then) = (
+        earlier.document.progress.step,
+        earlier.document.logs.clone(),
+    );
+    let mut start = earlier.snapshot();
+    start.progress.extensions = later.document.progress.extensions.clone();
+    let mut state = trainer.restore(&start).blame(Fault::Run)?;
+    let copy = RunDir::at(scratch);
+    let mut records = Records::open(&session, &copy).blame(Fault::Run)?;
+    let goal = &later.document.progress;
+    let arrived = |now: &Progress| {
+        (now.epoch, now.pictures) == (goal.epoch, goal.pictures) && now.step > from
+    };
+    trainer.run(&mut state, &mut [&mut records, listener], &arrived)?;
+
+    let mut differences = Vec::new();
+    let mut expect = |same: bool, what: String| {
+        if !same {
+            differences.push(what);
+        }
+    };
+    let now = Moment::new(&session.network, &state).snapshot()?;
+    ensure!(
+        now.tensors.len() == later.tensors.len(),
+        "the checkpoints hold different tensors"
+    );
+    for (name, then) in &later.tensors {
+        let (same, what) = compare(name, then, &now.tensors[name])?;
+        expect(same, what);
+    }
+    expect(
+        now.sums == later.document.sums,
+        "sums of the epoch under way".to_owned(),
+    );
+    expect(&now.progress == goal, "best epochs or counters".to_owned());
+    let log = "metrics.jsonl";
+    let written = std::fs::read(copy.file(log)).unwrap_or_default();
+    let recorded = std::fs::read(folder.file(log)).unwrap_or_default();
+    let length = |logs: &BTreeMap<String, u64>| logs.get(log).copied().unwrap_or(0) as usize;
+    let recorded = recorded
+        .get(length(&then)..length(&later.document.logs))
+        .unwrap_or_default();
+    expect(
+        written == recorded,
+        format!("{log} from byte {} on", length(&then)),
+    );
+    let mut causes = later.document.environment.differences(&session.environment);
+    if session.device.is_cuda() && !session.experiment.train.deterministic {
+        causes.push("train.deterministic is off, so CUDA kernels may add in any order".to_owned());
+    }
+    Ok(Proof {
+        from,
+        to: goal.step,
+        tensors: later.tensors.len(),
+        metrics_bytes: recorded.len() as u64,
+        differences,
+        causes,
+    })
+}
+
+/// Whether two tensors are equal bit for bit, and the first place where they are not.
+fn compare(name: &str, then: &Tensor, now: &Tensor) -> Result<(bool, String)> {
+    let numbers = |tensor: &Tensor| -> Result<Vec<f64>> {
+        Ok(Vec::try_from(
+            tensor.to_kind(tch::Kind::Double).contiguous().view([-1]),
+        )?)
+    };
+    let (then, now) = (numbers(then)?, numbers(now)?);
+    let different = |(a, b): (&f64, &f64)| a.to_bits() != b.to_bits();
+    let first = then.iter().zip(&now).position(different);
+    Ok(match first {
+        None => (then.len() == now.len(), name.to_owned()),
+        Some(at) => (
+            false,
+            format!(
+                "{name}: number {at} was {:?} and is {:?}",
+                then[at], now[at]
+            ),
+        ),
+    })
+}

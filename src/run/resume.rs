@@ -1,0 +1,263 @@
+//! Going on with a run: from which checkpoint, under which experiment, in which folder.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, anyhow, ensure};
+use serde::{Deserialize, Serialize};
+
+use super::checkpoint::{Checkpoint, Document};
+use super::checkpoints::{self, Found};
+use super::directory::RunDir;
+use super::keeper;
+use super::lock::Lock;
+use super::policy::{self, Change, Policy};
+use super::records;
+use super::session::Session;
+use crate::config::Experiment;
+use crate::config::document::{self, Problems};
+use crate::model::plan;
+use crate::train::progress::Progress;
+use crate::train::schedule::{Extend, Extension, depends_on_epochs};
+use crate::train::snapshot::Snapshot;
+
+/// Where to go on from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum From {
+    /// The newest sound checkpoint.
+    Last,
+    /// That of the best epoch.
+    Best,
+    /// A file, by path or by its name in the run's checkpoints.
+    File(PathBuf),
+}
+
+impl std::str::FromStr for From {
+    type Err = std::convert::Infallible;
+
+    fn from_str(word: &str) -> Result<From, Self::Err> {
+        Ok(match word {
+            "last" => From::Last,
+            "best" => From::Best,
+            file => From::File(file.into()),
+        })
+    }
+}
+
+/// The checkpoint of the run in `folder` that `from` names.
+///
+/// # Errors
+/// There is none, or the one that was named is missing or damaged.
+pub fn find(folder: &RunDir, from: &From) -> Result<Found> {
+    match from {
+        From::Last => checkpoints::newest(folder.path()),
+        From::Best => checkpoints::best(folder.path()),
+        From::File(file) => {
+            let inside = folder.file(checkpoints::FOLDER).join(file);
+            let file = if inside.is_file() {
+                inside
+            } else {
+                file.clone()
+            };
+            let checkpoint = Checkpoint::load(&file)?;
+            Ok(Found {
+                file,
+                checkpoint,
+                passed_over: Vec::new(),
+            })
+        }
+    }
+}
+
+/// The experiment a checkpoint was trained under, with `overrides` laid over it.
+///
+/// # Errors
+/// Whatever is wrong with the result.
+pub fn experiment(document: &Document, overrides: &[String]) -> Result<Experiment, Problems> {
+    let name = "the run's experiment".to_owned();
+    let yaml = document::Document::parse(name, document.config.clone(), overrides)?;
+    Experiment::from_document(&yaml, Path::new("run"), &[plan::check])
+}
+
+/// Holds the experiment `new` against the `old` one and prepares `progress` for it; answers with what
+/// changed.
+///
+/// # Errors
+/// A change that is refused; one that makes another run, unless this is a `branch`; a number of epochs
+/// that changes the schedule without a word in `extend` on how.
+pub fn settle(
+    old: &Experiment,
+    new: &Experiment,
+    branch: bool,
+    extend: Option<Extend>,
+    progress: &mut Progress,
+) -> Result<Vec<Change>> {
+    let changes = policy::changes(old, new);
+    let sentence = |change: &Change| format!("{}: {} -> {}", change.key, change.old, change.new);
+    let of = |policy: Policy| {
+        let these = changes.iter().filter(|change| change.policy == policy);
+        these.map(sentence).collect::<Vec<_>>().join(", ")
+    };
+    let refused = of(Policy::Refused);
+    ensure!(
+        refused.is_empty(),
+        "{refused} cannot change in a run that goes on, since nothing learned so far would mean the same; start a new \
+         run with `signet train`"
+    );
+    let branching = of(Policy::Branch);
+    ensure!(
+        branch || branching.is_empty(),
+        "{branching} makes another run of it; add --as NEW_RUN to branch off"
+    );
+    let (before, now) = (old.train.epochs, new.train.epochs);
+    let asks = before != now && depends_on_epochs(&new.train.schedule);
+    match extend {
+        None => ensure!(
+            !asks,
+            "train.epochs: {before} -> {now} changes every rate of the schedule; say how with --extend: hold (keep its last \
+             rate), restart (a second schedule over the further epochs) or stretch (one schedule over all {now})"
+        ),
+        Some(how) => {
+            ensure!(
+                asks,
+                "--extend says what becomes of a cosine or one_cycle schedule when train.epochs changes, and nothing of \
+                 that kind changes here; leave it out"
+            );
+            ensure!(
+                how != Extend::Restart || now > before,
+                "--extend restart needs more than the {before} epochs there were, not {now}; use stretch"
+            );
+            progress.extensions.push(Extension {
+                epochs: before,
+                how,
+            });
+        }
+    }
+    progress.adapt(old, new);
+    Ok(changes)
+}
+
+/// Makes the run in `folder` stand where `found` stood: later checkpoints go (damaged ones are kept aside),
+/// logs are cut back. Answers with remarks on what was found.
+///
+/// # Errors
+/// A folder that cannot be written. Whatever happens in between, a later attempt finds the newest sound
+/// checkpoint and logs at least as long as it recorded.
+pub fn rewind(folder: &RunDir, found: &Found, session: &Session) -> Result<Vec<String>> {
+    checkpoints::sweep(folder.path())?;
+    let document = &found.checkpoint.document;
+    let mut remarks = Vec::new();
+    for (step, file) in checkpoints::list(folder.path()) {
+        if step <= document.progress.step {
+            break;
+        }
+        let place = || format!("cannot clear {}", file.display());
+        if Checkpoint::load(&file).is_ok() {
+            std::fs::remove_file(&file).with_context(place)?;
+            remarks.push(format!("removed {}, which lies ahead", file.display()));
+        } else {
+            let aside = file.with_extension("safetensors.damaged");
+            std::fs::rename(&file, &aside).with_context(place)?;
+            remarks.push(format!("put the damaged one aside as {}", aside.display()));
+        }
+    }
+    remarks.extend(records::cut_back(folder.path(), &document.logs)?);
+    folder.write_sitting(session)?;
+    Ok(remarks)
+}
+
+/// The document `parent.json`: where a run branched off.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Parent {
+    /// The run directory, as it was named then.
+    pub run: PathBuf,
+    /// The checkpoint.
+    pub checkpoint: PathBuf,
+    /// Its step.
+    pub step: usize,
+    /// What changed.
+    pub changes: Vec<Change>,
+}
+
+/// Makes the run `wanted`, which goes on from `found` of the run `parent` under the session's experiment.
+///
+/// # Errors
+/// A name that is taken, a folder that cannot be written.
+pub fn branch(
+    parent: &RunDir,
+    found: &Found,
+    session: &Session,
+    snapshot: Snapshot,
+    changes: Vec<Change>,
+    wanted: &Path,
+) -> Result<(RunDir, Lock)> {
+    let document = &found.checkpoint.document;
+    RunDir::create(&session.experiment, Some(wanted), |folder| {
+        folder.make_folders()?;
+        let logs = document.logs.keys().map(String::as_str);
+        for file in ["config.yaml", "split.json", "data.json"]
+            .into_iter()
+            .chain(logs)
+        {
+            let (old, new) = (parent.file(file), folder.file(file));
+            if !old.exists() {
+                continue;
+            }
+            let place = || format!("cannot copy {} to {}", old.display(), new.display());
+            if let Some(above) = new.parent() {
+                std::fs::create_dir_all(above).with_context(place)?;
+            }
+            std::fs::copy(&old, &new).with_context(place)?;
+        }
+        records::cut_back(folder.path(), &document.logs)?;
+        folder.write_sitting(session)?;
+        let from = Parent {
+            run: parent.path().to_owned(),
+            checkpoint: found.file.clone(),
+            step: document.progress.step,
+            changes,
+        };
+        folder.write_json("parent.json", &from)?;
+        if let Some(best) = snapshot.progress.ranking.first() {
+            let path = checkpoints::path_of(best.step);
+            if parent.path().join(&path).is_file() {
+                std::fs::copy(parent.path().join(&path), folder.path().join(&path))?;
+                let _ = std::fs::copy(parent.file("best.json"), folder.file("best.json"));
+            }
+        }
+        keeper::save(session, folder.path(), snapshot)
+    })
+}
+
+/// Where the run in `folder` branched off, if it did.
+pub fn parent(folder: &RunDir) -> Option<Parent> {
+    let text = std::fs::read_to_string(folder.file("parent.json")).ok()?;
+    serde_json::from_str(&text).ok()
+}
+
+/// Takes from a checkpoint what a trainer restores, with `progress` as it was settled.
+pub fn snapshot(found: &Found, progress: Progress) -> Snapshot {
+    let tensors = &found.checkpoint.tensors;
+    Snapshot {
+        progress,
+        sums: found.checkpoint.document.sums,
+        tensors: tensors
+            .iter()
+            .map(|(name, tensor)| (name.clone(), tensor.shallow_clone()))
+            .collect(),
+    }
+}
+
+/// The error of a run that stopped because it was asked to.
+pub fn stopped(signal: i32, progress: &Progress, folder: &RunDir) -> anyhow::Error {
+    let name = if signal == signal_hook::consts::SIGINT {
+        "SIGINT"
+    } else {
+        "SIGTERM"
+    };
+    anyhow!(
+        "stopped by {name} after step {} (epoch {}); go on with `signet resume {}`",
+        progress.step,
+        progress.epoch,
+        folder.path().display()
+    )
+}

@@ -1,0 +1,200 @@
+//! Where a training stands: what the loop remembers beside weights and moments, as plain values.
+
+use serde::{Deserialize, Serialize};
+
+use super::metrics::EpochRecord;
+use super::schedule::Extension;
+use super::watch::Watch;
+use crate::config::Experiment;
+use crate::config::train::{CheckpointConfig, Mode, Schedule};
+
+/// Position, memory of the best epochs, and the counters that wait for better ones.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Progress {
+    /// The epoch under way, from 1; one past the last epoch when all are done.
+    pub epoch: usize,
+    /// Pictures of that epoch that have been learned from.
+    pub pictures: usize,
+    /// Steps taken in all.
+    pub step: usize,
+    /// Learning rate of the last step.
+    pub lr: f64,
+    /// The best epochs so far, best first, as many as `checkpoint.keep_best` (at least one).
+    pub ranking: Vec<EpochRecord>,
+    /// The last epoch that ended.
+    pub last: Option<EpochRecord>,
+    /// Waits for early stopping.
+    pub patience: Watch,
+    /// Waits for the next drop of a plateau schedule.
+    pub plateau: Watch,
+    /// Drops of the plateau schedule so far.
+    pub drops: u32,
+    /// How the run was made longer, if it was.
+    pub extensions: Vec<Extension>,
+}
+
+impl Progress {
+    /// Before the first step.
+    pub fn beginning() -> Progress {
+        Progress {
+            epoch: 1,
+            pictures: 0,
+            step: 0,
+            lr: 0.0,
+            ranking: Vec::new(),
+            last: None,
+            patience: Watch::default(),
+            plateau: Watch::default(),
+            drops: 0,
+            extensions: Vec::new(),
+        }
+    }
+
+    /// Takes in the end of an epoch and moves to the next.
+    pub fn end_epoch(&mut self, record: &EpochRecord, experiment: &Experiment) {
+        rank(&mut self.ranking, record, &experiment.checkpoint);
+        if let Some(early) = &experiment.train.early_stopping
+            && let Some(value) = record.get(early.metric)
+        {
+            self.patience
+                .observe(value, early.metric.mode(), early.min_delta);
+        }
+        if let Schedule::Plateau {
+            metric, patience, ..
+        } = experiment.train.schedule
+            && let Some(value) = record.get(metric)
+        {
+            self.plateau.observe(value, metric.mode(), 0.0);
+            if self.plateau.waited > patience {
+                self.plateau.waited = 0;
+                self.drops += 1;
+            }
+        }
+        self.last = Some(record.clone());
+        self.epoch += 1;
+        self.pictures = 0;
+    }
+
+    /// Whether the best epoch is the one that ended last.
+    pub fn improved(&self) -> bool {
+        self.last.is_some() && self.ranking.first() == self.last.as_ref()
+    }
+
+    /// Whether early stopping has run out of patience.
+    pub fn stopped_early(&self, experiment: &Experiment) -> bool {
+        let early = experiment.train.early_stopping.as_ref();
+        self.pictures == 0 && early.is_some_and(|early| self.patience.waited >= early.patience)
+    }
+
+    /// Whether nothing is left to do.
+    pub fn complete(&self, experiment: &Experiment) -> bool {
+        self.epoch > experiment.train.epochs || self.stopped_early(experiment)
+    }
+
+    /// Makes memory of figures fit settings that were changed between two sittings: a counter that
+    /// waited for another metric starts anew, and the best epochs are ranked by the new one.
+    pub fn adapt(&mut self, before: &Experiment, now: &Experiment) {
+        let early = |experiment: &Experiment| {
+            let early = experiment.train.early_stopping.as_ref();
+            early.map(|early| early.metric)
+        };
+        if early(before) != early(now) {
+            self.patience = Watch::default();
+        }
+        let plateau = |experiment: &Experiment| match experiment.train.schedule {
+            Schedule::Plateau { metric, .. } => Some(metric),
+            _ => None,
+        };
+        if plateau(before) != plateau(now) {
+            self.plateau = Watch::default();
+        }
+        for record in std::mem::take(&mut self.ranking) {
+            rank(&mut self.ranking, &record, &now.checkpoint);
+        }
+    }
+}
+
+/// Puts `record` where it belongs among the best. Between equals the lower loss wins, since small val
+/// parts are often recognised completely by many epochs, and then the earlier epoch.
+fn rank(ranking: &mut Vec<EpochRecord>, record: &EpochRecord, config: &CheckpointConfig) {
+    let value = |record: &EpochRecord| {
+        let value = record.get(config.metric).unwrap_or(record.train.loss);
+        match config.mode {
+            Mode::Max => -value,
+            Mode::Min => value,
+        }
+    };
+    let loss = |record: &EpochRecord| record.val.unwrap_or(record.train).loss;
+    let beats = |other: &EpochRecord| {
+        let values = value(record).total_cmp(&value(other));
+        values
+            .then(loss(record).total_cmp(&loss(other)))
+            .then(record.epoch.cmp(&other.epoch))
+            .is_lt()
+    };
+    let place = ranking.iter().position(beats).unwrap_or(ranking.len());
+    ranking.insert(place, record.clone());
+    ranking.truncate(config.keep_best.max(1));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::train::{Every, Metric};
+    use crate::train::metrics::Figures;
+
+    fn record(epoch: usize, accuracy: f64, loss: f64) -> EpochRecord {
+        let figures = Figures { loss, accuracy };
+        EpochRecord {
+            epoch,
+            step: epoch * 10,
+            lr: 0.1,
+            train: figures,
+            val: Some(figures),
+        }
+    }
+
+    #[test]
+    fn the_best_epochs_are_ranked_by_metric_then_loss_then_age() {
+        let cases = [
+            (
+                Metric::ValAccuracy,
+                Mode::Max,
+                vec![3, 4],
+                "equal accuracy: lower loss; equal loss: earlier",
+            ),
+            (Metric::ValLoss, Mode::Min, vec![5, 1], "loss alone"),
+            (Metric::ValLoss, Mode::Max, vec![2, 3], "the mode decides"),
+        ];
+        for (metric, mode, expected, why) in cases {
+            let config = CheckpointConfig {
+                every: Every::Epochs(1),
+                keep_last: 1,
+                keep_best: 2,
+                metric,
+                mode,
+            };
+            let mut ranking = Vec::new();
+            let met = [(0.8, 0.2), (0.9, 0.5), (0.9, 0.4), (0.9, 0.4), (0.7, 0.1)];
+            for (index, (accuracy, loss)) in met.into_iter().enumerate() {
+                rank(&mut ranking, &record(index + 1, accuracy, loss), &config);
+            }
+            let epochs: Vec<usize> = ranking.iter().map(|record| record.epoch).collect();
+            assert_eq!(epochs, expected, "{why}");
+        }
+    }
+
+    #[test]
+    fn a_progress_survives_its_own_json_bit_for_bit() {
+        let mut progress = Progress::beginning();
+        // 0.1 + 0.2 and 1/3 have no short decimal form.
+        progress.ranking = vec![record(3, 1.0 / 3.0, 0.1 + 0.2)];
+        progress.last = Some(record(7, f64::MIN_POSITIVE, 1e300 / 7.0));
+        progress.patience = Watch {
+            best: Some(std::f64::consts::PI / 1e5),
+            waited: 3,
+        };
+        let text = serde_json::to_string(&progress).unwrap();
+        assert_eq!(serde_json::from_str::<Progress>(&text).unwrap(), progress);
+    }
+}
