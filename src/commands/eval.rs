@@ -20,6 +20,7 @@ pub(super) fn run(command: Eval) -> Result<()> {
     for reason in &found.passed_over {
         eprintln!("signet: passed over {reason}");
     }
+    resume::belongs(&folder, &found).blame(Fault::Run)?;
     let session = open(&folder, &found)?;
     let (name, part) = match command.part {
         Part::Train => ("train", session.split.train.clone()),

@@ -74,6 +74,7 @@ pub(super) fn go_on(folder: &RunDir, wish: Wish, style: Style) -> Result<()> {
     for reason in &found.passed_over {
         eprintln!("signet: passed over {reason}");
     }
+    resume::belongs(folder, &found).blame(Fault::Run)?;
     let document = &found.checkpoint.document;
     let old = resume::experiment(document, &[]).blame(Fault::Config)?;
     let new = match wish.experiment {

@@ -16,6 +16,12 @@ use crate::train::snapshot;
 /// The folder of checkpoints in a run directory.
 pub const FOLDER: &str = "checkpoints";
 
+/// The pointer to the newest checkpoint.
+pub const LAST: &str = "last.json";
+
+/// The pointer to the checkpoint of the best epoch.
+pub const BEST: &str = "best.json";
+
 /// What `last.json` and `best.json` say. They are for people and scripts: a run continues without them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Pointer {
@@ -27,6 +33,23 @@ pub struct Pointer {
     pub record: Option<EpochRecord>,
     /// SHA-256 of its weights: equal for equal weights, whatever else a checkpoint holds.
     pub weights_sha256: String,
+}
+
+impl Pointer {
+    /// To `checkpoint`.
+    ///
+    /// # Errors
+    /// None that is known.
+    pub fn to(checkpoint: &Checkpoint) -> Result<Pointer> {
+        let progress = &checkpoint.document.progress;
+        let ended = progress.last.as_ref().filter(|_| progress.pictures == 0);
+        Ok(Pointer {
+            checkpoint: path_of(progress.step),
+            step: progress.step,
+            record: ended.cloned(),
+            weights_sha256: weights_sha256(&checkpoint.tensors)?,
+        })
+    }
 }
 
 /// A sound checkpoint, and what was met on the way to it.
@@ -98,8 +121,7 @@ pub fn newest(folder: &Path) -> Result<Found> {
 /// No sound checkpoint is left.
 pub fn best(folder: &Path) -> Result<Found> {
     let mut passed_over = Vec::new();
-    let pointed =
-        read_pointer(&folder.join("best.json")).map(|pointer| folder.join(pointer.checkpoint));
+    let pointed = read_pointer(&folder.join(BEST)).map(|pointer| folder.join(pointer.checkpoint));
     if let Ok(file) = pointed {
         match Checkpoint::load(&file) {
             Ok(checkpoint) => {
@@ -138,6 +160,26 @@ pub fn point(folder: &Path, name: &str, pointer: &Pointer) -> Result<()> {
     let part = folder.join(format!("{}{name}", checkpoint::UNFINISHED));
     std::fs::write(&part, text).with_context(place)?;
     std::fs::rename(&part, folder.join(name)).with_context(place)
+}
+
+/// Makes both pointers what `newest`, the newest checkpoint of the run in `folder`, says they are.
+///
+/// # Errors
+/// A disk that is full or cannot be written.
+pub fn repoint(folder: &Path, newest: &Checkpoint) -> Result<()> {
+    point(folder, LAST, &Pointer::to(newest)?)?;
+    let ranking = newest.document.progress.ranking.iter();
+    let mut best = ranking.filter_map(|record| {
+        let file = folder.join(path_of(record.step));
+        Checkpoint::load(&file).ok()
+    });
+    match best.next() {
+        Some(best) => point(folder, BEST, &Pointer::to(&best)?),
+        None => match std::fs::remove_file(folder.join(BEST)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
+            _ => Ok(()),
+        },
+    }
 }
 
 /// What a pointer says.

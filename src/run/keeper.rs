@@ -94,16 +94,10 @@ pub fn save(session: &Session, folder: &Path, snapshot: Snapshot) -> Result<()> 
     let progress = &checkpoint.document.progress;
     let path = checkpoints::path_of(progress.step);
     checkpoint.save(&folder.join(&path))?;
-    let ended = progress.last.as_ref().filter(|_| progress.pictures == 0);
-    let last = Pointer {
-        checkpoint: path,
-        step: progress.step,
-        record: ended.cloned(),
-        weights_sha256: checkpoints::weights_sha256(&checkpoint.tensors)?,
-    };
-    checkpoints::point(folder, "last.json", &last)?;
-    if ended.is_some() && progress.improved() {
-        checkpoints::point(folder, "best.json", &last)?;
+    let pointer = Pointer::to(&checkpoint)?;
+    checkpoints::point(folder, checkpoints::LAST, &pointer)?;
+    if pointer.record.is_some() && progress.improved() {
+        checkpoints::point(folder, checkpoints::BEST, &pointer)?;
     }
     let steps: Vec<usize> = checkpoints::list(folder)
         .into_iter()

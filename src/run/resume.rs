@@ -68,6 +68,29 @@ pub fn find(folder: &RunDir, from: &From) -> Result<Found> {
     }
 }
 
+/// Makes sure that `found` is a checkpoint of the run in `folder` and not of another model.
+///
+/// # Errors
+/// The first key that says it is not.
+pub fn belongs(folder: &RunDir, found: &Found) -> Result<()> {
+    let own = Experiment::load(&folder.file("resolved.yaml"), &[], &[])?;
+    let other = experiment(&found.checkpoint.document, &[])?;
+    let refused = policy::changes(&own, &other)
+        .into_iter()
+        .find(|change| change.policy == Policy::Refused);
+    match refused {
+        None => Ok(()),
+        Some(change) => Err(anyhow!(
+            "{} belongs to another run: {} is {} there, but {} in {}",
+            found.file.display(),
+            change.key,
+            change.new,
+            change.old,
+            folder.path().display()
+        )),
+    }
+}
+
 /// The experiment a checkpoint was trained under, with `overrides` laid over it.
 ///
 /// # Errors
@@ -160,6 +183,7 @@ pub fn rewind(folder: &RunDir, found: &Found, session: &Session) -> Result<Vec<S
             remarks.push(format!("put the damaged one aside as {}", aside.display()));
         }
     }
+    checkpoints::repoint(folder.path(), &found.checkpoint)?;
     remarks.extend(records::cut_back(folder.path(), &document.logs)?);
     folder.write_sitting(session)?;
     Ok(remarks)
@@ -217,14 +241,19 @@ pub fn branch(
             changes,
         };
         folder.write_json("parent.json", &from)?;
-        if let Some(best) = snapshot.progress.ranking.first() {
-            let path = checkpoints::path_of(best.step);
-            if parent.path().join(&path).is_file() {
-                std::fs::copy(parent.path().join(&path), folder.path().join(&path))?;
-                let _ = std::fs::copy(parent.file("best.json"), folder.file("best.json"));
+        for record in &snapshot.progress.ranking {
+            let path = checkpoints::path_of(record.step);
+            let (old, new) = (parent.path().join(&path), folder.path().join(&path));
+            if old.is_file() {
+                std::fs::copy(&old, &new)
+                    .with_context(|| format!("cannot copy {}", old.display()))?;
             }
         }
-        keeper::save(session, folder.path(), snapshot)
+        keeper::save(session, folder.path(), snapshot)?;
+        checkpoints::repoint(
+            folder.path(),
+            &checkpoints::newest(folder.path())?.checkpoint,
+        )
     })
 }
 

@@ -77,6 +77,9 @@ impl Session {
         let manifest = SplitConfig::Manifest { file: file.clone() };
         let split = Split::deal(&data, &manifest, experiment.seed).blame(Fault::Data)?;
         let session = Session::with(experiment, data, split)?;
+        session
+            .check_rest(document.progress.pictures)
+            .blame(Fault::Config)?;
         let now = &session.fingerprints;
         let changed = |what: &str| {
             format!(
@@ -92,6 +95,20 @@ impl Session {
         )
         .blame(Fault::Data)?;
         Ok(session)
+    }
+
+    /// A size of batches that was changed in mid-epoch must not leave one picture to batch norm.
+    fn check_rest(&self, seen: usize) -> Result<()> {
+        let BatchSize::Pictures(batch) = self.experiment.train.batch_size else {
+            return Ok(());
+        };
+        let rest = self.split.train.len().saturating_sub(seen);
+        ensure!(
+            !(self.network.plan().needs_company() && rest % batch == 1),
+            "train.batch_size: {batch} leaves a last batch of one picture of the {rest} left in the epoch under way, and \
+             batch_norm cannot normalise one; go on from the end of an epoch with --from, or use another size"
+        );
+        Ok(())
     }
 
     fn with(mut experiment: Experiment, data: Dataset, split: Split) -> Result<Session> {

@@ -2,7 +2,7 @@
 #![allow(dead_code)] // each file of tests uses its own share
 
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 
 use tempfile::TempDir;
 
@@ -62,6 +62,31 @@ impl Workshop {
             stdout: text(output.stdout),
             stderr: text(output.stderr),
         }
+    }
+
+    /// Starts signet and does not wait for it; what it says is thrown away.
+    pub fn start(&self, arguments: &[&str]) -> Child {
+        Command::new(env!("CARGO_BIN_EXE_signet"))
+            .current_dir(self.0.path())
+            .args(arguments)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the binary was built beside this test")
+    }
+
+    /// A JSON file.
+    pub fn json(&self, name: &str) -> serde_json::Value {
+        serde_json::from_str(&self.text(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+    }
+
+    /// The digest of the newest weights of a run.
+    pub fn weights(&self, run: &str) -> String {
+        let pointer = self.json(&format!("{run}/last.json"));
+        pointer["weights_sha256"]
+            .as_str()
+            .expect("a digest")
+            .to_owned()
     }
 
     /// Calls signet, which must succeed.
