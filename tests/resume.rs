@@ -2,7 +2,8 @@
 
 mod support;
 
-use std::os::unix::process::ExitStatusExt;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -872,4 +873,44 @@ fn training_can_begin_with_the_weights_of_another() {
         "{}",
         missing.stderr
     );
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_is_named_and_left_as_it_is() {
+    let workshop = demanding();
+    interrupted_at(&workshop, "r", 5);
+    let mode = |path: &str, mode| {
+        let permissions = std::fs::Permissions::from_mode(mode);
+        std::fs::set_permissions(workshop.path(path), permissions).unwrap();
+    };
+    let before = checkpoints(&workshop, "r");
+    let read_only = ["r/checkpoints", "r", ""];
+    read_only.iter().for_each(|path| mode(path, 0o555));
+    // Root may write anywhere, so there another user tries; who that is does not matter.
+    let root = std::fs::write(workshop.path("probe"), "").is_ok();
+    let visitor = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_signet"));
+        command.current_dir(workshop.path("")).args(arguments);
+        if root {
+            command.uid(65534).gid(65534);
+        }
+        command.output()
+    };
+    if !visitor(&["--version"]).is_ok_and(|output| output.status.success()) {
+        println!("left out: we are root, and another user cannot reach the binary under test");
+        return;
+    }
+    for (arguments, words) in [
+        (["resume", "r"], "cannot lock r/lock"),
+        (["train", "own.yaml"], "cannot make a run in runs"),
+    ] {
+        let output = visitor(&arguments).unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(4), "{said}");
+        assert!(said.contains(words), "{said}");
+    }
+    read_only.iter().for_each(|path| mode(path, 0o755));
+    assert_eq!(checkpoints(&workshop, "r"), before);
+    assert!(!workshop.path("runs").exists());
+    workshop.signet(&["resume", "r"]);
 }
