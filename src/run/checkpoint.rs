@@ -236,18 +236,15 @@ fn from_safetensors(bytes: &[u8]) -> Result<BTreeMap<String, Tensor>> {
     Ok(tensors)
 }
 
-/// The numbers of a CPU tensor, little-endian.
+/// The numbers of a CPU tensor as they lie in memory, which is little-endian wherever libtorch runs.
 fn bytes_of(tensor: &Tensor) -> Result<Vec<u8>> {
-    let flat = tensor.contiguous().view([-1]);
-    Ok(match tensor.kind() {
-        Kind::Float => Vec::<f32>::try_from(flat)?
-            .into_iter()
-            .flat_map(f32::to_le_bytes)
-            .collect(),
-        Kind::Int64 => Vec::<i64>::try_from(flat)?
-            .into_iter()
-            .flat_map(i64::to_le_bytes)
-            .collect(),
+    let width = match tensor.kind() {
+        Kind::Float => 4,
+        Kind::Int64 => 8,
         other => bail!("tensors of type {other:?} are not saved"),
-    })
+    };
+    let count = tensor.numel();
+    let mut bytes = vec![0; count * width];
+    tensor.f_contiguous()?.f_copy_data_u8(&mut bytes, count)?;
+    Ok(bytes)
 }

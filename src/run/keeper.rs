@@ -1,6 +1,11 @@
 //! Writing checkpoints while a model trains, and clearing away those that are no longer needed.
+//!
+//! The training waits for a copy of its state alone; another thread puts it on the disk. What goes wrong
+//! there ends the training at the next checkpoint or at its end.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::thread::JoinHandle;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
@@ -11,6 +16,7 @@ use super::directory::RunDir;
 use super::records;
 use super::retention::{self, Occasion};
 use super::session::Session;
+use crate::config::train::CheckpointConfig;
 use crate::fault::{Blame, Fault};
 use crate::train::event::{Event, Observer};
 use crate::train::snapshot::{Moment, Snapshot};
@@ -19,23 +25,73 @@ use crate::train::snapshot::{Moment, Snapshot};
 pub struct Keeper<'a> {
     session: &'a Session,
     folder: &'a RunDir,
+    writer: Writer,
     saved: Instant,
 }
 
 impl<'a> Keeper<'a> {
     /// For the run in `folder`.
     pub fn new(session: &'a Session, folder: &'a RunDir) -> Keeper<'a> {
+        let config = session.experiment.checkpoint.clone();
         Keeper {
             session,
             folder,
+            writer: Writer::start(folder.path().to_owned(), config),
             saved: Instant::now(),
         }
     }
 
-    fn keep(&mut self, now: Moment) -> Result<()> {
-        save(self.session, self.folder.path(), now.snapshot()?).blame(Fault::Run)?;
+    fn keep(&mut self, now: &Moment) -> Result<()> {
+        let checkpoint = compose(self.session, self.folder.path(), now.snapshot()?)?;
         self.saved = Instant::now();
-        Ok(())
+        self.writer.send(checkpoint).blame(Fault::Run)
+    }
+}
+
+/// A thread that writes one checkpoint after the other.
+struct Writer {
+    queue: Option<SyncSender<Checkpoint>>,
+    thread: Option<JoinHandle<Result<()>>>,
+}
+
+impl Writer {
+    fn start(folder: PathBuf, config: CheckpointConfig) -> Writer {
+        // One may wait while another is written; the training waits before there are more in memory.
+        let (queue, waiting) = sync_channel(1);
+        let write_all = move || {
+            waiting
+                .into_iter()
+                .try_for_each(|checkpoint| write(&folder, &checkpoint, &config))
+        };
+        Writer {
+            queue: Some(queue),
+            thread: Some(std::thread::spawn(write_all)),
+        }
+    }
+
+    fn send(&mut self, checkpoint: Checkpoint) -> Result<()> {
+        let sent = self.queue.as_ref().map(|queue| queue.send(checkpoint));
+        match sent {
+            Some(Ok(())) => Ok(()),
+            _ => self.finish(), // the thread has ended early, and says why
+        }
+    }
+
+    /// Waits until all is on the disk.
+    fn finish(&mut self) -> Result<()> {
+        self.queue = None;
+        match self.thread.take().map(JoinHandle::join) {
+            None => Ok(()),
+            Some(Ok(result)) => result,
+            Some(Err(panic)) => std::panic::resume_unwind(panic),
+        }
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        // Reached with work left only when the training failed, and then that is what is reported.
+        let _ = self.finish();
     }
 }
 
@@ -54,47 +110,57 @@ impl Observer for Keeper<'_> {
                 let complete = *complete;
                 (Occasion::Epoch { ranked, complete }, now)
             }
-            Event::Paused { now } => return self.keep(*now),
-            Event::EpochStarted { .. } | Event::Finished => return Ok(()),
+            Event::Paused { now } => {
+                self.keep(now)?;
+                return self.writer.finish().blame(Fault::Run);
+            }
+            Event::Finished => return self.writer.finish().blame(Fault::Run),
+            Event::EpochStarted { .. } => return Ok(()),
         };
         let every = self.session.experiment.checkpoint.every;
         match retention::due(every, occasion, now.progress(), self.saved.elapsed()) {
-            true => self.keep(*now),
+            true => self.keep(now),
             false => Ok(()),
         }
     }
 }
 
-/// Writes `snapshot` into the run directory `folder`, moves the pointers, and only then removes what
-/// retention no longer asks for.
+/// Writes `snapshot` into the run directory `folder`; see [`write`].
 ///
 /// # Errors
 /// A disk that is full or cannot be written; all earlier checkpoints are there still.
 pub fn save(session: &Session, folder: &Path, snapshot: Snapshot) -> Result<()> {
+    let checkpoint = compose(session, folder, snapshot)?;
+    write(folder, &checkpoint, &session.experiment.checkpoint)
+}
+
+/// A snapshot with everything it depends on, and the lengths that the logs in `folder` have now.
+fn compose(session: &Session, folder: &Path, snapshot: Snapshot) -> Result<Checkpoint> {
     let Snapshot {
         progress,
         sums,
         tensors,
     } = snapshot;
-    let logs = records::lengths(folder)?;
-    let checkpoint = Checkpoint {
-        document: Document {
-            format: FORMAT,
-            classes: session.data.classes.clone(),
-            normalization: session.normalization.clone(),
-            progress,
-            sums,
-            config: session.experiment.to_yaml(),
-            fingerprints: session.fingerprints.clone(),
-            environment: session.environment.clone(),
-            logs,
-        },
-        tensors,
+    let document = Document {
+        format: FORMAT,
+        classes: session.data.classes.clone(),
+        normalization: session.normalization.clone(),
+        progress,
+        sums,
+        config: session.experiment.to_yaml(),
+        fingerprints: session.fingerprints.clone(),
+        environment: session.environment.clone(),
+        logs: records::lengths(folder)?,
     };
+    Ok(Checkpoint { document, tensors })
+}
+
+/// Writes the checkpoint, moves the pointers, and only then removes what retention no longer asks for.
+fn write(folder: &Path, checkpoint: &Checkpoint, config: &CheckpointConfig) -> Result<()> {
     let progress = &checkpoint.document.progress;
     let path = checkpoints::path_of(progress.step);
     checkpoint.save(&folder.join(&path))?;
-    let pointer = Pointer::to(&checkpoint)?;
+    let pointer = Pointer::to(checkpoint)?;
     checkpoints::point(folder, checkpoints::LAST, &pointer)?;
     if pointer.record.is_some() && progress.improved() {
         checkpoints::point(folder, checkpoints::BEST, &pointer)?;
@@ -103,7 +169,7 @@ pub fn save(session: &Session, folder: &Path, snapshot: Snapshot) -> Result<()> 
         .into_iter()
         .map(|(step, _)| step)
         .collect();
-    for step in retention::superfluous(&steps, progress, &session.experiment.checkpoint) {
+    for step in retention::superfluous(&steps, progress, config) {
         let file = folder.join(checkpoints::path_of(step));
         std::fs::remove_file(&file).with_context(|| format!("cannot remove {}", file.display()))?;
     }
