@@ -119,6 +119,7 @@ impl Session {
         check_batches(&experiment, &split, &plan).blame(Fault::Config)?;
         let device = device::choose(experiment.device).blame(Fault::Config)?;
         bridge::repeatable(experiment.train.deterministic)?;
+        bridge::keep_freed_memory();
         // What was left to this machine is settled now, so that another sitting uses the same.
         experiment.threads = Threads::Count(experiment.threads.count());
         experiment.device = match device {
