@@ -70,11 +70,11 @@ impl Writer {
     }
 
     fn send(&mut self, checkpoint: Checkpoint) -> Result<()> {
-        let sent = self.queue.as_ref().map(|queue| queue.send(checkpoint));
-        match sent {
-            Some(Ok(())) => Ok(()),
-            _ => self.finish(), // the thread has ended early, and says why
+        let queue = self.queue.as_ref();
+        if queue.is_some_and(|queue| queue.send(checkpoint).is_ok()) {
+            return Ok(());
         }
+        self.finish() // the thread has ended early, and says why
     }
 
     /// Waits until all is on the disk.
