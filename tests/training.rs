@@ -432,7 +432,7 @@ fn every_shipped_experiment_parses_builds_and_computes_a_batch() {
             file.display()
         );
         let mut overrides = vec![
-            "data.source={kind: generated, pictures: 30}".to_owned(),
+            "data.source={kind: generated, pictures: 100}".to_owned(),
             "train.batch_size=full".to_owned(),
             "train.init_from=null".to_owned(),
         ];
