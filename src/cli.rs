@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
+use crate::config::train::Format;
 use crate::run::display::Style;
 use crate::run::resume::From;
 use crate::train::schedule::Extend;
@@ -12,7 +13,7 @@ use crate::train::schedule::Extend;
 #[derive(Debug, Parser)]
 #[command(name = "signet", version, arg_required_else_help = true)]
 #[command(
-    after_help = "Exit codes: 0 done, 1 a fault of signet's own, 2 command line or config, 3 data, 4 run, 6 training diverged, 130 and 143 stopped by SIGINT and SIGTERM after a checkpoint."
+    after_help = "Exit codes: 0 done, 1 a fault of signet's own, 2 command line or config, 3 data, 4 run, 5 an artefact that fails its check, 6 training diverged, 130 and 143 stopped by SIGINT and SIGTERM after a checkpoint."
 )]
 pub struct Arguments {
     /// How progress is shown, on standard error.
@@ -30,8 +31,14 @@ pub enum Command {
     Train(Train),
     /// Go on with a run where it stopped, to the same bits it would have had.
     Resume(Resume),
-    /// Say how good a run's model is.
+    /// Say how good a model is.
     Eval(Eval),
+    /// Say what pictures show.
+    Predict(Predict),
+    /// Export a run's model for others, and prove that they get the same from it.
+    Export(Export),
+    /// Prove again that an exported model is what it was.
+    Verify(Verify),
     /// Say what signet finds on this machine, and what to do about what is missing.
     Doctor,
     /// Check experiment files, or show one with every default filled in.
@@ -92,17 +99,76 @@ pub struct Resume {
 /// `signet eval`.
 #[derive(Debug, clap::Args)]
 pub struct Eval {
-    /// A run directory (its best epoch), or one of its checkpoints.
+    /// A run directory (its best epoch), one of its checkpoints, or an exported model.
     pub target: PathBuf,
-    /// Which pictures.
+    /// Which pictures of its experiment.
     #[arg(long, value_enum, default_value = "test")]
     pub part: Part,
+    /// Other pictures instead, one folder per class.
+    #[arg(long, value_name = "DIR", conflicts_with = "part")]
+    pub data: Option<PathBuf>,
     /// Write all figures as JSON; - is standard output.
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
     /// Write every picture's probabilities as CSV; - is standard output.
     #[arg(long, value_name = "FILE")]
     pub csv: Option<PathBuf>,
+}
+
+/// `signet predict`.
+#[derive(Debug, clap::Args)]
+pub struct Predict {
+    /// A run directory (its best epoch), a checkpoint, or an exported model.
+    pub target: PathBuf,
+    /// Picture files, folders of them, patterns, or - for a list on standard input.
+    #[arg(required = true)]
+    pub inputs: Vec<PathBuf>,
+    /// How answers are printed.
+    #[arg(long, value_enum, default_value = "table")]
+    pub format: PredictFormat,
+    /// How many classes are named per picture, likeliest first.
+    #[arg(long, value_name = "K", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
+    pub top: u64,
+}
+
+/// How predictions are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum PredictFormat {
+    /// For people.
+    Table,
+    /// One JSON object per picture.
+    Jsonl,
+    /// One line per picture.
+    Csv,
+}
+
+/// `signet export`.
+#[derive(Debug, clap::Args)]
+pub struct Export {
+    /// Run directory.
+    pub run: PathBuf,
+    /// Which weights: best, last, or a checkpoint file.
+    #[arg(long, value_name = "best|last|FILE", default_value = "best")]
+    pub from: From,
+    /// Formats, instead of export.formats of the experiment: torchscript, onnx, safetensors.
+    #[arg(long, value_name = "FORMATS", value_delimiter = ',')]
+    pub format: Vec<Format>,
+    /// Folder to put them in, instead of export/ in the run directory.
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+}
+
+/// `signet verify`.
+#[derive(Debug, clap::Args)]
+pub struct Verify {
+    /// An exported model.
+    pub artefact: PathBuf,
+    /// The run it came from; without it, the model is tried on noise whose logits it carries along.
+    #[arg(long, value_name = "RUN")]
+    pub against: Option<PathBuf>,
+    /// Write the figures as JSON; - is standard output.
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
 }
 
 /// Which pictures.

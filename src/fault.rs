@@ -13,6 +13,8 @@ pub enum Fault {
     Data = 3,
     /// Run directories and weights.
     Run = 4,
+    /// An artefact that is not what the live model is.
+    Export = 5,
     /// A loss or gradient that is not finite.
     Diverged = 6,
     /// Nobody's: SIGINT stopped it, after a checkpoint.

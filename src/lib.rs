@@ -1,15 +1,17 @@
 //! signet reads YAML experiments, trains image classifiers on libtorch, and keeps the evidence.
 //!
-//! Data flows one way, config -> data -> model -> train -> run, and a module leans only on those
-//! before it. `commands` is where the pieces meet.
+//! Data flows one way, config -> data -> model -> train -> run -> export, and a module leans only on
+//! those before it. `commands` is where the pieces meet.
 
 pub mod bridge;
 pub mod cli;
 pub mod commands;
 pub mod config;
 pub mod data;
+pub mod export;
 pub mod fault;
 pub mod model;
+pub mod protobuf;
 pub mod report;
 pub mod rng;
 pub mod run;

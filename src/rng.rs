@@ -20,6 +20,8 @@ pub enum Purpose {
     Augment,
     /// libtorch's own generator (dropout); position: step.
     Libtorch,
+    /// Noise that exported models are tried on; position: picture.
+    Probe,
     /// Drawing a generated hand sign; position: digit, picture.
     Drawing,
 }
@@ -32,6 +34,7 @@ impl Purpose {
             Purpose::Order => "order",
             Purpose::Augment => "augment",
             Purpose::Libtorch => "libtorch",
+            Purpose::Probe => "probe",
             Purpose::Drawing => "drawing",
         }
     }

@@ -1,40 +1,39 @@
 //! `signet eval`.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Result, anyhow};
+use tch::Device;
 
+use super::write_text;
 use crate::cli::{Eval, Part};
+use crate::config::data::Source;
+use crate::data::Dataset;
+use crate::data::batches::Pictures;
+use crate::data::split::Split;
+use crate::export::classifier::Classifier;
 use crate::fault::{Blame, Fault};
 use crate::report::evaluation::Evaluation;
-use crate::report::summary::table;
-use crate::run::checkpoints::Found;
+use crate::report::summary::{quoted, table};
 use crate::run::directory::RunDir;
-use crate::run::resume::{self, From};
-use crate::run::session::Session;
-use crate::train::{metrics, snapshot};
+use crate::run::session;
 
 pub(super) fn run(command: Eval) -> Result<()> {
-    let (folder, found) = find(&command.target).blame(Fault::Run)?;
-    for reason in &found.passed_over {
-        eprintln!("signet: passed over {reason}");
-    }
-    resume::belongs(&folder, &found).blame(Fault::Run)?;
-    let session = open(&folder, &found)?;
-    let (name, part) = match command.part {
-        Part::Train => ("train", session.split.train.clone()),
-        Part::Val => ("val", session.split.val.clone()),
-        Part::Test => ("test", session.split.test.clone()),
-        Part::All => (
-            "all",
-            session
-                .split
-                .parts()
-                .iter()
-                .flat_map(|(_, part)| part.to_vec())
-                .collect(),
-        ),
+    let classifier = Classifier::open(&command.target).blame(Fault::Run)?;
+    let (data, name, part) = match &command.data {
+        Some(folder) => {
+            let data = other_pictures(&classifier, folder)?;
+            let all = (0..data.len()).collect();
+            (data, "given", all)
+        }
+        None => {
+            let folder = run_of(&command.target).blame(Fault::Run)?;
+            let experiment = classifier.card.experiment().blame(Fault::Run)?;
+            let then = &classifier.card.fingerprints;
+            let (data, split) = session::reload(&experiment, then, folder.as_ref())?;
+            let (name, part) = part_of(&split, command.part);
+            (data, name, part)
+        }
     };
     if part.is_empty() {
         return Err(anyhow!(
@@ -42,61 +41,59 @@ pub(super) fn run(command: Eval) -> Result<()> {
         ))
         .blame(Fault::Config);
     }
-    let logits = metrics::logits(&session.network, &session.pictures, &part);
-    let labels: Vec<i64> = part
-        .iter()
-        .map(|&index| session.data.labels[index])
-        .collect();
-    let names: Vec<&str> = part
-        .iter()
-        .map(|&index| session.data.names[index].as_str())
-        .collect();
-    let evaluation = Evaluation::new(name, &logits, &labels, &names, &session.data.classes)?;
+    let (pictures, _) = Pictures::new(&data, Device::Cpu).batch(&part);
+    let logits = classifier.logits(&pictures).blame(Fault::Run)?;
+    let labels: Vec<i64> = part.iter().map(|&index| data.labels[index]).collect();
+    let names: Vec<&str> = part.iter().map(|&index| &*data.names[index]).collect();
+    let evaluation = Evaluation::new(name, &logits, &labels, &names, &data.classes)?;
     let to_stdout = |file: &Option<PathBuf>| file.as_deref() == Some(Path::new("-"));
     if !to_stdout(&command.json) && !to_stdout(&command.csv) {
         print!("{}", describe(&evaluation));
     }
     if let Some(file) = &command.json {
-        write(file, &(serde_json::to_string_pretty(&evaluation)? + "\n")).blame(Fault::Run)?;
+        write_text(file, &(serde_json::to_string_pretty(&evaluation)? + "\n")).blame(Fault::Run)?;
     }
     if let Some(file) = &command.csv {
-        write(file, &csv(&evaluation, &session.data.classes)).blame(Fault::Run)?;
+        write_text(file, &csv(&evaluation, &data.classes)).blame(Fault::Run)?;
     }
     Ok(())
 }
 
-/// The run that `target` is or belongs to, and the checkpoint it names.
-fn find(target: &Path) -> Result<(RunDir, Found)> {
-    if target.is_file() {
-        let folder = target.parent().and_then(Path::parent);
-        let folder = folder.filter(|folder| !folder.as_os_str().is_empty());
-        let folder = RunDir::open(folder.unwrap_or(Path::new(".")))?;
-        let found = resume::find(&folder, &From::File(target.to_owned()))?;
-        return Ok((folder, found));
-    }
-    let folder = RunDir::open(target)?;
-    let found = resume::find(&folder, &From::Best)?;
-    Ok((folder, found))
+/// The pictures in the class folders of `folder`, made ready as the model wants them.
+fn other_pictures(classifier: &Classifier, folder: &Path) -> Result<Dataset> {
+    let mut config = classifier.card.experiment().blame(Fault::Run)?.data;
+    config.source = Source::ClassFolders {
+        root: folder.to_owned(),
+    };
+    config.classes = Some(classifier.card.classes.clone());
+    config.per_class = None;
+    Dataset::load(&config).blame(Fault::Data)
 }
 
-/// The run as it was, with the pictures and the split it was trained on.
-fn open(folder: &RunDir, found: &Found) -> Result<Session> {
-    let document = &found.checkpoint.document;
-    let experiment = resume::experiment(document, &[]).blame(Fault::Config)?;
-    let session = Session::reopen(experiment, document, folder)?;
-    session
-        .network
-        .load(&snapshot::weights(&found.checkpoint.tensors))
-        .with_context(|| format!("{} does not fit this run's model", found.file.display()))
-        .blame(Fault::Run)?;
-    Ok(session)
+/// The run that `target` is, or whose checkpoint it is; none for an artefact.
+fn run_of(target: &Path) -> Result<Option<RunDir>> {
+    if target.is_dir() {
+        return RunDir::open(target).map(Some);
+    }
+    let above = target
+        .parent()
+        .filter(|folder| folder.ends_with("checkpoints"));
+    above
+        .and_then(Path::parent)
+        .map(|folder| match folder.as_os_str().is_empty() {
+            true => RunDir::open(Path::new(".")),
+            false => RunDir::open(folder),
+        })
+        .transpose()
 }
 
-fn write(file: &Path, text: &str) -> Result<()> {
-    if file == Path::new("-") {
-        return Ok(std::io::stdout().write_all(text.as_bytes())?);
+fn part_of(split: &Split, part: Part) -> (&'static str, Vec<usize>) {
+    match part {
+        Part::Train => ("train", split.train.clone()),
+        Part::Val => ("val", split.val.clone()),
+        Part::Test => ("test", split.test.clone()),
+        Part::All => ("all", split.parts().map(|(_, part)| part).concat()),
     }
-    std::fs::write(file, text).with_context(|| format!("cannot write {}", file.display()))
 }
 
 fn describe(evaluation: &Evaluation) -> String {
@@ -151,19 +148,15 @@ fn describe(evaluation: &Evaluation) -> String {
 }
 
 fn csv(evaluation: &Evaluation, classes: &[String]) -> String {
-    let quote = |text: &str| match text.contains([',', '"', '\n']) {
-        true => format!("\"{}\"", text.replace('"', "\"\"")),
-        false => text.to_owned(),
-    };
     let probabilities: Vec<String> = classes
         .iter()
-        .map(|class| quote(&format!("p_{class}")))
+        .map(|class| quoted(&format!("p_{class}")))
         .collect();
     let mut text = format!("picture,label,predicted,{}\n", probabilities.join(","));
     for made in &evaluation.predictions {
         let numbers: Vec<String> = made.probabilities.iter().map(ToString::to_string).collect();
         let words = [&made.name, &made.label, &made.predicted]
-            .map(|word| quote(word))
+            .map(|word| quoted(word))
             .join(",");
         text += &format!("{words},{}\n", numbers.join(","));
     }

@@ -4,10 +4,16 @@ mod config;
 mod data;
 mod doctor;
 mod eval;
+mod export;
+mod predict;
 mod resume;
 mod train;
+mod verify;
 
+use std::io::Write;
 use std::path::Path;
+
+use anyhow::Context;
 
 use crate::cli::{Arguments, Command, Overrides};
 use crate::config::Experiment;
@@ -23,10 +29,21 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
         Command::Train(command) => train::run(command, arguments.progress),
         Command::Resume(command) => resume::run(command, arguments.progress),
         Command::Eval(command) => eval::run(command),
+        Command::Predict(command) => predict::run(command),
+        Command::Export(command) => export::run(command),
+        Command::Verify(command) => verify::run(command),
         Command::Doctor => doctor::run(),
         Command::Config(command) => config::run(command),
         Command::Data(command) => data::run(command),
     }
+}
+
+/// Writes `text` to `file`; `-` is standard output.
+fn write_text(file: &Path, text: &str) -> anyhow::Result<()> {
+    if file == Path::new("-") {
+        return Ok(std::io::stdout().write_all(text.as_bytes())?);
+    }
+    std::fs::write(file, text).with_context(|| format!("cannot write {}", file.display()))
 }
 
 /// Reads an experiment under every rule there is.

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use anyhow::{Result, anyhow};
 
+use super::export;
 use super::resume::{self, Wish};
 use crate::cli::Train;
 use crate::config::Experiment;
@@ -80,7 +81,7 @@ pub(super) fn go(session: &Session, folder: &RunDir, mut state: State, style: St
         "{}",
         summary::after(session, &state.progress, folder.path(), began.elapsed())
     );
-    Ok(())
+    export::on_finish(session, folder)
 }
 
 /// The trainer of a session.

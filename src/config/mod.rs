@@ -19,7 +19,7 @@ use data::DataConfig;
 use document::{Document, Problems};
 use model::{ModelConfig, Output};
 use section::{Section, Setting, describe};
-use train::{CheckpointConfig, LogConfig, RunConfig, Schedule, TrainConfig};
+use train::{CheckpointConfig, ExportConfig, LogConfig, RunConfig, Schedule, TrainConfig};
 
 /// The version of the file format this program reads.
 pub const VERSION: u64 = 1;
@@ -47,6 +47,8 @@ pub struct Experiment {
     pub checkpoint: CheckpointConfig,
     /// Records.
     pub log: LogConfig,
+    /// Artefacts.
+    pub export: ExportConfig,
     /// Run directory.
     pub run: RunConfig,
 }
@@ -199,6 +201,7 @@ impl Experiment {
             threads: top.get("threads", Threads::Auto),
             checkpoint: CheckpointConfig::read(top.section("checkpoint"), has_val),
             log: LogConfig::read(top.section("log")),
+            export: ExportConfig::read(top.section("export")),
             run: RunConfig::read(top.section("run")),
             data,
             model,

@@ -375,11 +375,21 @@ macro_rules! words {
             }
         }
 
+        impl std::str::FromStr for $name {
+            type Err = String;
+
+            fn from_str(word: &str) -> Result<$name, String> {
+                match word {
+                    $($word => Ok($name::$variant),)+
+                    other => Err($crate::config::section::one_of(other, &[$($word),+])),
+                }
+            }
+        }
+
         impl $crate::config::section::Setting for $name {
             fn read(value: &serde_yaml::Value) -> Result<$name, String> {
                 match value.as_str() {
-                    $(Some($word) => Ok($name::$variant),)+
-                    Some(other) => Err($crate::config::section::one_of(other, &[$($word),+])),
+                    Some(word) => word.parse(),
                     None => Err(format!(
                         "expected one of {}, found {}",
                         [$($word),+].join(", "),

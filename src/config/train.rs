@@ -326,6 +326,27 @@ pub struct LogConfig {
     pub tensorboard: bool,
 }
 
+/// What becomes of a model that is trained.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ExportConfig {
+    /// The formats of `signet export`.
+    pub formats: Vec<Format>,
+    /// Whether the best epoch is exported when a training ends.
+    pub on_finish: bool,
+}
+
+words! {
+    /// A format that others read.
+    Format {
+        /// `model.pt`, for libtorch in Python, C++ and Rust.
+        Torchscript = "torchscript",
+        /// `model.onnx`, opset 17, for any ONNX runtime.
+        Onnx = "onnx",
+        /// `model.safetensors`, weights by PyTorch's names, with `model.json`.
+        Safetensors = "safetensors",
+    }
+}
+
 /// Where the run directory goes.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct RunConfig {
@@ -520,6 +541,23 @@ impl LogConfig {
             jsonl: section.get("jsonl", true),
             csv: section.get("csv", true),
             tensorboard: section.get("tensorboard", false),
+        }
+    }
+}
+
+impl ExportConfig {
+    pub(super) fn read(mut section: Section) -> ExportConfig {
+        let formats = section.values_if("formats", |_: &Format| Ok(()));
+        let formats = formats.unwrap_or_else(|| vec![Format::Torchscript]);
+        if formats.is_empty() {
+            section.wrong(
+                "formats",
+                "an empty list exports nothing; set on_finish: false instead".to_owned(),
+            );
+        }
+        ExportConfig {
+            formats,
+            on_finish: section.get("on_finish", false),
         }
     }
 }

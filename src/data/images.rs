@@ -19,6 +19,12 @@ const LONGEST_SIDE: u32 = 16_384;
 /// The most memory that decoding one picture may take, in bytes.
 const MOST_MEMORY: u64 = 1 << 30;
 
+/// Whether the name of `file` ends as those of pictures do.
+pub fn has_picture_name(file: &Path) -> bool {
+    let extension = file.extension().unwrap_or_default().to_string_lossy();
+    ["jpg", "jpeg", "png"].contains(&extension.to_lowercase().as_str())
+}
+
 /// Reads a JPEG or PNG file as `[C, H, W]` numbers in 0..1, row by row.
 ///
 /// # Errors

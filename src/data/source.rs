@@ -168,12 +168,7 @@ fn list(folder: &Path, wanted: impl Fn(&Path) -> bool) -> Result<Vec<String>> {
 }
 
 fn is_picture(path: &Path) -> bool {
-    let extension = path
-        .extension()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .to_lowercase();
-    path.is_file() && ["jpg", "jpeg", "png"].contains(&extension.as_str())
+    path.is_file() && images::has_picture_name(path)
 }
 
 fn draw(pictures: usize, seed: u64, config: &DataConfig) -> Result<Dataset> {

@@ -1,9 +1,12 @@
-//! What a layer is: a shape in, a shape out, named parameters and a forward pass.
+//! What a layer is: a shape in, a shape out, named parameters, a forward pass, and the same pass in
+//! TorchScript and ONNX.
 //!
 //! A layer holds sizes, never tensors: its weights are handed to it. So shapes, parameter counts and
 //! errors are known without touching libtorch, and weights have one owner (`Network`).
 
 use tch::Tensor;
+
+use super::graph::Graph;
 
 /// The shape of one example between two layers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -155,6 +158,25 @@ impl Parameter {
     }
 }
 
+/// A layer's class in a TorchScript archive.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Script {
+    /// Name of the class.
+    pub class: &'static str,
+    /// Body of `forward(self, x: Tensor) -> Tensor`, a statement per line.
+    pub forward: String,
+}
+
+impl Script {
+    /// A class whose forward pass is one expression of `x`.
+    pub fn expression(class: &'static str, expression: impl std::fmt::Display) -> Script {
+        Script {
+            class,
+            forward: format!("return {expression}"),
+        }
+    }
+}
+
 /// One layer. Adding a kind is adding a file under `layers/`.
 pub trait Layer: std::fmt::Debug {
     /// What a table calls it, such as `Linear(64)`.
@@ -175,4 +197,11 @@ pub trait Layer: std::fmt::Debug {
 
     /// `[B, input...]` to `[B, output...]`; `weights` are those of `parameters`, in that order.
     fn forward(&self, weights: &[Tensor], x: &Tensor, mode: Mode) -> Tensor;
+
+    /// The same in TorchScript.
+    fn script(&self) -> Script;
+
+    /// The same in ONNX, in evaluation: adds nodes to `graph` that read the value called `x`, and hands back
+    /// the name of their result. `module` is the layer's dotted name, `weights` are as for `forward`.
+    fn onnx(&self, graph: &mut Graph, module: &str, weights: &[Tensor], x: &str) -> String;
 }

@@ -1,6 +1,7 @@
-//! Networks: one description (`kinds`), its layers and their shapes (`layer`, `layers`, `plan`), and
+//! Networks: one description (`kinds`), its layers and their shapes (`layer`, `layers`, `plan`, `graph`), and
 //! weights (`network`, `transfer`).
 
+pub mod graph;
 pub mod kinds;
 pub mod layer;
 pub mod layers;

@@ -1,11 +1,13 @@
 //! What is printed before and after a training.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use comfy_table::{CellAlignment, Table, presets};
 
 use crate::config::Experiment;
+use crate::config::train::Format;
+use crate::export::gate::Report;
 use crate::model::transfer::Transfer;
 use crate::run::policy::Change;
 use crate::run::prove::Proof;
@@ -190,6 +192,107 @@ pub fn proof(proof: &Proof) -> String {
     };
     let count = proof.differences.len();
     format!("not proved: {scope}, gave {count} difference(s), the first in {first}; {causes}")
+}
+
+/// An artefact that passed its gate.
+pub struct Exported {
+    /// Its format.
+    pub format: Format,
+    /// Where it lies.
+    pub file: PathBuf,
+    /// Its size.
+    pub bytes: usize,
+    /// What the gate found.
+    pub report: Report,
+    /// What writing and checking it took.
+    pub seconds: f64,
+}
+
+/// Artefacts with the figures of their gates.
+pub fn exported(artefacts: &[Exported]) -> Table {
+    let header = [
+        "artefact",
+        "bytes",
+        "largest difference",
+        "accuracy %",
+        "seconds",
+    ];
+    let mut table = table(1, &header);
+    for artefact in artefacts {
+        let report = &artefact.report;
+        table.add_row([
+            artefact.file.display().to_string(),
+            artefact.bytes.to_string(),
+            format!(
+                "{:.1e} of {:.0e}",
+                report.largest_difference(),
+                report.tolerance
+            ),
+            report
+                .accuracy
+                .map_or("-".to_owned(), |[_, own]| format!("{:.2}", 100.0 * own)),
+            format!("{:.1}", artefact.seconds),
+        ]);
+    }
+    table
+}
+
+/// What the gate found, a line per size of batches.
+pub fn gate(report: &Report) -> String {
+    let mut checks = table(0, &["batch", "pictures", "largest difference"]);
+    for check in &report.checks {
+        checks.add_row([
+            check.batch.to_string(),
+            check.pictures.to_string(),
+            format!("{:.1e}", check.largest_difference),
+        ]);
+    }
+    let verdict = match report.passed() {
+        true => format!(
+            "passed: no logit differs by more than {:.0e}",
+            report.tolerance
+        ),
+        false => format!("failed: {}", failed_gate(report)),
+    };
+    let accuracy = report.accuracy.map_or(String::new(), |[live, own]| {
+        format!(
+            "; accuracy {:.2} % (live {:.2} %)",
+            100.0 * own,
+            100.0 * live
+        )
+    });
+    format!("{checks}\n\n{verdict}{accuracy}")
+}
+
+/// Why an artefact did not pass.
+pub fn failed_gate(report: &Report) -> String {
+    let largest = report.largest_difference();
+    let mut reasons = Vec::new();
+    if largest > report.tolerance {
+        reasons.push(format!(
+            "logits differ by up to {largest:.1e}, and {:.0e} is let through",
+            report.tolerance
+        ));
+    }
+    if !report.same_predictions {
+        reasons.push("some pictures are taken for another class".to_owned());
+    }
+    if let Some([live, own]) = report.accuracy.filter(|[live, own]| live != own) {
+        reasons.push(format!(
+            "its accuracy is {:.2} % instead of {:.2} %",
+            100.0 * own,
+            100.0 * live
+        ));
+    }
+    reasons.join("; ")
+}
+
+/// A field of a CSV line, quoted where RFC 4180 asks for it.
+pub fn quoted(text: &str) -> String {
+    match text.contains([',', '"', '\n']) {
+        true => format!("\"{}\"", text.replace('"', "\"\"")),
+        false => text.to_owned(),
+    }
 }
 
 fn cells(figures: Option<Figures>) -> [String; 2] {

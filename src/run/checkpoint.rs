@@ -187,7 +187,11 @@ fn digits_at(bytes: &[u8]) -> Option<usize> {
     (digits + 64 <= 8 + header.len()).then_some(digits)
 }
 
-fn metadata(bytes: &[u8]) -> Result<HashMap<String, String>> {
+/// The metadata of a safetensors file.
+///
+/// # Errors
+/// Bytes that are none.
+pub fn metadata(bytes: &[u8]) -> Result<HashMap<String, String>> {
     let (_, header) = SafeTensors::read_metadata(bytes)?;
     Ok(header.metadata().clone().unwrap_or_default())
 }
@@ -217,7 +221,11 @@ pub fn to_safetensors(
     Ok(safetensors::serialize(views, Some(metadata))?)
 }
 
-fn from_safetensors(bytes: &[u8]) -> Result<BTreeMap<String, Tensor>> {
+/// The tensors of a safetensors file.
+///
+/// # Errors
+/// Bytes that are none, or a type that no network here has.
+pub fn from_safetensors(bytes: &[u8]) -> Result<BTreeMap<String, Tensor>> {
     let file = SafeTensors::deserialize(bytes).context("no safetensors file, or damaged")?;
     let mut tensors = BTreeMap::new();
     for (name, view) in file.iter() {

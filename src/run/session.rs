@@ -1,6 +1,6 @@
 //! Everything an experiment needs in memory: pictures, their split, a network on a device.
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -68,32 +68,18 @@ impl Session {
     /// # Errors
     /// As [`Session::open`], and pictures or a split that changed, by name.
     pub fn reopen(experiment: Experiment, document: &Document, folder: &RunDir) -> Result<Session> {
-        let data = Dataset::load(&experiment.data).blame(Fault::Data)?;
-        let then = &document.fingerprints;
-        if data.fingerprint() != then.data {
-            return Err(folder.data_changes(&data)).blame(Fault::Data);
-        }
-        let file = folder.file("split.json");
-        let manifest = SplitConfig::Manifest { file: file.clone() };
-        let split = Split::deal(&data, &manifest, experiment.seed).blame(Fault::Data)?;
+        let (data, split) = reload(&experiment, &document.fingerprints, Some(folder))?;
         let session = Session::with(experiment, data, split)?;
         session
             .check_rest(document.progress.pictures)
             .blame(Fault::Config)?;
-        let now = &session.fingerprints;
-        let changed = |what: &str| {
-            format!(
-                "{what} is not the one this run was trained with; bring back its {}, or start a new run",
-                file.display()
-            )
-        };
-        ensure_same(&now.split, &then.split, &changed("the split")).blame(Fault::Data)?;
-        ensure_same(
-            &now.normalization,
-            &then.normalization,
-            &changed("the normalisation"),
-        )
-        .blame(Fault::Data)?;
+        let same = session.fingerprints.normalization == document.fingerprints.normalization;
+        if !same {
+            return Err(anyhow!(
+                "the normalisation is not the one this run was trained with; start a new run"
+            ))
+            .blame(Fault::Data);
+        }
         Ok(session)
     }
 
@@ -114,7 +100,7 @@ impl Session {
     fn with(mut experiment: Experiment, data: Dataset, split: Split) -> Result<Session> {
         let normalization = normalization(&experiment, &data, &split).blame(Fault::Data)?;
         let plan = Plan::new(&experiment.model, data.shape, data.classes.len())
-            .map_err(|(key, message)| anyhow::anyhow!("{key}: {message}"))
+            .map_err(|(key, message)| anyhow!("{key}: {message}"))
             .blame(Fault::Config)?;
         check_batches(&experiment, &split, &plan).blame(Fault::Config)?;
         let device = device::choose(experiment.device).blame(Fault::Config)?;
@@ -135,11 +121,10 @@ impl Session {
             device,
         );
         let pictures = Pictures::new(&data, device);
-        let sha256 = |value: &str| hex(&Sha256::digest(value));
         let fingerprints = Fingerprints {
             data: data.fingerprint(),
-            split: sha256(&serde_json::to_string(&split.manifest(&data))?),
-            normalization: sha256(&serde_json::to_string(&normalization)?),
+            split: fingerprint(&split, &data)?,
+            normalization: hex(&Sha256::digest(serde_json::to_string(&normalization)?)),
         };
         let environment = Environment::here(&experiment);
         Ok(Session {
@@ -157,9 +142,47 @@ impl Session {
     }
 }
 
-fn ensure_same(now: &str, then: &str, otherwise: &str) -> Result<()> {
-    ensure!(now == then, "{otherwise}");
-    Ok(())
+/// The pictures and the split that something was trained on, refused if they are others now: those of the
+/// run in `folder`, or as `experiment` deals them.
+///
+/// # Errors
+/// Pictures that cannot be read or have changed, a split that is another.
+pub fn reload(
+    experiment: &Experiment,
+    then: &Fingerprints,
+    folder: Option<&RunDir>,
+) -> Result<(Dataset, Split)> {
+    let data = Dataset::load(&experiment.data).blame(Fault::Data)?;
+    if data.fingerprint() != then.data {
+        let error = match folder {
+            Some(folder) => folder.data_changes(&data),
+            None => anyhow!(
+                "the pictures are not those the model was trained and tested on; name others with --data"
+            ),
+        };
+        return Err(error).blame(Fault::Data);
+    }
+    let file = folder.map(|folder| folder.file("split.json"));
+    let (dealt, place) = match file {
+        Some(file) => (
+            SplitConfig::Manifest { file: file.clone() },
+            file.display().to_string(),
+        ),
+        None => (experiment.data.split.clone(), "data.split".to_owned()),
+    };
+    let split = Split::deal(&data, &dealt, experiment.seed).blame(Fault::Data)?;
+    if fingerprint(&split, &data)? != then.split {
+        return Err(anyhow!(
+            "the split is not the one this run was trained with; bring back its {place}, or start a new run"
+        ))
+        .blame(Fault::Data);
+    }
+    Ok((data, split))
+}
+
+fn fingerprint(split: &Split, data: &Dataset) -> Result<String> {
+    let manifest = serde_json::to_string(&split.manifest(data))?;
+    Ok(hex(&Sha256::digest(manifest)))
 }
 
 /// Loads the weights that an experiment asks to begin with.
@@ -177,13 +200,13 @@ fn begin_with(network: &Network, init: &InitFrom) -> Result<Transfer> {
     };
     let transfer = transfer(network, &snapshot::weights(&tensors));
     if let (true, Some((name, why))) = (strict, transfer.missing.first()) {
-        anyhow::bail!(
+        return Err(anyhow!(
             "train.init_from: {} tensor(s) of this model are not to be had from {}: {name} {why}; set \
              init_from: {{path: {}, strict: false}} to begin those at random",
             transfer.missing.len(),
             file.display(),
             path.display()
-        );
+        ));
     }
     ensure!(
         !transfer.taken.is_empty(),

@@ -1,5 +1,4 @@
-//! TensorBoard event files: TFRecord frames around three small protobuf messages, written by hand
-//! because the crates that write them bring a protobuf compiler.
+//! TensorBoard event files: TFRecord frames around three small protobuf messages.
 //!
 //! Formats: `tensorflow/core/lib/io/record_writer.h` (frames, masked checksums) and
 //! `tensorflow/core/util/event.proto`, `framework/summary.proto` (field numbers).
@@ -12,6 +11,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use anyhow::{Context, Result};
 use crc::{CRC_32_ISCSI, Crc};
 
+use crate::protobuf::{bytes, double, float, number, text};
 use crate::train::metrics::EpochRecord;
 
 static CRC32C: Crc<u32> = Crc::<u32>::new(&CRC_32_ISCSI);
@@ -89,38 +89,4 @@ fn masked(data: &[u8]) -> [u8; 4] {
         .rotate_right(15)
         .wrapping_add(0xA282_EAD8)
         .to_le_bytes()
-}
-
-fn varint(mut value: u64) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    while value >= 0x80 {
-        bytes.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    bytes.push(value as u8);
-    bytes
-}
-
-fn field(number: u32, wire: u32) -> Vec<u8> {
-    varint(u64::from(number << 3 | wire))
-}
-
-fn number(at: u32, value: u64) -> Vec<u8> {
-    [field(at, 0), varint(value)].concat()
-}
-
-fn double(at: u32, value: f64) -> Vec<u8> {
-    [field(at, 1), value.to_le_bytes().to_vec()].concat()
-}
-
-fn bytes(at: u32, value: &[u8]) -> Vec<u8> {
-    [field(at, 2), varint(value.len() as u64), value.to_vec()].concat()
-}
-
-fn text(at: u32, value: &str) -> Vec<u8> {
-    bytes(at, value.as_bytes())
-}
-
-fn float(at: u32, value: f32) -> Vec<u8> {
-    [field(at, 5), value.to_le_bytes().to_vec()].concat()
 }

@@ -2,7 +2,8 @@
 
 use tch::Tensor;
 
-use crate::model::layer::{Layer, Mode, Parameter, Role, Shape, Start};
+use crate::model::graph::{Attribute, Graph};
+use crate::model::layer::{Layer, Mode, Parameter, Role, Script, Shape, Start};
 
 /// Share of a batch's figures that enters the running ones (`momentum` in PyTorch).
 const MOMENTUM: f64 = 0.1;
@@ -78,6 +79,32 @@ impl Layer for BatchNorm {
             MOMENTUM,
             EPS,
             true,
+        )
+    }
+
+    fn script(&self) -> Script {
+        let count =
+            "if self.training:\n  _0 = torch.add_(self.num_batches_tracked, 1)\nelse:\n  pass\n";
+        let normalised = format!(
+            "torch.batch_norm(x, self.weight, self.bias, self.running_mean, self.running_var, self.training, \
+             {MOMENTUM:?}, {EPS:?}, True)"
+        );
+        Script {
+            class: "BatchNorm",
+            forward: format!("{count}return {normalised}"),
+        }
+    }
+
+    fn onnx(&self, graph: &mut Graph, module: &str, weights: &[Tensor], x: &str) -> String {
+        let names = ["weight", "bias", "running_mean", "running_var"];
+        let [weight, bias, mean, var] = std::array::from_fn(|index| {
+            graph.tensor(format!("{module}.{}", names[index]), &weights[index])
+        });
+        let eps = ("epsilon", Attribute::Float(EPS as f32));
+        graph.node(
+            "BatchNormalization",
+            &[x, &weight, &bias, &mean, &var],
+            vec![eps],
         )
     }
 }

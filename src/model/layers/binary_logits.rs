@@ -2,7 +2,8 @@
 
 use tch::Tensor;
 
-use crate::model::layer::{Layer, Mode, Shape};
+use crate::model::graph::Graph;
+use crate::model::layer::{Layer, Mode, Script, Shape};
 
 /// Presents z as [0, z]: softmax then gives [1 - sigmoid(z), sigmoid(z)], and cross-entropy is exactly
 /// binary cross-entropy on z.
@@ -20,5 +21,15 @@ impl Layer for BinaryLogits {
 
     fn forward(&self, _: &[Tensor], x: &Tensor, _: Mode) -> Tensor {
         Tensor::cat(&[&x.zeros_like(), x], 1) // [B, 2]
+    }
+
+    fn script(&self) -> Script {
+        Script::expression("BinaryLogits", "torch.cat([torch.zeros_like(x), x], 1)")
+    }
+
+    fn onnx(&self, graph: &mut Graph, _: &str, _: &[Tensor], x: &str) -> String {
+        // A column of zeros before the only one.
+        let pads = graph.numbers(&[0, 1, 0, 0]);
+        graph.node("Pad", &[x, &pads], Vec::new())
     }
 }

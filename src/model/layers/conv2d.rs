@@ -3,7 +3,8 @@
 use tch::Tensor;
 
 use crate::config::model::Padding;
-use crate::model::layer::{Layer, Mode, Parameter, Shape};
+use crate::model::graph::{Attribute, Graph};
+use crate::model::layer::{Layer, Mode, Parameter, Script, Shape};
 
 /// Slides `filters` square kernels over a picture.
 #[derive(Debug)]
@@ -93,5 +94,25 @@ impl Layer for Conv2d {
             [1, 1],
             1,
         )
+    }
+
+    fn script(&self) -> Script {
+        let (stride, padding) = (self.stride, self.padding);
+        let call = format!(
+            "torch.conv2d(x, self.weight, self.bias, [{stride}, {stride}], [{padding}, {padding}], [1, 1], 1)"
+        );
+        Script::expression("Conv2d", call)
+    }
+
+    fn onnx(&self, graph: &mut Graph, module: &str, weights: &[Tensor], x: &str) -> String {
+        let weight = graph.tensor(format!("{module}.weight"), &weights[0]);
+        let bias = graph.tensor(format!("{module}.bias"), &weights[1]);
+        let ints = |n: usize, count| Attribute::Ints(vec![n as i64; count]);
+        let attributes = vec![
+            ("kernel_shape", ints(self.kernel, 2)),
+            ("pads", ints(self.padding, 4)),
+            ("strides", ints(self.stride, 2)),
+        ];
+        graph.node("Conv", &[x, &weight, &bias], attributes)
     }
 }

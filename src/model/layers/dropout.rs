@@ -2,7 +2,8 @@
 
 use tch::Tensor;
 
-use crate::model::layer::{Layer, Mode, Shape};
+use crate::model::graph::Graph;
+use crate::model::layer::{Layer, Mode, Script, Shape};
 
 /// Zeroes a share of all numbers in training and scales the rest up.
 #[derive(Debug)]
@@ -29,5 +30,16 @@ impl Layer for Dropout {
 
     fn forward(&self, _: &[Tensor], x: &Tensor, mode: Mode) -> Tensor {
         x.dropout(self.p, mode.trains())
+    }
+
+    fn script(&self) -> Script {
+        Script::expression(
+            "Dropout",
+            format!("torch.dropout(x, {:?}, self.training)", self.p),
+        )
+    }
+
+    fn onnx(&self, _: &mut Graph, _: &str, _: &[Tensor], x: &str) -> String {
+        x.to_owned() // in evaluation it does nothing
     }
 }

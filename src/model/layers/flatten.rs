@@ -2,7 +2,8 @@
 
 use tch::Tensor;
 
-use crate::model::layer::{Layer, Mode, Shape};
+use crate::model::graph::{Attribute, Graph};
+use crate::model::layer::{Layer, Mode, Script, Shape};
 
 /// Lays channels, then rows, then columns end to end.
 #[derive(Debug)]
@@ -28,5 +29,13 @@ impl Layer for Flatten {
 
     fn forward(&self, _: &[Tensor], x: &Tensor, _: Mode) -> Tensor {
         x.flatten(1, -1)
+    }
+
+    fn script(&self) -> Script {
+        Script::expression("Flatten", "torch.flatten(x, 1)")
+    }
+
+    fn onnx(&self, graph: &mut Graph, _: &str, _: &[Tensor], x: &str) -> String {
+        graph.node("Flatten", &[x], vec![("axis", Attribute::Int(1))])
     }
 }

@@ -2,7 +2,8 @@
 
 use tch::Tensor;
 
-use crate::model::layer::{Layer, Mode, Parameter, Shape};
+use crate::model::graph::{Attribute, Graph};
+use crate::model::layer::{Layer, Mode, Parameter, Script, Shape};
 
 /// Every number in, weighted, into every number out.
 #[derive(Debug)]
@@ -44,5 +45,16 @@ impl Layer for Linear {
 
     fn forward(&self, weights: &[Tensor], x: &Tensor, _: Mode) -> Tensor {
         x.linear(&weights[0], Some(&weights[1]))
+    }
+
+    fn script(&self) -> Script {
+        Script::expression("Linear", "torch.linear(x, self.weight, self.bias)")
+    }
+
+    fn onnx(&self, graph: &mut Graph, module: &str, weights: &[Tensor], x: &str) -> String {
+        let weight = graph.tensor(format!("{module}.weight"), &weights[0]);
+        let bias = graph.tensor(format!("{module}.bias"), &weights[1]);
+        let transposed = ("transB", Attribute::Int(1));
+        graph.node("Gemm", &[x, &weight, &bias], vec![transposed])
     }
 }

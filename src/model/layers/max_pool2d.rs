@@ -2,7 +2,8 @@
 
 use tch::Tensor;
 
-use crate::model::layer::{Layer, Mode, Shape};
+use crate::model::graph::{Attribute, Graph};
+use crate::model::layer::{Layer, Mode, Script, Shape};
 
 /// Square windows side by side; what does not fill a window at the far edges is left out.
 #[derive(Debug)]
@@ -51,5 +52,19 @@ impl Layer for MaxPool2d {
     fn forward(&self, _: &[Tensor], x: &Tensor, _: Mode) -> Tensor {
         let size = [self.size as i64; 2];
         x.max_pool2d(size, size, [0, 0], [1, 1], false)
+    }
+
+    fn script(&self) -> Script {
+        let size = self.size;
+        let call = format!(
+            "torch.max_pool2d(x, [{size}, {size}], [{size}, {size}], [0, 0], [1, 1], False)"
+        );
+        Script::expression("MaxPool2d", call)
+    }
+
+    fn onnx(&self, graph: &mut Graph, _: &str, _: &[Tensor], x: &str) -> String {
+        let size = Attribute::Ints(vec![self.size as i64; 2]);
+        let attributes = vec![("kernel_shape", size.clone()), ("strides", size)];
+        graph.node("MaxPool", &[x], attributes)
     }
 }

@@ -6,7 +6,8 @@
 use tch::Tensor;
 
 use crate::config::model::{Cells, Nonlinearity};
-use crate::model::layer::{Layer, Mode, Parameter, Role, Shape, Start};
+use crate::model::graph::{Attribute, Graph};
+use crate::model::layer::{Layer, Mode, Parameter, Role, Script, Shape, Start};
 
 /// What happens in one step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,6 +60,54 @@ impl Recurrent {
 
     fn directions(&self) -> usize {
         1 + usize::from(self.cells.bidirectional)
+    }
+
+    fn onnx_operator(&self) -> &'static str {
+        match self.cell {
+            Cell::Rnn(_) => "RNN",
+            Cell::Lstm => "LSTM",
+            Cell::Gru => "GRU",
+        }
+    }
+
+    /// Rows of a weight or bias, gate by gate in ONNX's order: i, o, f, c where PyTorch has i, f, g, o;
+    /// z, r, h where it has r, z, n.
+    fn onnx_gates(&self, rows: &Tensor) -> Tensor {
+        let order: &[usize] = match self.cell {
+            Cell::Rnn(_) => &[0],
+            Cell::Lstm => &[0, 3, 1, 2],
+            Cell::Gru => &[1, 0, 2],
+        };
+        let gates = rows.detach().chunk(order.len() as i64, 0);
+        Tensor::cat(
+            &order.iter().map(|&gate| &gates[gate]).collect::<Vec<_>>(),
+            0,
+        )
+    }
+
+    fn onnx_attributes(&self) -> Vec<(&'static str, Attribute)> {
+        let direction = match self.cells.bidirectional {
+            true => "bidirectional",
+            false => "forward",
+        };
+        let mut attributes = vec![
+            ("direction", Attribute::Text(direction)),
+            ("hidden_size", Attribute::Int(self.cells.hidden_size as i64)),
+        ];
+        match self.cell {
+            Cell::Rnn(nonlinearity) => {
+                let function = match nonlinearity {
+                    Nonlinearity::Tanh => "Tanh",
+                    Nonlinearity::Relu => "Relu",
+                };
+                let functions = Attribute::Texts(vec![function; self.directions()]);
+                attributes.push(("activations", functions));
+            }
+            // PyTorch multiplies by the reset gate after the matrix and its bias.
+            Cell::Gru => attributes.push(("linear_before_reset", Attribute::Int(1))),
+            Cell::Lstm => {}
+        }
+        attributes
     }
 }
 
@@ -190,5 +239,68 @@ impl Layer for Recurrent {
                 .0
             }
         }
+    }
+
+    fn script(&self) -> Script {
+        let Cells {
+            hidden_size,
+            num_layers,
+            bidirectional,
+            dropout,
+        } = self.cells;
+        let state = num_layers * self.directions();
+        let flag = |truth: bool| if truth { "True" } else { "False" };
+        let names: Vec<String> = self
+            .parameters()
+            .into_iter()
+            .map(|parameter| format!("self.{}", parameter.name))
+            .collect();
+        let (class, call, start, results) = match self.cell {
+            Cell::Rnn(Nonlinearity::Tanh) => ("RNN", "rnn_tanh", "h", "y, _0"),
+            Cell::Rnn(Nonlinearity::Relu) => ("RNN", "rnn_relu", "h", "y, _0"),
+            Cell::Gru => ("GRU", "gru", "h", "y, _0"),
+            Cell::Lstm => ("LSTM", "lstm", "[h, h]", "y, _0, _1"),
+        };
+        let weights = names.join(", ");
+        let bidirectional = flag(bidirectional);
+        Script {
+            class,
+            forward: format!(
+                "h = torch.zeros([{state}, torch.size(x, 0), {hidden_size}], dtype=ops.prim.dtype(x), device=ops.prim.device(x))\n\
+                 {results}, = torch.{call}(x, {start}, [{weights}], True, {num_layers}, {dropout:?}, self.training, \
+                 {bidirectional}, True)\n\
+                 return y"
+            ),
+        }
+    }
+
+    fn onnx(&self, graph: &mut Graph, module: &str, weights: &[Tensor], x: &str) -> String {
+        let directions = self.directions();
+        // ONNX reads time first: [T, B, size].
+        let mut steps = graph.transpose(x, &[1, 0, 2]);
+        for (layer, own) in weights.chunks(4 * directions).enumerate() {
+            let stacked = |part: fn(&Self, &[Tensor]) -> Tensor| {
+                let each: Vec<Tensor> = own.chunks(4).map(|set| part(self, set)).collect();
+                Tensor::stack(&each, 0)
+            };
+            let name = |kind: &str| format!("{module}.l{layer}.{kind}");
+            let w = graph.tensor(name("W"), &stacked(|own, set| own.onnx_gates(&set[0])));
+            let r = graph.tensor(name("R"), &stacked(|own, set| own.onnx_gates(&set[1])));
+            let b = graph.tensor(
+                name("B"),
+                &stacked(|own, set| {
+                    Tensor::cat(&[own.onnx_gates(&set[2]), own.onnx_gates(&set[3])], 0)
+                }),
+            );
+            let y = graph.node(
+                self.onnx_operator(),
+                &[&steps, &w, &r, &b],
+                self.onnx_attributes(),
+            );
+            // [T, directions, B, H] to [T, B, directions * H]
+            let y = graph.transpose(&y, &[0, 2, 1, 3]);
+            steps = graph.reshape(&y, &[0, 0, (directions * self.cells.hidden_size) as i64]);
+        }
+        graph.transpose(&steps, &[1, 0, 2])
     }
 }

@@ -3,13 +3,16 @@
 use tch::Tensor;
 
 use crate::config::model::Sequence;
-use crate::model::layer::{Layer, Mode, Shape};
+use crate::model::graph::Graph;
+use crate::model::layer::{Layer, Mode, Script, Shape};
 
 /// Cuts a picture into rows, columns or square patches.
 #[derive(Debug)]
 pub struct ToSequence {
     sequence: Sequence,
     patch: i64,
+    /// Channels, height, width.
+    input: [i64; 3],
     output: Shape,
 }
 
@@ -45,6 +48,7 @@ impl ToSequence {
         Ok(ToSequence {
             sequence,
             patch: patch as i64,
+            input: [channels, height, width].map(|n| n as i64),
             output: Shape::Steps { count, size },
         })
     }
@@ -73,5 +77,39 @@ impl Layer for ToSequence {
             }
         };
         steps.flatten(2, -1).contiguous()
+    }
+
+    fn script(&self) -> Script {
+        let patch = self.patch;
+        let steps = match self.sequence {
+            Sequence::Rows => "torch.permute(x, [0, 2, 1, 3])".to_owned(),
+            Sequence::Columns => "torch.permute(x, [0, 3, 1, 2])".to_owned(),
+            Sequence::Patches => format!(
+                "torch.flatten(torch.permute(torch.unfold(torch.unfold(x, 2, {patch}, {patch}), 3, {patch}, {patch}), \
+                 [0, 2, 3, 1, 4, 5]), 1, 2)"
+            ),
+        };
+        Script::expression(
+            "ToSequence",
+            format!("torch.contiguous(torch.flatten({steps}, 2, -1))"),
+        )
+    }
+
+    fn onnx(&self, graph: &mut Graph, _: &str, _: &[Tensor], x: &str) -> String {
+        let [channels, height, width] = self.input;
+        let patch = self.patch;
+        let steps = match self.sequence {
+            Sequence::Rows => graph.transpose(x, &[0, 2, 1, 3]),
+            Sequence::Columns => graph.transpose(x, &[0, 3, 1, 2]),
+            Sequence::Patches => {
+                let tiles = [0, channels, height / patch, patch, width / patch, patch];
+                let tiles = graph.reshape(x, &tiles);
+                graph.transpose(&tiles, &[0, 2, 4, 1, 3, 5])
+            }
+        };
+        let Shape::Steps { count, size } = self.output else {
+            unreachable!("a sequence comes out");
+        };
+        graph.reshape(&steps, &[0, count as i64, size as i64])
     }
 }

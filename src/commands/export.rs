@@ -1,0 +1,170 @@
+//! `signet export`, and the part of `signet train` that is the same.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::Instant;
+
+use anyhow::{Context, Result, anyhow};
+use serde_json::json;
+use tch::Device;
+use tempfile::TempPath;
+
+use crate::cli::Export;
+use crate::config::train::Format;
+use crate::data::batches::Pictures;
+use crate::export::card::{Card, TestFigures};
+use crate::export::gate::Report;
+use crate::export::safetensors;
+use crate::fault::{Blame, Fault};
+use crate::model::layer::Mode;
+use crate::report::evaluation::Evaluation;
+use crate::report::summary::{self, Exported};
+use crate::run::checkpoint::{UNFINISHED, write_whole};
+use crate::run::checkpoints::Found;
+use crate::run::directory::RunDir;
+use crate::run::resume::{self, From};
+use crate::run::session::{Session, reload};
+use crate::train::metrics;
+
+pub(super) fn run(command: Export) -> Result<()> {
+    let folder = RunDir::open(&command.run).blame(Fault::Run)?;
+    let found = resume::find(&folder, &command.from).blame(Fault::Run)?;
+    for reason in &found.passed_over {
+        eprintln!("signet: passed over {reason}");
+    }
+    let exported = export(&folder, &found, &command.format, command.out.as_deref())?;
+    println!("{}", summary::exported(&exported));
+    Ok(())
+}
+
+/// Exports the best epoch of a run that has just ended, if its experiment wants that.
+pub(super) fn on_finish(session: &Session, folder: &RunDir) -> Result<()> {
+    if !session.experiment.export.on_finish {
+        return Ok(());
+    }
+    let found = resume::find(folder, &From::Best).blame(Fault::Run)?;
+    let exported = export(folder, &found, &[], None)?;
+    println!("{}", summary::exported(&exported));
+    Ok(())
+}
+
+/// Writes the model in `found` in each format, has a fresh process hold it against the live one, and only
+/// then gives the files their names.
+fn export(
+    folder: &RunDir,
+    found: &Found,
+    formats: &[Format],
+    out: Option<&Path>,
+) -> Result<Vec<Exported>> {
+    resume::belongs(folder, found).blame(Fault::Run)?;
+    let out = out.map_or_else(|| folder.file("export"), Path::to_owned);
+    std::fs::create_dir_all(&out)
+        .with_context(|| format!("cannot make {}; name another with --out", out.display()))
+        .blame(Fault::Run)?;
+    let card = card(folder, found)?;
+    let network = card.live(&found.checkpoint).blame(Fault::Run)?;
+    let formats = match formats {
+        [] => card.experiment()?.export.formats,
+        some => some.to_vec(),
+    };
+    let mut finished = Vec::new();
+    for format in formats {
+        let began = Instant::now();
+        let bytes = format.write(&network, &card)?;
+        let unfinished = write_beside(&out, format, &bytes).blame(Fault::Run)?;
+        let report = verify_in_a_fresh_process(&unfinished, folder)?;
+        let file = out.join(format.file());
+        if !report.passed() {
+            let why = summary::failed_gate(&report);
+            return Err(anyhow!(
+                "{} would not be the model of the run: {why}; nothing was left behind",
+                file.display()
+            ))
+            .blame(Fault::Export);
+        }
+        let seconds = began.elapsed().as_secs_f64();
+        let exported = Exported {
+            format,
+            file,
+            bytes: bytes.len(),
+            report,
+            seconds,
+        };
+        finished.push((unfinished, exported));
+    }
+    let mut parity = serde_json::Map::new();
+    let mut all = Vec::new();
+    for (unfinished, exported) in finished {
+        unfinished
+            .persist(&exported.file)
+            .with_context(|| format!("cannot write {}", exported.file.display()))
+            .blame(Fault::Run)?;
+        parity.insert(exported.format.word().to_owned(), json!(exported.report));
+        if exported.format == Format::Safetensors {
+            write_whole(&out.join(safetensors::CARD), card.to_json()?.as_bytes())
+                .blame(Fault::Run)?;
+        }
+        all.push(exported);
+    }
+    let parity = serde_json::to_string_pretty(&parity)? + "\n";
+    write_whole(&out.join("parity.json"), parity.as_bytes()).blame(Fault::Run)?;
+    Ok(all)
+}
+
+/// What the artefacts will say of the model: with its figures on the test part and on the probes.
+fn card(folder: &RunDir, found: &Found) -> Result<Card> {
+    let mut card = Card::of(&found.checkpoint).blame(Fault::Run)?;
+    let network = card.live(&found.checkpoint).blame(Fault::Run)?;
+    let document = &found.checkpoint.document;
+    let (data, split) = reload(&card.experiment()?, &document.fingerprints, Some(folder))?;
+    let test = &split.test;
+    if !test.is_empty() {
+        let logits = metrics::logits(&network, &Pictures::new(&data, Device::Cpu), test);
+        let labels: Vec<i64> = test.iter().map(|&index| data.labels[index]).collect();
+        let names: Vec<&str> = test.iter().map(|&index| &*data.names[index]).collect();
+        let found = Evaluation::new("test", &logits, &labels, &names, &card.classes)?;
+        card.figures = Some(TestFigures {
+            pictures: found.pictures,
+            accuracy: found.accuracy,
+            loss: found.loss,
+        });
+    }
+    let _guard = tch::no_grad_guard();
+    let logits = network.forward(&card.probes(), Mode::Eval);
+    for probe in 0..logits.size()[0] {
+        let row = Vec::<f32>::try_from(logits.get(probe))?;
+        card.probe_logits.push(row);
+    }
+    Ok(card)
+}
+
+/// Puts `bytes` into a file that vanishes unless it is kept.
+fn write_beside(out: &Path, format: Format, bytes: &[u8]) -> Result<TempPath> {
+    let place = || format!("cannot write into {}", out.display());
+    let end = Path::new(format.file()).extension().unwrap_or_default();
+    let mut file = tempfile::Builder::new()
+        .prefix(UNFINISHED)
+        .suffix(&format!(".{}", end.display()))
+        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666))
+        .tempfile_in(out)
+        .with_context(place)?;
+    std::io::Write::write_all(&mut file, bytes).with_context(place)?;
+    file.as_file().sync_all().with_context(place)?;
+    Ok(file.into_temp_path())
+}
+
+/// What `signet verify` finds in another process, which knows only what is on the disk.
+fn verify_in_a_fresh_process(artefact: &Path, folder: &RunDir) -> Result<Report> {
+    let output = Command::new(std::env::current_exe()?)
+        .args(["verify", "--json", "-", "--against"])
+        .arg(folder.path())
+        .arg(artefact)
+        .output()
+        .context("cannot start the process that checks the artefact")?;
+    serde_json::from_slice(&output.stdout)
+        .with_context(|| {
+            let said = String::from_utf8_lossy(&output.stderr);
+            format!("the artefact cannot be checked: {}", said.trim())
+        })
+        .blame(Fault::Export)
+}

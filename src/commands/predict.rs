@@ -1,0 +1,205 @@
+//! `signet predict`.
+
+use std::io::{BufRead, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, anyhow, ensure};
+use rayon::prelude::*;
+use serde_json::json;
+use tch::{Kind, Tensor};
+
+use crate::cli::{Predict, PredictFormat};
+use crate::data::images;
+use crate::export::classifier::Classifier;
+use crate::fault::{Blame, Fault};
+use crate::report::summary::{quoted, table};
+
+/// Pictures that are read, in parallel, before they go through the model together.
+const CHUNK: usize = 256;
+
+/// What is said of one picture: likeliest classes with their probabilities, or why there is nothing to say.
+type Answer = (PathBuf, Result<Vec<(String, f64)>, String>);
+
+pub(super) fn run(command: Predict) -> Result<()> {
+    let classifier = Classifier::open(&command.target).blame(Fault::Run)?;
+    let files = list(&command.inputs).blame(Fault::Data)?;
+    let top = (command.top as usize).min(classifier.card.classes.len());
+    let mut printer = Printer::new(command.format, top);
+    let mut bad = 0;
+    for chunk in files.chunks(CHUNK) {
+        let answers = predict(&classifier, chunk, top)?;
+        bad += answers.iter().filter(|(_, answer)| answer.is_err()).count();
+        printer.print(&answers)?;
+    }
+    printer.finish()?;
+    match bad {
+        0 => Ok(()),
+        bad => Err(anyhow!("{bad} of {} pictures cannot be read", files.len())).blame(Fault::Data),
+    }
+}
+
+fn predict(classifier: &Classifier, files: &[PathBuf], top: usize) -> Result<Vec<Answer>> {
+    let image = classifier.card.experiment()?.data.image;
+    let pixels: Vec<Result<Vec<f32>>> = files
+        .par_iter()
+        .map(|file| images::read(file, &image))
+        .collect();
+    let good: Vec<f32> = pixels.iter().flatten().flatten().copied().collect();
+    let size = [
+        -1,
+        image.depth() as i64,
+        image.height as i64,
+        image.width as i64,
+    ];
+    let mut rows = Vec::new();
+    if !good.is_empty() {
+        let logits = classifier.logits(&Tensor::from_slice(&good).view(size))?;
+        let probabilities = logits.to_kind(Kind::Double).softmax(1, Kind::Double);
+        rows = Vec::<Vec<f64>>::try_from(probabilities)?;
+    }
+    let mut rows = rows.into_iter();
+    let answer = |(file, pixels): (&PathBuf, Result<Vec<f32>>)| {
+        let named = pixels.map_err(|error| format!("{error:#}")).map(|_| {
+            let row = rows.next().unwrap_or_default();
+            let classes = classifier.card.classes.iter().cloned();
+            let mut named: Vec<(String, f64)> = classes.zip(row).collect();
+            named.sort_by(|a, b| b.1.total_cmp(&a.1));
+            named.truncate(top);
+            named
+        });
+        (file.clone(), named)
+    };
+    Ok(files.iter().zip(pixels).map(answer).collect())
+}
+
+/// The picture files that `inputs` stand for, in their order; those of a folder by name.
+fn list(inputs: &[PathBuf]) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for input in inputs {
+        let text = input.to_string_lossy();
+        if text == "-" {
+            for line in std::io::stdin().lock().lines() {
+                let line = line.context("cannot read the list on standard input")?;
+                if !line.trim().is_empty() {
+                    files.push(PathBuf::from(line.trim_end()));
+                }
+            }
+        } else if input.is_dir() {
+            let found = in_folder(input)?;
+            ensure!(
+                !found.is_empty(),
+                "{text} holds no .jpg, .jpeg or .png, nor does a folder in it"
+            );
+            files.extend(found);
+        } else if !input.exists() && text.contains(['*', '?', '[']) {
+            let matches = glob::glob(&text).with_context(|| format!("{text} is no pattern"))?;
+            let mut found: Vec<PathBuf> = matches.flatten().filter(|path| path.is_file()).collect();
+            ensure!(!found.is_empty(), "{text} matches no file");
+            found.sort();
+            files.extend(found);
+        } else {
+            files.push(input.clone());
+        }
+    }
+    ensure!(!files.is_empty(), "there is no picture to look at");
+    Ok(files)
+}
+
+fn in_folder(folder: &Path) -> Result<Vec<PathBuf>> {
+    let place = || format!("{} cannot be read", folder.display());
+    let mut entries = Vec::new();
+    for entry in std::fs::read_dir(folder).with_context(place)? {
+        entries.push(entry.with_context(place)?.path());
+    }
+    entries.sort();
+    let mut files = Vec::new();
+    for path in entries {
+        if path.is_dir() {
+            files.extend(in_folder(&path)?);
+        } else if images::has_picture_name(&path) {
+            files.push(path);
+        }
+    }
+    Ok(files)
+}
+
+/// Prints answers as they come; a table waits for the last one.
+struct Printer {
+    format: PredictFormat,
+    table: comfy_table::Table,
+    top: usize,
+}
+
+impl Printer {
+    fn new(format: PredictFormat, top: usize) -> Printer {
+        let mut header = vec!["picture".to_owned()];
+        for place in 1..=top {
+            let number = if top == 1 {
+                String::new()
+            } else {
+                format!(" {place}")
+            };
+            header.extend([format!("class{number}"), format!("probability{number} %")]);
+        }
+        let header: Vec<&str> = header.iter().map(String::as_str).collect();
+        if format == PredictFormat::Csv {
+            println!(
+                "{},error",
+                header.join(",").replace(" %", "").replace(' ', "_")
+            );
+        }
+        Printer {
+            format,
+            table: table(2, &header),
+            top,
+        }
+    }
+
+    fn print(&mut self, answers: &[Answer]) -> Result<()> {
+        let mut out = std::io::stdout().lock();
+        for (file, answer) in answers {
+            let name = file.display().to_string();
+            let named = answer.as_deref().unwrap_or_default();
+            let empty = 2 * (self.top - named.len());
+            match self.format {
+                PredictFormat::Table => {
+                    let mut row = vec![name];
+                    for (class, probability) in named {
+                        row.extend([class.clone(), format!("{:.2}", 100.0 * probability)]);
+                    }
+                    row.extend(answer.as_ref().err().cloned());
+                    self.table.add_row(row);
+                }
+                PredictFormat::Jsonl => {
+                    let line = match answer {
+                        Ok(named) => {
+                            let each = named.iter().map(|(class, probability)| {
+                                json!({"class": class, "probability": probability})
+                            });
+                            json!({"picture": name, "classes": each.collect::<Vec<_>>()})
+                        }
+                        Err(error) => json!({"picture": name, "error": error}),
+                    };
+                    writeln!(out, "{line}")?;
+                }
+                PredictFormat::Csv => {
+                    let mut fields = vec![quoted(&name)];
+                    for (class, probability) in named {
+                        fields.extend([quoted(class), probability.to_string()]);
+                    }
+                    fields.extend(std::iter::repeat_n(String::new(), empty));
+                    fields.push(quoted(answer.as_ref().err().map_or("", String::as_str)));
+                    writeln!(out, "{}", fields.join(","))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(&self) -> Result<()> {
+        if self.format == PredictFormat::Table {
+            println!("{}", self.table);
+        }
+        Ok(())
+    }
+}

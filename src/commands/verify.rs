@@ -1,0 +1,90 @@
+//! `signet verify`.
+
+use std::path::Path;
+
+use anyhow::{Result, anyhow};
+use tch::{Device, Tensor};
+
+use crate::cli::Verify;
+use crate::data::batches::Pictures;
+use crate::export::card::Card;
+use crate::export::classifier::Classifier;
+use crate::export::gate::{self, Report};
+use crate::fault::{Blame, Fault};
+use crate::report::summary;
+use crate::run::checkpoint::Checkpoint;
+use crate::run::checkpoints;
+use crate::run::directory::RunDir;
+use crate::run::resume;
+use crate::run::session::reload;
+
+pub(super) fn run(command: Verify) -> Result<()> {
+    let format = gate::format_of(&command.artefact).blame(Fault::Config)?;
+    let artefact = Classifier::open(&command.artefact).blame(Fault::Export)?;
+    let report = match &command.against {
+        None => gate::compare_with_probes(format, &artefact).blame(Fault::Export)?,
+        Some(run) => {
+            let folder = RunDir::open(run).blame(Fault::Run)?;
+            let checkpoint = same_weights(&folder, &artefact.card, &command.artefact)?;
+            let (pictures, labels) = pictures(&folder, &checkpoint)?;
+            let live = Classifier::live(&checkpoint).blame(Fault::Run)?;
+            let live = |pictures: &Tensor| live.batch_logits(pictures);
+            gate::compare(format, &live, &artefact, &pictures, Some(&labels))
+                .blame(Fault::Export)?
+        }
+    };
+    say(&report, &command)?;
+    match report.passed() {
+        true => Ok(()),
+        false => Err(anyhow!(
+            "{} is not the model it says it is: {}",
+            command.artefact.display(),
+            summary::failed_gate(&report)
+        ))
+        .blame(Fault::Export),
+    }
+}
+
+fn say(report: &Report, command: &Verify) -> Result<()> {
+    if command.json.as_deref() != Some(Path::new("-")) {
+        println!("{}", summary::gate(report));
+    }
+    match &command.json {
+        Some(file) => {
+            let text = serde_json::to_string_pretty(report)? + "\n";
+            super::write_text(file, &text).blame(Fault::Run)
+        }
+        None => Ok(()),
+    }
+}
+
+/// The checkpoint of the run in `folder` whose weights the artefact says it holds.
+fn same_weights(folder: &RunDir, card: &Card, artefact: &Path) -> Result<Checkpoint> {
+    for (_, file) in checkpoints::list(folder.path()) {
+        let Ok(checkpoint) = Checkpoint::load(&file) else {
+            continue;
+        };
+        if checkpoints::weights_sha256(&checkpoint.tensors)? == card.weights_sha256 {
+            return Ok(checkpoint);
+        }
+    }
+    Err(anyhow!(
+        "{} is a model of {} after epoch {}, and no checkpoint of {} has its weights; name the run it came from, or try it \
+         without --against",
+        artefact.display(),
+        card.name,
+        card.epoch,
+        folder.path().display()
+    ))
+    .blame(Fault::Export)
+}
+
+/// The test part of the run, or what there is instead, with labels.
+fn pictures(folder: &RunDir, checkpoint: &Checkpoint) -> Result<(Tensor, Tensor)> {
+    let document = &checkpoint.document;
+    let experiment = resume::experiment(document, &[]).blame(Fault::Config)?;
+    let (data, split) = reload(&experiment, &document.fingerprints, Some(folder))?;
+    let parts = [&split.test, &split.val, &split.train];
+    let part = parts.into_iter().find(|part| !part.is_empty());
+    Ok(Pictures::new(&data, Device::Cpu).batch(part.unwrap_or(&split.train)))
+}

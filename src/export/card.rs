@@ -1,0 +1,221 @@
+//! What an artefact says of itself: `signet.json` inside it.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+use serde::{Deserialize, Serialize};
+use tch::Tensor;
+
+use crate::config::Experiment;
+use crate::config::document::Document as Yaml;
+use crate::model::network::{Network, Normalization};
+use crate::model::plan::{self, Plan};
+use crate::rng::{Purpose, Stream};
+use crate::run::checkpoint::{Checkpoint, Document, Fingerprints};
+use crate::run::checkpoints;
+use crate::train::snapshot;
+
+/// The version of this document.
+const FORMAT: u32 = 1;
+
+/// Pictures of noise that an artefact is tried on where the pictures of its run are not at hand.
+const PROBES: usize = 7;
+
+/// Everything one needs to know to use a model, and to find out whether it is intact.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Card {
+    /// Of this document.
+    pub format: u32,
+    /// The experiment's name.
+    pub name: String,
+    /// Names of the outputs, in their order.
+    pub classes: Vec<String>,
+    /// What goes in.
+    pub input: Input,
+    /// What the graph does to pixels before its first layer; nobody has to do it again.
+    pub normalization: Normalization,
+    /// Epochs behind the weights.
+    pub epoch: usize,
+    /// Steps behind them.
+    pub step: usize,
+    /// SHA-256 of the weights, as in `last.json` of the run.
+    pub weights_sha256: String,
+    /// How good the model is on its test part.
+    pub figures: Option<TestFigures>,
+    /// What the live model made of the probes, `[probe][class]`.
+    pub probe_logits: Vec<Vec<f32>>,
+    /// What it was trained on.
+    pub fingerprints: Fingerprints,
+    /// The resolved experiment, in YAML.
+    pub config: String,
+    /// Version of signet.
+    pub signet: String,
+    /// Version of libtorch.
+    pub libtorch: String,
+}
+
+/// What goes into a model: float32 `[N, channels, height, width]` in 0..1.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Input {
+    /// 1 for grey, 3 for red, green, blue.
+    pub channels: usize,
+    /// Pixels from top to bottom.
+    pub height: usize,
+    /// Pixels from left to right.
+    pub width: usize,
+    /// `gray` (ITU-R BT.601 luma) or `rgb`.
+    pub colour: String,
+    /// `plain`, or `stretch`: each picture's darkest pixel becomes 0 and its brightest 1.
+    pub preprocess: String,
+    /// How a picture of another size is made to fit, after `preprocess`.
+    pub resize: String,
+}
+
+/// How good a model is.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct TestFigures {
+    /// Pictures of the test part.
+    pub pictures: usize,
+    /// Share recognised.
+    pub accuracy: f64,
+    /// Mean cross-entropy.
+    pub loss: f64,
+}
+
+impl Card {
+    /// Of the model in `checkpoint`, without figures and probes.
+    ///
+    /// # Errors
+    /// An experiment that this signet no longer reads.
+    pub fn of(checkpoint: &Checkpoint) -> Result<Card> {
+        let Document {
+            classes,
+            normalization,
+            progress,
+            config,
+            fingerprints,
+            environment,
+            ..
+        } = checkpoint.document.clone();
+        let experiment = read(&config)?;
+        let image = &experiment.data.image;
+        Ok(Card {
+            format: FORMAT,
+            name: experiment.name,
+            classes,
+            input: Input {
+                channels: image.depth(),
+                height: image.height,
+                width: image.width,
+                colour: image.channels.word().to_owned(),
+                preprocess: image.preprocess.word().to_owned(),
+                resize: "triangle filter, antialiased, to 8-bit levels".to_owned(),
+            },
+            normalization,
+            epoch: progress.epoch - 1,
+            step: progress.step,
+            weights_sha256: checkpoints::weights_sha256(&checkpoint.tensors)?,
+            figures: None,
+            probe_logits: Vec::new(),
+            fingerprints,
+            config,
+            signet: environment.signet,
+            libtorch: environment.libtorch,
+        })
+    }
+
+    /// Reads a card.
+    ///
+    /// # Errors
+    /// A text that is none, or of a newer format.
+    pub fn parse(text: &str) -> Result<Card> {
+        let card: Card = serde_json::from_str(text).context("its signet.json is damaged")?;
+        ensure!(
+            card.format == FORMAT,
+            "its signet.json has format {}, but this signet reads {FORMAT}; use the signet that wrote it",
+            card.format
+        );
+        Ok(card)
+    }
+
+    /// The card as a document.
+    ///
+    /// # Errors
+    /// None that is known.
+    pub fn to_json(&self) -> Result<String> {
+        Ok(serde_json::to_string_pretty(self)? + "\n")
+    }
+
+    /// The experiment behind the model.
+    ///
+    /// # Errors
+    /// One that this signet no longer reads.
+    pub fn experiment(&self) -> Result<Experiment> {
+        read(&self.config)
+    }
+
+    /// The model's layers with random weights, on the CPU.
+    ///
+    /// # Errors
+    /// An experiment that this signet no longer reads.
+    pub fn network(&self) -> Result<Network> {
+        let experiment = self.experiment()?;
+        let Input {
+            channels,
+            height,
+            width,
+            ..
+        } = self.input;
+        let plan = Plan::new(
+            &experiment.model,
+            [channels, height, width],
+            self.classes.len(),
+        )
+        .map_err(|(key, message)| anyhow::anyhow!("{key}: {message}"))?;
+        Ok(Network::new(
+            plan,
+            &experiment.model,
+            experiment.seed,
+            &self.normalization,
+            tch::Device::Cpu,
+        ))
+    }
+
+    /// The model in `checkpoint`, on the CPU.
+    ///
+    /// # Errors
+    /// A checkpoint that does not fit its own experiment.
+    pub fn live(&self, checkpoint: &Checkpoint) -> Result<Network> {
+        let network = self.network()?;
+        network.load(&snapshot::weights(&checkpoint.tensors))?;
+        Ok(network)
+    }
+
+    /// Pictures of noise, the same on every machine: `[PROBES, C, H, W]` in 0..1.
+    pub fn probes(&self) -> Tensor {
+        let Input {
+            channels,
+            height,
+            width,
+            ..
+        } = self.input;
+        let numbers: Vec<f32> = (0..PROBES as u64)
+            .flat_map(|probe| {
+                let mut stream = Stream::new(0, Purpose::Probe, &[probe]);
+                let draw = move |_| stream.unit() as f32;
+                (0..channels * height * width).map(draw)
+            })
+            .collect();
+        let size = [PROBES, channels, height, width].map(|n| n as i64);
+        Tensor::from_slice(&numbers).view(size)
+    }
+}
+
+fn read(config: &str) -> Result<Experiment> {
+    let document = Yaml::parse("the model's experiment".to_owned(), config.to_owned(), &[])?;
+    Ok(Experiment::from_document(
+        &document,
+        Path::new("model"),
+        &[plan::check],
+    )?)
+}

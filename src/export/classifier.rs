@@ -1,0 +1,164 @@
+//! Anything that turns pictures into logits: a run, a checkpoint, an artefact in any format.
+
+use std::io::Cursor;
+use std::path::Path;
+
+use anyhow::{Context, Result, anyhow, bail};
+use tch::{CModule, Kind, Tensor};
+use tract_onnx::prelude::*;
+
+use super::card::Card;
+use super::{onnx, safetensors, torchscript};
+use crate::config::train::Format;
+use crate::model::layer::Mode;
+use crate::model::network::Network;
+use crate::run::checkpoint::Checkpoint;
+use crate::run::checkpoints;
+
+/// Pictures that go through a model at a time.
+const BATCH: i64 = 256;
+
+/// A model that is used and not trained, on the CPU.
+pub struct Classifier {
+    /// What it says of itself.
+    pub card: Card,
+    engine: Engine,
+}
+
+enum Engine {
+    /// signet's own layers.
+    Network(Box<Network>),
+    /// libtorch's interpreter.
+    TorchScript(CModule),
+    /// tract.
+    Onnx(Box<InferenceModel>),
+}
+
+impl Classifier {
+    /// The model in a run directory (its best epoch), a checkpoint, or an artefact, by what `target` is.
+    ///
+    /// # Errors
+    /// A target that is missing, damaged, or none of these.
+    pub fn open(target: &Path) -> Result<Classifier> {
+        let place = || target.display().to_string();
+        if target.is_dir() {
+            let found = checkpoints::best(target)?;
+            return Classifier::live(&found.checkpoint).with_context(place);
+        }
+        match Format::of(target) {
+            Some(Format::Safetensors) => match Checkpoint::load(target) {
+                Ok(checkpoint) => Classifier::live(&checkpoint).with_context(place),
+                Err(not_a_checkpoint) => match safetensors::read(target) {
+                    Ok((network, card)) => Ok(Classifier {
+                        card,
+                        engine: Engine::Network(Box::new(network)),
+                    }),
+                    Err(_) => Err(not_a_checkpoint),
+                },
+            },
+            Some(format) => {
+                let bytes = std::fs::read(target).with_context(place)?;
+                Classifier::from_bytes(format, &bytes).with_context(place)
+            }
+            None => bail!(
+                "{} is no model: a run directory, a checkpoint (.safetensors) or an export (.pt, .onnx, .safetensors) is one",
+                target.display()
+            ),
+        }
+    }
+
+    /// The model in a checkpoint.
+    ///
+    /// # Errors
+    /// A checkpoint that does not fit its own experiment.
+    pub fn live(checkpoint: &Checkpoint) -> Result<Classifier> {
+        let card = Card::of(checkpoint)?;
+        let engine = Engine::Network(Box::new(card.live(checkpoint)?));
+        Ok(Classifier { card, engine })
+    }
+
+    fn from_bytes(format: Format, bytes: &[u8]) -> Result<Classifier> {
+        if format == Format::Onnx {
+            let (model, card) = read_onnx(bytes)?;
+            let engine = Engine::Onnx(Box::new(model));
+            return Ok(Classifier { card, engine });
+        }
+        let card = torchscript::read_card(bytes)?;
+        let mut module = CModule::load_data(&mut Cursor::new(bytes))
+            .map_err(|error| anyhow!("libtorch does not load it: {}", first_line(&error)))?;
+        module.set_eval();
+        let engine = Engine::TorchScript(module);
+        Ok(Classifier { card, engine })
+    }
+
+    /// Logits `[N, classes]` of pictures `[N, C, H, W]` in 0..1, all in one batch.
+    ///
+    /// # Errors
+    /// A graph that cannot compute them.
+    pub fn batch_logits(&self, pictures: &Tensor) -> Result<Tensor> {
+        let _guard = tch::no_grad_guard();
+        match &self.engine {
+            Engine::Network(network) => Ok(network.forward(pictures, Mode::Eval)),
+            Engine::TorchScript(module) => module
+                .forward_ts(&[pictures])
+                .map_err(|error| anyhow!("the model does not run: {}", first_line(&error))),
+            Engine::Onnx(model) => run_onnx(model, pictures)
+                .map_err(|error| anyhow!("the model does not run: {}", first_line(&error))),
+        }
+    }
+
+    /// The same in batches of moderate size.
+    ///
+    /// # Errors
+    /// As [`Classifier::batch_logits`].
+    pub fn logits(&self, pictures: &Tensor) -> Result<Tensor> {
+        let batches = pictures.split(BATCH, 0);
+        let logits: Result<Vec<Tensor>> = batches
+            .iter()
+            .map(|batch| self.batch_logits(batch))
+            .collect();
+        Ok(Tensor::cat(&logits?, 0))
+    }
+}
+
+/// What an error of a library says first; the rest is frames and tensors.
+fn first_line(error: &impl std::fmt::Display) -> String {
+    let text = format!("{error:#}");
+    let line = text.lines().find(|line| !line.trim().is_empty());
+    line.unwrap_or_default().chars().take(300).collect()
+}
+
+fn read_onnx(bytes: &[u8]) -> Result<(InferenceModel, Card)> {
+    let reader = tract_onnx::onnx();
+    let proto = reader
+        .proto_model_for_read(&mut Cursor::new(bytes))
+        .map_err(|_| anyhow!("no ONNX model, or a damaged one"))?;
+    let card = proto
+        .metadata_props
+        .iter()
+        .find(|property| property.key == onnx::CARD)
+        .context("not a model of signet's: its metadata has no card")?;
+    let card = Card::parse(&card.value)?;
+    let model = reader
+        .model_for_proto_model(&proto)
+        .map_err(|error| anyhow!("tract does not read it: {}", first_line(&error)))?;
+    Ok((model, card))
+}
+
+fn run_onnx(model: &InferenceModel, pictures: &Tensor) -> TractResult<Tensor> {
+    let size: Vec<usize> = pictures.size().iter().map(|&n| n as usize).collect();
+    let runnable = model
+        .clone()
+        .with_input_fact(0, f32::fact(&size).into())?
+        .into_optimized()?
+        .into_runnable()?;
+    let numbers: Vec<f32> = Vec::try_from(pictures.contiguous().view([-1]))?;
+    let input = tract_ndarray::ArrayD::from_shape_vec(size, numbers)?;
+    let outputs = runnable.run(tvec!(input.into_tensor().into()))?;
+    let output = outputs[0].to_plain_array_view::<f32>()?;
+    let shape: Vec<i64> = output.shape().iter().map(|&n| n as i64).collect();
+    let numbers: Vec<f32> = output.iter().copied().collect();
+    Ok(Tensor::from_slice(&numbers)
+        .to_kind(Kind::Float)
+        .view(&shape[..]))
+}

@@ -1,0 +1,156 @@
+//! The gate every artefact passes before it is left on disk: the same logits as the live model.
+
+use std::path::Path;
+
+use anyhow::{Result, ensure};
+use serde::{Deserialize, Serialize};
+use tch::Tensor;
+
+use super::classifier::Classifier;
+use crate::config::train::Format;
+
+/// Sizes of batches that are tried, beside all pictures at once: a graph may have frozen the first one it met.
+const BATCHES: [i64; 3] = [1, 2, 7];
+
+/// Pictures that go through the small batches.
+const TRIED: i64 = 14;
+
+/// What the gate found.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// Largest difference of logits that is let through.
+    pub tolerance: f64,
+    /// The sizes of batches tried.
+    pub checks: Vec<Check>,
+    /// Whether every picture was taken for the same class.
+    pub same_predictions: bool,
+    /// Accuracy of the live model and of the artefact, where labels are known.
+    pub accuracy: Option<[f64; 2]>,
+}
+
+/// One size of batches.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Check {
+    /// Pictures in a batch.
+    pub batch: i64,
+    /// Pictures compared.
+    pub pictures: i64,
+    /// Largest difference between two logits; infinite if one is not a number.
+    pub largest_difference: f64,
+}
+
+impl Report {
+    /// Whether the artefact may stay.
+    pub fn passed(&self) -> bool {
+        let close = |check: &Check| check.largest_difference <= self.tolerance;
+        let same_accuracy = self.accuracy.is_none_or(|[live, other]| live == other);
+        self.checks.iter().all(close) && self.same_predictions && same_accuracy
+    }
+
+    /// The largest difference met.
+    pub fn largest_difference(&self) -> f64 {
+        let differences = self.checks.iter().map(|check| check.largest_difference);
+        differences.fold(0.0, f64::max)
+    }
+}
+
+/// Holds `artefact`, a file of `format`, against `live` on `pictures`; `live` gets batches of the same size.
+///
+/// # Errors
+/// A model that does not run at all.
+pub fn compare(
+    format: Format,
+    live: &dyn Fn(&Tensor) -> Result<Tensor>,
+    artefact: &Classifier,
+    pictures: &Tensor,
+    labels: Option<&Tensor>,
+) -> Result<Report> {
+    let count = pictures.size()[0];
+    ensure!(count > 0, "there is no picture to compare on");
+    let mut checks = Vec::new();
+    for batch in BATCHES.into_iter().filter(|&batch| batch <= count) {
+        let tried = TRIED.min(count) / batch * batch;
+        let mut largest: f64 = 0.0;
+        for first in (0..tried).step_by(batch as usize) {
+            let some = pictures.narrow(0, first, batch);
+            largest = largest.max(difference(&live(&some)?, &artefact.batch_logits(&some)?));
+        }
+        checks.push(Check {
+            batch,
+            pictures: tried,
+            largest_difference: largest,
+        });
+    }
+    let (expected, found) = (live(pictures)?, artefact.batch_logits(pictures)?);
+    checks.push(Check {
+        batch: count,
+        pictures: count,
+        largest_difference: difference(&expected, &found),
+    });
+    let same = expected.size() == found.size();
+    let [expected, found] = [expected, found].map(|logits| logits.argmax(1, false));
+    let right = |predicted: &Tensor, labels: &Tensor| -> f64 {
+        let right = predicted.eq_tensor(labels).sum(tch::Kind::Int64);
+        right.int64_value(&[]) as f64 / count as f64
+    };
+    Ok(Report {
+        tolerance: format.tolerance(),
+        checks,
+        same_predictions: same && expected.equal(&found),
+        accuracy: labels.map(|labels| [right(&expected, labels), right(&found, labels)]),
+    })
+}
+
+/// The same where no live model is at hand: on the probes of the artefact's own card.
+///
+/// # Errors
+/// An artefact without probes, or one that does not run.
+pub fn compare_with_probes(format: Format, artefact: &Classifier) -> Result<Report> {
+    let card = &artefact.card;
+    let probes = card.probes();
+    let numbers: Vec<f32> = card.probe_logits.iter().flatten().copied().collect();
+    let expected = [probes.size()[0], card.classes.len() as i64];
+    ensure!(
+        numbers.len() as i64 == expected.iter().product::<i64>(),
+        "its card has no logits of probes; compare it with its run: --against RUN"
+    );
+    let recorded = Tensor::from_slice(&numbers).view(expected);
+    // The recorded logits of whichever probes are asked for.
+    let live = |some: &Tensor| -> Result<Tensor> {
+        let row = |probe: Tensor| {
+            let same = (0..expected[0]).find(|&index| probes.get(index).equal(&probe));
+            recorded.get(same.unwrap_or(0))
+        };
+        let rows: Vec<Tensor> = (0..some.size()[0])
+            .map(|index| row(some.get(index)))
+            .collect();
+        Ok(Tensor::stack(&rows, 0))
+    };
+    compare(format, &live, artefact, &probes, None)
+}
+
+/// The format of `file`, which must be an artefact.
+///
+/// # Errors
+/// Another kind of file.
+pub fn format_of(file: &Path) -> Result<Format> {
+    let format = Format::of(file);
+    format.ok_or_else(|| {
+        anyhow::anyhow!(
+            "{} is no artefact; model.pt, model.onnx and model.safetensors are",
+            file.display()
+        )
+    })
+}
+
+fn difference(expected: &Tensor, found: &Tensor) -> f64 {
+    if expected.size() != found.size() {
+        return f64::INFINITY;
+    }
+    let difference = (expected - found).abs().max().double_value(&[]);
+    if difference.is_nan() {
+        f64::INFINITY
+    } else {
+        difference
+    }
+}

@@ -1,0 +1,38 @@
+//! Weights alone, by PyTorch's names, with the card in the metadata and beside them as `model.json`.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+
+use super::card::Card;
+use crate::model::network::Network;
+use crate::run::checkpoint::{self, to_safetensors};
+
+/// The file beside the weights that holds the card.
+pub const CARD: &str = "model.json";
+
+/// The weights of `network` with their `card`.
+///
+/// # Errors
+/// None that is known.
+pub fn write(network: &Network, card: &Card) -> Result<Vec<u8>> {
+    let metadata = HashMap::from([("card".to_owned(), card.to_json()?)]);
+    to_safetensors(&network.state(), metadata)
+}
+
+/// The network in `file`, on the CPU, with its card.
+///
+/// # Errors
+/// A file that is damaged, or not a model of signet's.
+pub fn read(file: &Path) -> Result<(Network, Card)> {
+    let bytes = std::fs::read(file)?;
+    let text = checkpoint::metadata(&bytes)
+        .context("no safetensors file, or a damaged one")?
+        .remove("card")
+        .context("not a model of signet's: its metadata has no card")?;
+    let card = Card::parse(&text)?;
+    let network = card.network()?;
+    network.load(&checkpoint::from_safetensors(&bytes)?)?;
+    Ok((network, card))
+}

@@ -1,0 +1,312 @@
+//! TorchScript archives, written as `torch.jit.save` writes them: a class per layer that one can read,
+//! parameters by PyTorch's names, `signet.json` as an extra file.
+//!
+//! Format: `torch/csrc/jit/serialization/export_module.cpp` and `caffe2/serialize/inline_container.h`. A zip
+//! of stored entries, payloads aligned to 64 bytes: `data.pkl` (the module), `data/N` (its tensors),
+//! `code/__torch__.py` (its classes), `constants.pkl`, `extra/NAME`, `version`, `byteorder`.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::io::{Cursor, Read, Write};
+
+use anyhow::{Context, Result, ensure};
+use tch::Kind;
+use zip::write::SimpleFileOptions;
+use zip::{CompressionMethod, ZipArchive, ZipWriter};
+
+use super::card::Card;
+use super::pickle::{self, Storage, Value};
+use crate::model::layer::{Layer, Script};
+use crate::model::network::{Network, Weight};
+
+/// The folder that all entries lie in.
+const ROOT: &str = "model";
+
+/// The class of the whole model; no layer's class is called so.
+const MODEL: &str = "Model";
+
+/// The entry for `signet.json`.
+const CARD: &str = "extra/signet.json";
+
+/// More entries or bytes than these belong to no model of signet's.
+const MOST_ENTRIES: usize = 100_000;
+const MOST_BYTES: u64 = 16 << 30;
+
+/// The archive of `network` with its `card`.
+///
+/// # Errors
+/// None that is known.
+pub fn write(network: &Network, card: &Card) -> Result<Vec<u8>> {
+    let mut classes = Classes::default();
+    let tree = Module::tree(network);
+    let mut tensors = Vec::new();
+    let object = tree.object(MODEL, card, &mut classes, &mut tensors);
+
+    let mut archive = Archive::new();
+    archive.add("data.pkl", &pickle::dump(&object))?;
+    archive.add("byteorder", b"little")?;
+    for (index, tensor) in tensors.iter().enumerate() {
+        archive.add(&format!("data/{index}"), tensor)?;
+    }
+    archive.add("code/__torch__.py", classes.source.as_bytes())?;
+    archive.add("constants.pkl", b"\x80\x02).")?; // an empty tuple
+    archive.add(CARD, card.to_json()?.as_bytes())?;
+    archive.add("version", b"3\n")?; // what torch.jit.save writes for these operators
+    archive.finish()
+}
+
+/// The card in the archive `bytes`, after a look at its entries: libtorch gets to see only archives of
+/// plausible size whose entries stay in one folder.
+///
+/// # Errors
+/// No zip, a truncated one, an archive of another program.
+pub fn read_card(bytes: &[u8]) -> Result<Card> {
+    let mut archive = ZipArchive::new(Cursor::new(bytes))
+        .context("no TorchScript archive, or a truncated one: it is no whole zip")?;
+    ensure!(
+        archive.len() <= MOST_ENTRIES,
+        "it has {} entries, more than any model of signet's",
+        archive.len()
+    );
+    let mut total = 0u64;
+    for index in 0..archive.len() {
+        let entry = archive.by_index_raw(index)?;
+        total = total.saturating_add(entry.size());
+        let inside = entry.enclosed_name().is_some() && !entry.name().starts_with('/');
+        ensure!(
+            inside,
+            "its entry {:?} points outside the archive",
+            entry.name()
+        );
+    }
+    ensure!(
+        total <= MOST_BYTES,
+        "it unpacks to {total} bytes, more than any model of signet's"
+    );
+    let name = archive
+        .file_names()
+        .find(|name| name.ends_with(&format!("/{CARD}")))
+        .map(str::to_owned)
+        .context("not a model of signet's: it has no signet.json")?;
+    let mut text = String::new();
+    archive
+        .by_name(&name)?
+        .read_to_string(&mut text)
+        .context("its signet.json is damaged")?;
+    Card::parse(&text)
+}
+
+/// A module of PyTorch: parts in order, or one layer.
+enum Module<'n> {
+    Parts(Vec<(String, Module<'n>)>),
+    Layer(&'n dyn Layer, Vec<&'n Weight>),
+}
+
+impl<'n> Module<'n> {
+    /// The modules that the dotted names of the layers describe.
+    fn tree(network: &'n Network) -> Module<'n> {
+        let mut parts: Vec<(String, Module)> = Vec::new();
+        for (name, layer) in &network.plan().layers {
+            let own = |weight: &&Weight| {
+                let parameter = weight.name.strip_prefix(&format!("{name}."));
+                parameter.is_some_and(|rest| !rest.contains('.'))
+            };
+            let weights = network.weights().iter().filter(own).collect();
+            let module = Module::Layer(layer.as_ref(), weights);
+            match name.split_once('.') {
+                None => parts.push((name.clone(), module)),
+                Some((group, inner)) => match parts.last_mut() {
+                    Some((last, Module::Parts(own))) if last == group => {
+                        own.push((inner.to_owned(), module))
+                    }
+                    _ => {
+                        let own = Module::Parts(vec![(inner.to_owned(), module)]);
+                        parts.push((group.to_owned(), own));
+                    }
+                },
+            }
+        }
+        Module::Parts(parts)
+    }
+
+    /// The module as an object, its class added to `classes` and its numbers to `tensors`.
+    fn object(
+        &self,
+        wanted: &str,
+        card: &Card,
+        classes: &mut Classes,
+        tensors: &mut Vec<Vec<u8>>,
+    ) -> Value {
+        let mut attributes = vec![("training".to_owned(), Value::Bool(false))];
+        let class = match self {
+            Module::Layer(layer, weights) => {
+                let short = |weight: &Weight| {
+                    let (_, short) = weight.name.rsplit_once('.').unwrap_or(("", &weight.name));
+                    short.to_owned()
+                };
+                for weight in weights {
+                    let storage = store(weight, tensors);
+                    attributes.push((short(weight), Value::Tensor(storage)));
+                }
+                classes.layer(&layer.script(), weights, short)
+            }
+            Module::Parts(parts) => {
+                let mut members = Vec::new();
+                for (name, part) in parts {
+                    let wanted = format!("{}{}", name[..1].to_uppercase(), &name[1..]);
+                    let value = part.object(&wanted, card, classes, tensors);
+                    if let Value::Object(class, _) = &value {
+                        members.push((name.clone(), class.clone()));
+                    }
+                    attributes.push((name.clone(), value));
+                }
+                let normalization = (wanted == MODEL).then_some(card);
+                classes.parts(wanted, &members, normalization)
+            }
+        };
+        Value::Object(class, attributes)
+    }
+}
+
+/// Puts the numbers of a tensor aside and says where they will be.
+fn store(weight: &Weight, tensors: &mut Vec<Vec<u8>>) -> Storage {
+    let tensor = weight
+        .tensor
+        .detach()
+        .to_device(tch::Device::Cpu)
+        .contiguous();
+    let (class, width) = match tensor.kind() {
+        Kind::Int64 => ("LongStorage", 8),
+        _ => ("FloatStorage", 4),
+    };
+    let count = tensor.numel();
+    let mut bytes = vec![0; count * width];
+    tensor.copy_data_u8(&mut bytes, count);
+    tensors.push(bytes);
+    Storage {
+        key: tensors.len() - 1,
+        class,
+        size: tensor.size(),
+        requires_grad: weight.role.trained(),
+    }
+}
+
+/// The classes of an archive: their source, and the name of each by its text.
+#[derive(Default)]
+struct Classes {
+    source: String,
+    names: BTreeMap<(String, String), String>,
+}
+
+impl Classes {
+    fn layer(
+        &mut self,
+        script: &Script,
+        weights: &[&Weight],
+        short: impl Fn(&Weight) -> String,
+    ) -> String {
+        let names = |trained: bool| {
+            let own = weights
+                .iter()
+                .filter(|weight| weight.role.trained() == trained);
+            own.map(|weight| format!("\"{}\", ", short(weight)))
+                .collect::<String>()
+        };
+        let mut body = format!(
+            "  __parameters__ = [{}]\n  __buffers__ = [{}]\n",
+            names(true),
+            names(false)
+        );
+        for weight in weights {
+            let _ = writeln!(body, "  {} : Tensor", short(weight));
+        }
+        body += "  training : bool\n  def forward(self,\n    x: Tensor) -> Tensor:\n";
+        for line in script.forward.lines() {
+            let _ = writeln!(body, "    {line}");
+        }
+        self.add(script.class, body)
+    }
+
+    fn parts(&mut self, wanted: &str, members: &[(String, String)], card: Option<&Card>) -> String {
+        let mut body = "  __parameters__ = []\n  __buffers__ = []\n  training : bool\n".to_owned();
+        for (name, class) in members {
+            let _ = writeln!(body, "  __annotations__[\"{name}\"] = __torch__.{class}");
+        }
+        body += "  def forward(self,\n    x: Tensor) -> Tensor:\n";
+        let mut last = "x".to_owned();
+        if let Some(card) = card {
+            body += &normalise(card);
+            last = "x0".to_owned();
+        }
+        for (index, (name, _)) in members.iter().enumerate() {
+            let next = format!("x{}", index + 1);
+            let _ = writeln!(
+                body,
+                "    {next} = (getattr(self, \"{name}\")).forward({last}, )"
+            );
+            last = next;
+        }
+        let _ = writeln!(body, "    return {last}");
+        self.add(wanted, body)
+    }
+
+    /// Adds a class unless there is one of the same text; hands back its name.
+    fn add(&mut self, wanted: &str, body: String) -> String {
+        let key = (wanted.to_owned(), body);
+        if let Some(name) = self.names.get(&key) {
+            return name.clone();
+        }
+        let taken = |name: &String| self.names.values().any(|other| other == name);
+        let numbered = (2..).map(|number| format!("{wanted}_{number}"));
+        let name = std::iter::once(wanted.to_owned())
+            .chain(numbered)
+            .find(|name| !taken(name))
+            .unwrap_or_default();
+        let typed = format!("forward(self: __torch__.{name},");
+        let body = key.1.replace("forward(self,", &typed);
+        let _ = write!(self.source, "class {name}(Module):\n{body}");
+        self.names.insert(key, name.clone());
+        name
+    }
+}
+
+/// Shifts and scales pixels by the figures of the training part, in the numbers the live model uses.
+fn normalise(card: &Card) -> String {
+    let list = |figures: &[f64]| {
+        let single: Vec<String> = figures
+            .iter()
+            .map(|figure| format!("{:?}", f64::from(*figure as f32)))
+            .collect();
+        format!(
+            "torch.reshape(torch.tensor([{}], dtype=ops.prim.dtype(x), device=ops.prim.device(x)), [1, -1, 1, 1])",
+            single.join(", ")
+        )
+    };
+    format!(
+        "    mean = {}\n    std = {}\n    x0 = torch.div(torch.sub(x, mean), std)\n",
+        list(&card.normalization.mean),
+        list(&card.normalization.std)
+    )
+}
+
+/// A zip of stored entries with fixed times, so that equal models have equal bytes.
+struct Archive(ZipWriter<Cursor<Vec<u8>>>);
+
+impl Archive {
+    fn new() -> Archive {
+        Archive(ZipWriter::new(Cursor::new(Vec::new())))
+    }
+
+    fn add(&mut self, name: &str, content: &[u8]) -> Result<()> {
+        let options = SimpleFileOptions::default()
+            .compression_method(CompressionMethod::Stored)
+            .last_modified_time(zip::DateTime::default())
+            .with_alignment(64);
+        self.0.start_file(format!("{ROOT}/{name}"), options)?;
+        Ok(self.0.write_all(content)?)
+    }
+
+    fn finish(self) -> Result<Vec<u8>> {
+        Ok(self.0.finish()?.into_inner())
+    }
+}
