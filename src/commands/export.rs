@@ -4,9 +4,9 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, ensure};
 use serde_json::json;
-use tch::Device;
+use tch::{Device, Tensor};
 use tempfile::TempPath;
 
 use crate::cli::Export;
@@ -17,6 +17,7 @@ use crate::export::gate::Report;
 use crate::export::safetensors;
 use crate::fault::{Blame, Fault};
 use crate::model::layer::Mode;
+use crate::model::network::Network;
 use crate::report::evaluation::Evaluation;
 use crate::report::summary::{self, Exported};
 use crate::run::checkpoint::{UNFINISHED, write_whole};
@@ -115,6 +116,9 @@ fn export(
 fn card(folder: &RunDir, found: &Found) -> Result<Card> {
     let mut card = Card::of(&found.checkpoint).blame(Fault::Run)?;
     let network = card.live(&found.checkpoint).blame(Fault::Run)?;
+    card.probe_logits = probe(&network, &card.probes())
+        .with_context(|| found.file.display().to_string())
+        .blame(Fault::Export)?;
     let document = &found.checkpoint.document;
     let (data, split) = reload(&card.experiment()?, &document.fingerprints, Some(folder))?;
     let test = &split.test;
@@ -129,13 +133,19 @@ fn card(folder: &RunDir, found: &Found) -> Result<Card> {
             loss: found.loss,
         });
     }
-    let _guard = tch::no_grad_guard();
-    let logits = network.forward(&card.probes(), Mode::Eval);
-    for probe in 0..logits.size()[0] {
-        let row = Vec::<f32>::try_from(logits.get(probe))?;
-        card.probe_logits.push(row);
-    }
     Ok(card)
+}
+
+/// Logits of the probes, one row each.
+fn probe(network: &Network, probes: &Tensor) -> Result<Vec<Vec<f32>>> {
+    let _guard = tch::no_grad_guard();
+    let logits = network.forward(probes, Mode::Eval);
+    let rows = Vec::<Vec<f32>>::try_from(logits)?;
+    ensure!(
+        rows.iter().flatten().all(|logit| logit.is_finite()),
+        "the model's own logits are not finite; export another checkpoint with --from"
+    );
+    Ok(rows)
 }
 
 /// Puts `bytes` into a file that vanishes unless it is kept.

@@ -5,7 +5,13 @@ use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, bail};
 use tch::{CModule, Kind, Tensor};
+use tract_onnx::model::ParsingContext;
+use tract_onnx::ops::rec::common::CommonRec;
+use tract_onnx::ops::rec::rnn::RNN;
+use tract_onnx::pb::NodeProto;
 use tract_onnx::prelude::*;
+use tract_onnx::tract_core;
+use tract_onnx::tract_hir::internal::{InferenceOp, expand};
 
 use super::card::Card;
 use super::{onnx, safetensors, torchscript};
@@ -84,9 +90,9 @@ impl Classifier {
             return Ok(Classifier { card, engine });
         }
         let card = torchscript::read_card(bytes)?;
-        let mut module = CModule::load_data(&mut Cursor::new(bytes))
+        // In the mode it was saved in: one that still drops out is to be found out.
+        let module = CModule::load_data(&mut Cursor::new(bytes))
             .map_err(|error| anyhow!("libtorch does not load it: {}", first_line(&error)))?;
-        module.set_eval();
         let engine = Engine::TorchScript(module);
         Ok(Classifier { card, engine })
     }
@@ -129,7 +135,8 @@ fn first_line(error: &impl std::fmt::Display) -> String {
 }
 
 fn read_onnx(bytes: &[u8]) -> Result<(InferenceModel, Card)> {
-    let reader = tract_onnx::onnx();
+    let mut reader = tract_onnx::onnx();
+    reader.op_register.insert("RNN", rnn);
     let proto = reader
         .proto_model_for_read(&mut Cursor::new(bytes))
         .map_err(|_| anyhow!("no ONNX model, or a damaged one"))?;
@@ -143,6 +150,20 @@ fn read_onnx(bytes: &[u8]) -> Result<(InferenceModel, Card)> {
         .model_for_proto_model(&proto)
         .map_err(|error| anyhow!("tract does not read it: {}", first_line(&error)))?;
     Ok((model, card))
+}
+
+/// ONNX's RNN. tract's own reading of it (0.23.9) takes every activation for tanh.
+fn rnn(_: &ParsingContext, node: &NodeProto) -> TractResult<(Box<dyn InferenceOp>, Vec<String>)> {
+    let relu = node.attribute.iter().any(|attribute| {
+        attribute.name == "activations" && attribute.strings.iter().all(|word| word == b"Relu")
+    });
+    let function: Box<dyn TypedOp> = match relu {
+        true => Box::new(tract_core::ops::nn::leaky_relu(0.0)),
+        false => Box::new(tract_core::ops::math::tanh()),
+    };
+    let cell = RNN::new(function.clone(), function);
+    let layer = CommonRec::from_node_and_options(node, 3, 0, Box::new(cell))?;
+    Ok((expand(layer), Vec::new()))
 }
 
 fn run_onnx(model: &InferenceModel, pictures: &Tensor) -> TractResult<Tensor> {

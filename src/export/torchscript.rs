@@ -283,7 +283,7 @@ fn normalise(card: &Card) -> String {
         )
     };
     format!(
-        "    mean = {}\n    std = {}\n    x0 = torch.div(torch.sub(x, mean), std)\n",
+        "    mean = {}\n    std = {}\n    x0 = torch.true_divide(torch.sub(x, mean), std)\n",
         list(&card.normalization.mean),
         list(&card.normalization.std)
     )
