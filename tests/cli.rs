@@ -111,3 +111,20 @@ fn generating_into_an_existing_folder_is_refused_and_leaves_it_alone() {
         0
     );
 }
+
+#[test]
+fn the_script_that_the_readme_shows_is_the_one_that_is_tested() {
+    let script = std::fs::read_to_string("scripts/predict.py").unwrap();
+    let shown: String = script
+        .lines()
+        .map(|line| match line {
+            "" => "\n".to_owned(),
+            line => format!("    {line}\n"),
+        })
+        .collect();
+    let readme = std::fs::read_to_string("README.md").unwrap();
+    assert!(
+        readme.contains(&shown),
+        "README.md shows another scripts/predict.py"
+    );
+}
