@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use crate::config::train::Format;
 use crate::run::display::Style;
 use crate::run::resume::From;
-use crate::train::schedule::Extend;
+use crate::train::progress::Extend;
 
 /// Train image classifiers from YAML experiments.
 #[derive(Debug, Parser)]

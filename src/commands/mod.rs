@@ -7,6 +7,7 @@ mod eval;
 mod export;
 mod predict;
 mod resume;
+mod sitting;
 mod train;
 mod verify;
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, anyhow};
 
-use super::train::{go, trainer};
+use super::sitting::{go, trainer};
 use crate::cli::Resume;
 use crate::config::{Device, Experiment, Threads};
 use crate::fault::{Blame, Fault};
@@ -15,7 +15,7 @@ use crate::run::lock::Lock;
 use crate::run::prove;
 use crate::run::resume::{self, From};
 use crate::run::session::Session;
-use crate::train::schedule::Extend;
+use crate::train::progress::Extend;
 
 /// How a run is to go on.
 pub(super) struct Wish {

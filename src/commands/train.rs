@@ -1,25 +1,18 @@
 //! `signet train`.
 
-use std::time::Instant;
-
 use anyhow::{Result, anyhow};
 
-use super::export;
 use super::resume::{self, Wish};
+use super::sitting::{go, trainer};
 use crate::cli::Train;
 use crate::config::Experiment;
 use crate::config::train::IfExists;
 use crate::fault::{Blame, Fault};
 use crate::report::summary;
 use crate::run::directory::RunDir;
-use crate::run::display::{self, Style};
-use crate::run::interrupt::Interrupt;
-use crate::run::keeper::Keeper;
-use crate::run::records::Records;
-use crate::run::resume::stopped;
+use crate::run::display::Style;
 use crate::run::session::Session;
 use crate::train::snapshot::Moment;
-use crate::train::trainer::{Ended, State, Trainer};
 
 pub(super) fn run(command: Train, style: Style) -> Result<()> {
     let experiment = super::load(&command.config, &command.overrides)?;
@@ -54,44 +47,6 @@ pub(super) fn run(command: Train, style: Style) -> Result<()> {
     let (folder, _lock) =
         RunDir::create(&session.experiment, command.run.as_deref(), fill).blame(Fault::Run)?;
     go(&session, &folder, state, style)
-}
-
-/// Trains from `state` on, watched, recorded and kept, until the end or a signal.
-pub(super) fn go(session: &Session, folder: &RunDir, mut state: State, style: Style) -> Result<()> {
-    if style != Style::None {
-        eprintln!("{}", summary::heading(session, folder.path()));
-    }
-    let interrupt = Interrupt::listen()?;
-    let trainer = trainer(session);
-    let done = state.progress.epoch - 1;
-    let began = Instant::now();
-    let mut records = Records::open(session, folder).blame(Fault::Run)?;
-    let mut keeper = Keeper::new(session, folder);
-    let epochs = session.experiment.train.epochs;
-    let mut shown = display::listener(style, done, epochs, trainer.steps_per_epoch());
-    let ended = trainer.run(
-        &mut state,
-        &mut [&mut records, &mut keeper, shown.as_mut()],
-        &|_| interrupt.signal().is_some(),
-    )?;
-    if let (Ended::Paused, Some(signal)) = (ended, interrupt.signal()) {
-        return Err(stopped(signal, &state.progress, folder)).blame(Fault::stopped_by(signal));
-    }
-    println!(
-        "{}",
-        summary::after(session, &state.progress, folder.path(), began.elapsed())
-    );
-    export::on_finish(session, folder)
-}
-
-/// The trainer of a session.
-pub(super) fn trainer(session: &Session) -> Trainer<'_> {
-    Trainer {
-        experiment: &session.experiment,
-        network: &session.network,
-        pictures: &session.pictures,
-        split: &session.split,
-    }
 }
 
 fn dry_run(experiment: Experiment) -> Result<()> {

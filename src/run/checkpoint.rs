@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tch::{Kind, Tensor};
 
-use super::session::Environment;
+use super::environment::Environment;
 use crate::data::hex;
 use crate::model::network::Normalization;
 use crate::train::metrics::Sums;

@@ -8,9 +8,10 @@ use serde::{Deserialize, Serialize};
 
 use super::checkpoint::UNFINISHED;
 use super::checkpoints;
+use super::environment;
 use super::keeper;
 use super::lock::Lock;
-use super::session::{Session, environment};
+use super::session::Session;
 use crate::config::Experiment;
 use crate::config::train::{IfExists, RunConfig};
 use crate::data::Dataset;
@@ -135,7 +136,12 @@ impl RunDir {
     /// A disk that is full or cannot be written.
     pub fn write_sitting(&self, session: &Session) -> Result<()> {
         self.write("resolved.yaml", &session.experiment.to_yaml())?;
-        self.write_json("environment.json", &environment(session)?)
+        let environment = environment::document(
+            &session.environment,
+            &session.experiment,
+            session.transfer.as_ref(),
+        )?;
+        self.write_json("environment.json", &environment)
     }
 
     /// What differs between the pictures this run was trained on and `now`, by name.

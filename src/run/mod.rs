@@ -1,4 +1,4 @@
-//! A run: what it needs in memory (`session`), its folder (`directory`, `lock`), its files (`records`,
+//! A run: what it needs in memory (`session`), what it depends on (`environment`), its folder (`directory`, `lock`), its files (`records`,
 //! `tensorboard`; `checkpoint`, `checkpoints`, `keeper`, `retention`), going on with it (`resume`, `policy`,
 //! `prove`), and what is seen of it (`display`, `interrupt`).
 
@@ -6,6 +6,7 @@ pub mod checkpoint;
 pub mod checkpoints;
 pub mod directory;
 pub mod display;
+pub mod environment;
 pub mod interrupt;
 pub mod keeper;
 pub mod lock;

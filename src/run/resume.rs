@@ -16,8 +16,8 @@ use super::session::Session;
 use crate::config::Experiment;
 use crate::config::document::{self, Problems};
 use crate::model::plan;
-use crate::train::progress::Progress;
-use crate::train::schedule::{Extend, Extension, depends_on_epochs};
+use crate::train::progress::{Extend, Extension, Progress};
+use crate::train::schedule::depends_on_epochs;
 use crate::train::snapshot::Snapshot;
 
 /// Where to go on from.

@@ -1,12 +1,12 @@
 //! Everything an experiment needs in memory: pictures, their split, a network on a device.
 
 use anyhow::{Context, Result, anyhow, ensure};
-use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::checkpoint::{self, Document, Fingerprints};
 use super::checkpoints;
 use super::directory::RunDir;
+use super::environment::Environment;
 use crate::bridge::{self, device};
 use crate::config::data::{NamedNormalize, Normalize, SplitConfig};
 use crate::config::train::{BatchSize, InitFrom};
@@ -261,95 +261,4 @@ fn check_batches(experiment: &Experiment, split: &Split, plan: &Plan) -> Result<
         experiment.checkpoint.metric.word()
     );
     Ok(())
-}
-
-/// What the bits of a run depend on, beside its experiment.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Environment {
-    /// Version of this program.
-    pub signet: String,
-    /// Version of libtorch.
-    pub libtorch: String,
-    /// `cpu` or `cuda:N`.
-    pub device: String,
-    /// Threads of the CPU.
-    pub threads: usize,
-    /// The processor's name.
-    pub cpu: String,
-    /// The instructions libtorch chooses its kernels by.
-    pub cpu_capability: String,
-    /// Operating system and architecture.
-    pub platform: String,
-}
-
-impl Environment {
-    fn here(experiment: &Experiment) -> Environment {
-        let cpuinfo = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-        let cpu = cpuinfo.lines().find_map(|line| {
-            let (_, name) = line.strip_prefix("model name")?.split_once(": ")?;
-            Some(name.to_owned())
-        });
-        Environment {
-            signet: env!("CARGO_PKG_VERSION").to_owned(),
-            libtorch: bridge::LIBTORCH.to_owned(),
-            device: experiment.device.to_string(),
-            threads: tch::get_num_threads() as usize,
-            cpu: cpu.unwrap_or_else(|| "unknown".to_owned()),
-            cpu_capability: bridge::cpu_capability(),
-            platform: format!("{}-{}", std::env::consts::OS, std::env::consts::ARCH),
-        }
-    }
-
-    /// What differs in `other`, in words.
-    pub fn differences(&self, other: &Environment) -> Vec<String> {
-        let pairs = [
-            ("signet", &self.signet, &other.signet),
-            ("libtorch", &self.libtorch, &other.libtorch),
-            ("device", &self.device, &other.device),
-            (
-                "threads",
-                &self.threads.to_string(),
-                &other.threads.to_string(),
-            ),
-            ("processor", &self.cpu, &other.cpu),
-            (
-                "CPU capability",
-                &self.cpu_capability,
-                &other.cpu_capability,
-            ),
-            ("platform", &self.platform, &other.platform),
-        ];
-        let different = pairs.into_iter().filter(|(_, a, b)| a != b);
-        different
-            .map(|(what, a, b)| format!("{what} {a} then, {b} now"))
-            .collect()
-    }
-}
-
-/// The document `environment.json`: what the run's bits depend on, how far they can be repeated, and how
-/// it was started.
-///
-/// # Errors
-/// None that is known.
-pub fn environment(session: &Session) -> Result<serde_json::Value> {
-    let cuda = session.device.is_cuda();
-    let repeatability = match (cuda, session.experiment.train.deterministic) {
-        (false, _) => "bitwise, at this thread count on this kind of CPU",
-        (true, true) => "bitwise, on this kind of GPU",
-        (true, false) => {
-            "not bitwise: some CUDA kernels add in any order; train.deterministic: true makes it so"
-        }
-    };
-    let started = time::OffsetDateTime::now_utc();
-    let started = started
-        .format(&time::format_description::well_known::Rfc3339)
-        .context("formatting the time")?;
-    let mut document = serde_json::to_value(&session.environment)?;
-    document["repeatability"] = repeatability.into();
-    document["started"] = started.into();
-    document["command"] = std::env::args().collect::<Vec<_>>().into();
-    if let Some(transfer) = &session.transfer {
-        document["init_from"] = serde_json::to_value(transfer)?;
-    }
-    Ok(document)
 }

@@ -8,9 +8,11 @@ use std::collections::BTreeMap;
 use anyhow::{Result, bail, ensure};
 use tch::{Device, Kind, Tensor};
 
-use super::snapshot::OPTIMIZER;
 use crate::bridge;
 use crate::config::train::{AdamConfig, Optimizer as Settings};
+
+/// What the names of optimiser tensors begin with; no layer is called so.
+pub const OPTIMIZER: &str = "optimizer.";
 
 /// The parameters of a network and what the optimiser remembers of each.
 pub struct Optimizer {

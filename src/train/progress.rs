@@ -1,9 +1,9 @@
 //! Where a training stands: what the loop remembers beside weights and moments, as plain values.
 
+use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
 use super::metrics::EpochRecord;
-use super::schedule::Extension;
 use super::watch::Watch;
 use crate::config::Experiment;
 use crate::config::train::{CheckpointConfig, Mode, Schedule};
@@ -31,6 +31,27 @@ pub struct Progress {
     pub drops: u32,
     /// How the run was made longer, if it was.
     pub extensions: Vec<Extension>,
+}
+
+/// A run that was made longer.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Extension {
+    /// Its epochs before.
+    pub epochs: usize,
+    /// What became of a schedule that depends on their number.
+    pub how: Extend,
+}
+
+/// What becomes of a schedule that depends on the number of epochs when that number changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Extend {
+    /// It ends where it would have ended; further epochs keep its last rate.
+    Hold,
+    /// It ends where it would have ended, and begins anew over the further epochs.
+    Restart,
+    /// It is as long as the run is now.
+    Stretch,
 }
 
 impl Progress {

@@ -2,10 +2,7 @@
 
 use std::f64::consts::PI;
 
-use clap::ValueEnum;
-use serde::{Deserialize, Serialize};
-
-use super::progress::Progress;
+use super::progress::{Extend, Progress};
 use crate::config::train::Schedule;
 
 /// Where a schedule stands, and how long it is.
@@ -21,27 +18,6 @@ pub struct Position {
     pub warmup: bool,
     /// How often a plateau has been met.
     pub drops: u32,
-}
-
-/// A run that was made longer.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Extension {
-    /// Its epochs before.
-    pub epochs: usize,
-    /// What became of a schedule that depends on their number.
-    pub how: Extend,
-}
-
-/// What becomes of a schedule that depends on the number of epochs when that number changes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
-#[serde(rename_all = "lowercase")]
-pub enum Extend {
-    /// It ends where it would have ended; further epochs keep its last rate.
-    Hold,
-    /// It ends where it would have ended, and begins anew over the further epochs.
-    Restart,
-    /// It is as long as the run is now.
-    Stretch,
 }
 
 impl Position {
@@ -159,6 +135,7 @@ fn anneal(from: f64, to: f64, done: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::train::progress::Extension;
 
     fn rates(schedule: &Schedule, steps: &[usize]) -> Vec<f64> {
         let at = |step| Position {
@@ -249,7 +226,7 @@ mod tests {
             let at = Position::new(&progress, 5, 32, 60);
             (at.step, at.epochs, at.warmup)
         };
-        use super::Extend::{Hold, Restart, Stretch};
+        use crate::train::progress::Extend::{Hold, Restart, Stretch};
         let cases = [
             (vec![], 31, (150, 60, true), "no extension"),
             (vec![(40, Hold)], 31, (150, 40, true), "before the old end"),

@@ -5,14 +5,21 @@ use std::collections::BTreeMap;
 use anyhow::{Result, anyhow};
 use tch::Tensor;
 
-use super::metrics::Sums;
+use super::metrics::{Sums, Tally};
+use super::optimizer::{OPTIMIZER, Optimizer};
 use super::progress::Progress;
-use super::trainer::State;
 use crate::fault::{Blame, Fault};
 use crate::model::network::Network;
 
-/// What the names of optimiser tensors begin with; no layer is called so.
-pub const OPTIMIZER: &str = "optimizer.";
+/// What a training changes, beside the network's weights.
+pub struct State {
+    /// Where it stands.
+    pub progress: Progress,
+    /// Sums of the epoch under way.
+    pub tally: Tally,
+    /// Moments.
+    pub optimizer: Optimizer,
+}
 
 /// A training between two steps, seen by a listener. Looking costs nothing; [`Moment::snapshot`] copies.
 #[derive(Clone, Copy)]

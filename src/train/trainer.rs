@@ -8,7 +8,7 @@ use super::metrics::{self, EpochRecord, Tally};
 use super::optimizer::Optimizer;
 use super::progress::Progress;
 use super::schedule;
-use super::snapshot::{Moment, Snapshot};
+use super::snapshot::{Moment, Snapshot, State};
 use crate::bridge::Autocast;
 use crate::config::Experiment;
 use crate::config::train::{BatchSize, Precision};
@@ -29,16 +29,6 @@ pub struct Trainer<'a> {
     pub pictures: &'a Pictures,
     /// Which pictures are for what.
     pub split: &'a Split,
-}
-
-/// What a training changes, beside the network's weights.
-pub struct State {
-    /// Where it stands.
-    pub progress: Progress,
-    /// Sums of the epoch under way.
-    pub tally: Tally,
-    /// Moments.
-    pub optimizer: Optimizer,
 }
 
 /// How a training ended.

@@ -1,0 +1,56 @@
+//! One sitting of a run: what `signet train` and `signet resume` do once they know where to begin.
+
+use std::time::Instant;
+
+use anyhow::Result;
+
+use super::export;
+use crate::fault::{Blame, Fault};
+use crate::report::summary;
+use crate::run::directory::RunDir;
+use crate::run::display::{self, Style};
+use crate::run::interrupt::Interrupt;
+use crate::run::keeper::Keeper;
+use crate::run::records::Records;
+use crate::run::resume::stopped;
+use crate::run::session::Session;
+use crate::train::snapshot::State;
+use crate::train::trainer::{Ended, Trainer};
+
+/// Trains from `state` on, watched, recorded and kept, until the end or a signal.
+pub(super) fn go(session: &Session, folder: &RunDir, mut state: State, style: Style) -> Result<()> {
+    if style != Style::None {
+        eprintln!("{}", summary::heading(session, folder.path()));
+    }
+    let interrupt = Interrupt::listen()?;
+    let trainer = trainer(session);
+    let done = state.progress.epoch - 1;
+    let began = Instant::now();
+    let mut records = Records::open(session, folder).blame(Fault::Run)?;
+    let mut keeper = Keeper::new(session, folder);
+    let epochs = session.experiment.train.epochs;
+    let mut shown = display::listener(style, done, epochs, trainer.steps_per_epoch());
+    let ended = trainer.run(
+        &mut state,
+        &mut [&mut records, &mut keeper, shown.as_mut()],
+        &|_| interrupt.signal().is_some(),
+    )?;
+    if let (Ended::Paused, Some(signal)) = (ended, interrupt.signal()) {
+        return Err(stopped(signal, &state.progress, folder)).blame(Fault::stopped_by(signal));
+    }
+    println!(
+        "{}",
+        summary::after(session, &state.progress, folder.path(), began.elapsed())
+    );
+    export::on_finish(session, folder)
+}
+
+/// The trainer of a session.
+pub(super) fn trainer(session: &Session) -> Trainer<'_> {
+    Trainer {
+        experiment: &session.experiment,
+        network: &session.network,
+        pictures: &session.pictures,
+        split: &session.split,
+    }
+}
