@@ -31,6 +31,8 @@ pub enum Command {
     Train(Train),
     /// Go on with a run where it stopped, to the same bits it would have had.
     Resume(Resume),
+    /// Train an experiment on many splits of its pictures, and say how much the figures vary.
+    Cv(Cv),
     /// Say how good a model is.
     Eval(Eval),
     /// Say what pictures show.
@@ -94,6 +96,44 @@ pub struct Resume {
     /// Train a copy from an earlier checkpoint to the newest one and compare all bits; changes nothing.
     #[arg(long, conflicts_with_all = ["epochs", "extend", "set", "branch"])]
     pub prove: bool,
+}
+
+/// `signet cv`.
+#[derive(Debug, clap::Args)]
+#[command(group = clap::ArgGroup::new("deal").required(true).args(["folds", "holdout"]))]
+pub struct Cv {
+    /// Experiment file.
+    pub config: PathBuf,
+    /// Keys laid over the file.
+    #[command(flatten)]
+    pub overrides: Overrides,
+    /// Deal the pictures into K folds, and test on each of them in turn.
+    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u64).range(2..))]
+    pub folds: Option<u64>,
+    /// Deal the folds anew so many times.
+    #[arg(long, value_name = "R", default_value_t = 1, requires = "folds", value_parser = clap::value_parser!(u64).range(1..))]
+    pub repeats: u64,
+    /// Take R random splits instead, of the kind that data.split names.
+    #[arg(long, value_name = "R", value_parser = clap::value_parser!(u64).range(1..))]
+    pub holdout: Option<u64>,
+    /// Trials at a time; they share the threads.
+    #[arg(short, long, value_name = "N", default_value_t = 1, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
+    pub jobs: usize,
+    /// The study's folder, instead of one named after the experiment; the same command goes on in it.
+    #[arg(long, value_name = "DIR")]
+    pub run: Option<PathBuf>,
+    /// What becomes of the others when a trial fails.
+    #[arg(long, value_enum, default_value = "stop")]
+    pub on_fail: OnFail,
+}
+
+/// What becomes of a study when a trial fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum OnFail {
+    /// No further trial starts.
+    Stop,
+    /// The others go on.
+    Continue,
 }
 
 /// `signet eval`.

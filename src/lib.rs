@@ -1,6 +1,6 @@
 //! signet reads YAML experiments, trains image classifiers on libtorch, and keeps the evidence.
 //!
-//! Data flows one way, config -> data -> model -> train -> run -> export, and a module leans only on
+//! Data flows one way, config -> data -> model -> train -> run -> export -> study, and a module leans only on
 //! those before it. `commands` is where the pieces meet.
 
 pub mod bridge;
@@ -15,4 +15,5 @@ pub mod protobuf;
 pub mod report;
 pub mod rng;
 pub mod run;
+pub mod study;
 pub mod train;

@@ -1,6 +1,7 @@
 //! One file per verb, each wiring the parts of signet together; decisions live in those parts.
 
 mod config;
+mod cv;
 mod data;
 mod doctor;
 mod eval;
@@ -29,6 +30,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
     match arguments.command {
         Command::Train(command) => train::run(command, arguments.progress),
         Command::Resume(command) => resume::run(command, arguments.progress),
+        Command::Cv(command) => cv::run(command, arguments.progress),
         Command::Eval(command) => eval::run(command),
         Command::Predict(command) => predict::run(command),
         Command::Export(command) => export::run(command),

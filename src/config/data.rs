@@ -157,6 +157,19 @@ pub enum SplitConfig {
         val: f64,
         /// Share that is looked at once, at the end.
         test: f64,
+        /// Which of many such splits; the seed alone decides the first one.
+        repeat: u64,
+    },
+    /// One of K splits whose test parts are disjoint and together everything.
+    Folds {
+        /// How many; each holds the same share of every class, give or take a picture.
+        folds: usize,
+        /// Which one is the test part, from 0.
+        fold: usize,
+        /// Share of the others that becomes the val part.
+        val: f64,
+        /// Which of many such dealings.
+        repeat: u64,
     },
     /// scikit-learn's `train_test_split(test_size, random_state)`, index for index.
     Sklearn {
@@ -314,7 +327,9 @@ impl DataConfig {
     /// Whether some pictures are held back to choose the best model by; a manifest may or may not.
     pub fn may_have_val(&self) -> bool {
         match self.split {
-            SplitConfig::Stratified { val, .. } | SplitConfig::Sklearn { val, .. } => val > 0.0,
+            SplitConfig::Stratified { val, .. }
+            | SplitConfig::Sklearn { val, .. }
+            | SplitConfig::Folds { val, .. } => val > 0.0,
             SplitConfig::Manifest { .. } => true,
         }
     }
@@ -389,7 +404,25 @@ impl Image {
 
 impl SplitConfig {
     fn read(mut section: Section) -> SplitConfig {
-        match section.kind(&["stratified", "sklearn", "manifest"], Some("stratified")) {
+        let kinds = ["stratified", "folds", "sklearn", "manifest"];
+        match section.kind(&kinds, Some("stratified")) {
+            Some("folds") => {
+                let folds = section.get_if("folds", 5, at_least(2));
+                let fold = section.get("fold", 0);
+                if fold >= folds {
+                    let last = folds - 1;
+                    section.wrong(
+                        "fold",
+                        format!("folds are counted from 0 to {last}, so {fold} is none"),
+                    );
+                }
+                SplitConfig::Folds {
+                    folds,
+                    fold,
+                    val: section.get_if("val", 0.15, below(0.0, 1.0)),
+                    repeat: section.get("repeat", 0),
+                }
+            }
             Some("sklearn") => SplitConfig::Sklearn {
                 test: section.get_if("test", 0.15, between(0.001, 0.999)),
                 val: section.get_if("val", 0.0, below(0.0, 1.0)),
@@ -416,7 +449,12 @@ impl SplitConfig {
                     );
                     section.wrong("train", message);
                 }
-                SplitConfig::Stratified { train, val, test }
+                SplitConfig::Stratified {
+                    train,
+                    val,
+                    test,
+                    repeat: section.get("repeat", 0),
+                }
             }
         }
     }

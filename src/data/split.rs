@@ -46,7 +46,15 @@ impl Split {
     /// pictures that are not there, or names one twice.
     pub fn deal(data: &Dataset, config: &SplitConfig, seed: u64) -> Result<Split> {
         let split = match config {
-            SplitConfig::Stratified { val, test, .. } => stratified(data, *val, *test, seed),
+            SplitConfig::Stratified {
+                val, test, repeat, ..
+            } => stratified(data, *val, *test, &mut stream(seed, *repeat)),
+            SplitConfig::Folds {
+                folds,
+                fold,
+                val,
+                repeat,
+            } => in_folds(data, *folds, *fold, *val, &mut stream(seed, *repeat))?,
             SplitConfig::Sklearn {
                 test,
                 val,
@@ -56,7 +64,9 @@ impl Split {
         };
         let wanted = match config {
             SplitConfig::Stratified { val, test, .. } => [true, *val > 0.0, *test > 0.0],
-            SplitConfig::Sklearn { val, .. } => [true, *val > 0.0, true],
+            SplitConfig::Sklearn { val, .. } | SplitConfig::Folds { val, .. } => {
+                [true, *val > 0.0, true]
+            }
             SplitConfig::Manifest { .. } => [true, false, false],
         };
         for ((name, part), wanted) in split.parts().into_iter().zip(wanted) {
@@ -94,15 +104,65 @@ impl Split {
     }
 }
 
-/// The same shares of each class, rounded to whole pictures; train takes the rest. Every part is in the
-/// order of the data set.
-fn stratified(data: &Dataset, val: f64, test: f64, seed: u64) -> Split {
+/// The chance of one of many splits.
+fn stream(seed: u64, repeat: u64) -> Stream {
+    match repeat {
+        0 => Stream::new(seed, Purpose::Split, &[]),
+        repeat => Stream::new(seed, Purpose::Split, &[repeat]),
+    }
+}
+
+/// Deals each class out to `folds` hands, one after the other; the hand called `fold` is the test part, and
+/// the share `val` of the others, class by class, the val part.
+fn in_folds(
+    data: &Dataset,
+    folds: usize,
+    fold: usize,
+    val: f64,
+    stream: &mut Stream,
+) -> Result<Split> {
     let mut split = Split {
         train: Vec::new(),
         val: Vec::new(),
         test: Vec::new(),
     };
-    let mut stream = Stream::new(seed, Purpose::Split, &[]);
+    let mut hand = 0; // goes on from class to class, so that no fold gets the odd picture of each
+    for (label, class) in data.classes.iter().enumerate() {
+        let mut own: Vec<usize> = (0..data.len())
+            .filter(|&index| data.labels[index] == label as i64)
+            .collect();
+        ensure!(
+            own.len() >= folds,
+            "data.split.folds: {folds} folds need {folds} pictures of each class, but {class:?} has {}",
+            own.len()
+        );
+        stream.shuffle(&mut own);
+        let mut rest = Vec::new();
+        for index in own {
+            match hand % folds == fold {
+                true => split.test.push(index),
+                false => rest.push(index),
+            }
+            hand += 1;
+        }
+        let vals = (rest.len() as f64 * val).round() as usize;
+        split.val.extend(&rest[..vals]);
+        split.train.extend(&rest[vals..]);
+    }
+    for part in [&mut split.train, &mut split.val, &mut split.test] {
+        part.sort_unstable();
+    }
+    Ok(split)
+}
+
+/// The same shares of each class, rounded to whole pictures; train takes the rest. Every part is in the
+/// order of the data set.
+fn stratified(data: &Dataset, val: f64, test: f64, stream: &mut Stream) -> Split {
+    let mut split = Split {
+        train: Vec::new(),
+        val: Vec::new(),
+        test: Vec::new(),
+    };
     for class in 0..data.classes.len() as i64 {
         let mut own: Vec<usize> = (0..data.len())
             .filter(|&index| data.labels[index] == class)
@@ -241,6 +301,7 @@ mod tests {
             train: 0.7,
             val: 0.15,
             test: 0.15,
+            repeat: 0,
         };
         let split = Split::deal(&data, &config, 1).unwrap();
         let ones = |part: &[usize]| {
@@ -269,6 +330,7 @@ mod tests {
             train: 0.9,
             val: 0.05,
             test: 0.05,
+            repeat: 0,
         };
         let message = Split::deal(&data([4, 4]), &config, 1)
             .unwrap_err()
@@ -286,6 +348,7 @@ mod tests {
             train: 0.7,
             val: 0.15,
             test: 0.15,
+            repeat: 0,
         };
         let split = Split::deal(&data, &config, 1).unwrap();
         let folder = tempfile::tempdir().unwrap();
@@ -302,5 +365,53 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(message.contains("test names \"stranger\""), "{message}");
+    }
+
+    #[test]
+    fn folds_test_every_picture_once_and_give_every_fold_its_share() {
+        let data = data([103, 51]);
+        let split = |fold, repeat| {
+            let config = SplitConfig::Folds {
+                folds: 5,
+                fold,
+                val: 0.2,
+                repeat,
+            };
+            Split::deal(&data, &config, 1).unwrap()
+        };
+        let mut tested = Vec::new();
+        for fold in 0..5 {
+            let split = split(fold, 0);
+            let ones = |part: &[usize]| {
+                part.iter()
+                    .filter(|&&index| data.labels[index] == 1)
+                    .count()
+            };
+            assert!((30..=31).contains(&split.test.len()), "fold {fold}");
+            assert!((10..=11).contains(&ones(&split.test)), "fold {fold}");
+            assert_eq!(
+                split
+                    .parts()
+                    .map(|(_, part)| part.len())
+                    .iter()
+                    .sum::<usize>(),
+                154
+            );
+            tested.extend(split.test);
+        }
+        tested.sort_unstable();
+        assert_eq!(tested, (0..154).collect::<Vec<_>>());
+        assert_ne!(split(0, 1), split(0, 0), "a repeat deals anew");
+        let few = SplitConfig::Folds {
+            folds: 52,
+            fold: 0,
+            val: 0.2,
+            repeat: 0,
+        };
+        let message = Split::deal(&data, &few, 1).unwrap_err().to_string();
+        assert_eq!(
+            message,
+            "data.split.folds: 52 folds need 52 pictures of each class, but \"b\" has 51"
+        );
     }
 }

@@ -25,6 +25,16 @@ pub enum Style {
     None,
 }
 
+impl Style {
+    /// Whether bars are drawn.
+    pub fn draws_bars(self) -> bool {
+        match self {
+            Style::Auto => std::io::stderr().is_terminal(),
+            style => style == Style::Bar,
+        }
+    }
+}
+
 /// The listener for a style; `done` epochs lie behind it.
 pub fn listener(
     style: Style,
@@ -32,13 +42,9 @@ pub fn listener(
     epochs: usize,
     steps_per_epoch: usize,
 ) -> Box<dyn Observer> {
-    let bars = match style {
-        Style::Auto => std::io::stderr().is_terminal(),
-        _ => style == Style::Bar,
-    };
     match style {
         Style::None => Box::new(Silent),
-        _ if bars => Box::new(Bars::new(done, epochs, steps_per_epoch)),
+        style if style.draws_bars() => Box::new(Bars::new(done, epochs, steps_per_epoch)),
         _ => Box::new(Lines {
             json: style == Style::Json,
             epochs,
