@@ -322,11 +322,26 @@ fn a_run_directory_that_exists_is_left_alone() {
 }
 
 #[test]
-fn evaluating_what_is_no_run_says_how_to_make_one() {
-    let answer = Workshop::new().call(&["eval", "nothing"]);
-    assert_eq!(answer.code, 4);
-    assert_eq!(
-        answer.stderr,
-        "signet: nothing is no run: it has no resolved.yaml; start one with `signet train CONFIG`\n"
-    );
+fn evaluating_what_is_no_model_says_what_is_one() {
+    let workshop = Workshop::new();
+    workshop.write("folder/own.yaml", "version: 1\n");
+    let cases = [
+        (
+            "nothing",
+            "nothing does not exist; a run directory, a checkpoint",
+        ),
+        (
+            "folder/own.yaml",
+            "folder/own.yaml is no model; a run directory, a checkpoint",
+        ),
+        (
+            "folder",
+            "folder is no run: it has no resolved.yaml; start one with `signet train CONFIG`",
+        ),
+    ];
+    for (target, words) in cases {
+        let answer = workshop.call(&["eval", target]);
+        assert_eq!(answer.code, 4, "{}", answer.stderr);
+        assert!(answer.stderr.contains(words), "{}", answer.stderr);
+    }
 }

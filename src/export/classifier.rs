@@ -20,6 +20,7 @@ use crate::model::layer::Mode;
 use crate::model::network::Network;
 use crate::run::checkpoint::Checkpoint;
 use crate::run::checkpoints;
+use crate::run::directory::RunDir;
 
 /// Pictures that go through a model at a time.
 const BATCH: i64 = 256;
@@ -48,6 +49,7 @@ impl Classifier {
     pub fn open(target: &Path) -> Result<Classifier> {
         let place = || target.display().to_string();
         if target.is_dir() {
+            RunDir::open(target)?;
             let found = checkpoints::best(target)?;
             return Classifier::live(&found.checkpoint).with_context(place);
         }
@@ -67,8 +69,13 @@ impl Classifier {
                 Classifier::from_bytes(format, &bytes).with_context(place)
             }
             None => bail!(
-                "{} is no model: a run directory, a checkpoint (.safetensors) or an export (.pt, .onnx, .safetensors) is one",
-                target.display()
+                "{} {}; a run directory, a checkpoint (.safetensors) or an export (.pt, .onnx, .safetensors) is one",
+                target.display(),
+                if target.exists() {
+                    "is no model"
+                } else {
+                    "does not exist"
+                }
             ),
         }
     }
