@@ -206,6 +206,9 @@ pub struct Verify {
     /// The run it came from; without it, the model is tried on noise whose logits it carries along.
     #[arg(long, value_name = "RUN")]
     pub against: Option<PathBuf>,
+    /// The checkpoint of that run to compare with, instead of the one that has the same weights.
+    #[arg(long, value_name = "FILE", requires = "against")]
+    pub checkpoint: Option<PathBuf>,
     /// Write the figures as JSON; - is standard output.
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,

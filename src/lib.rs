@@ -15,5 +15,6 @@ pub mod protobuf;
 pub mod report;
 pub mod rng;
 pub mod run;
+pub mod say;
 pub mod study;
 pub mod train;

@@ -18,7 +18,7 @@ fn main() -> ExitCode {
     match std::panic::catch_unwind(|| signet::commands::run(arguments)) {
         Ok(Ok(())) => ExitCode::SUCCESS,
         Ok(Err(error)) => {
-            eprintln!("signet: {error:#}");
+            signet::note!("signet: {error:#}");
             ExitCode::from(signet::fault::fault_of(&error) as u8)
         }
         Err(_) => ExitCode::from(signet::fault::Fault::Internal as u8),

@@ -188,38 +188,39 @@ fn the_gate_notices_permuted_gates_swapped_biases_and_a_forgotten_normalisation(
             network.load(state).unwrap();
             let file = workshop.path(format.file());
             std::fs::write(&file, format.write(&network, card).unwrap()).unwrap();
-            let artefact = Classifier::open(&file).unwrap();
+            // Weights that are not those of the card are not even loaded from safetensors.
+            let Ok(artefact) = Classifier::open(&file) else {
+                return false;
+            };
             let live = |pictures: &Tensor| live.batch_logits(pictures);
-            gate::compare(format, &live, &artefact, &pictures, None).unwrap()
+            gate::compare(format, &live, &artefact, &pictures, None)
+                .unwrap()
+                .passed()
         };
         let state = signet::train::snapshot::weights(&checkpoint.tensors);
         let module = name.split('-').next().unwrap();
         for format in [Format::Torchscript, Format::Onnx, Format::Safetensors] {
             let sound = judge(format, &live.card, &state);
-            assert!(sound.passed(), "{name} {}: {sound:?}", format.word());
+            assert!(sound, "{name} {}: a sound one fails", format.word());
 
             if module != "rnn" {
                 let mut permuted = state.clone_all();
                 let key = format!("{module}.weight_ih_l0");
                 let rows = &state[&key];
                 permuted.insert(key.clone(), rows.roll([6], [0]));
-                let report = judge(format, &live.card, &permuted);
-                assert!(
-                    !report.passed(),
-                    "{name} {}: permuted gates pass",
-                    format.word()
-                );
+                let passes = judge(format, &live.card, &permuted);
+                assert!(!passes, "{name} {}: permuted gates pass", format.word());
             }
 
             let mut swapped = state.clone_all();
             let keys = ["ih", "hh"].map(|part| format!("{module}.bias_{part}_l0"));
             swapped.insert(keys[0].clone(), state[&keys[1]].copy());
             swapped.insert(keys[1].clone(), state[&keys[0]].copy());
-            let report = judge(format, &live.card, &swapped);
+            let passes = judge(format, &live.card, &swapped);
             // Elsewhere the two are added and nothing else, so that they may change places.
             assert_eq!(
-                report.passed(),
-                module != "gru",
+                passes,
+                module != "gru" && format != Format::Safetensors,
                 "{name} {}: swapped biases",
                 format.word()
             );
@@ -227,12 +228,8 @@ fn the_gate_notices_permuted_gates_swapped_biases_and_a_forgotten_normalisation(
             let mut bare = live.card.clone();
             bare.normalization.mean = vec![0.0];
             bare.normalization.std = vec![1.0];
-            let report = judge(format, &bare, &state);
-            assert!(
-                !report.passed(),
-                "{name} {}: no normalisation passes",
-                format.word()
-            );
+            let passes = judge(format, &bare, &state);
+            assert!(!passes, "{name} {}: no normalisation passes", format.word());
         }
     }
 }
@@ -357,10 +354,7 @@ fn an_export_that_fails_leaves_nothing_behind() {
         .unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(4), "{said}");
-    assert!(
-        said.contains("cannot write into r/export: File too large"),
-        "{said}"
-    );
+    assert!(said.contains("File too large"), "{said}");
     assert_eq!(
         std::fs::read_dir(workshop.path("r/export"))
             .unwrap()
@@ -502,4 +496,26 @@ fn a_training_can_export_when_it_ends() {
         best["weights_sha256"]
     );
     assert_eq!(workshop.json("r/export/model.json")["step"], best["step"]);
+}
+
+#[test]
+fn a_flipped_bit_in_an_artefact_is_noticed_even_where_it_changes_no_logit() {
+    let workshop = trained(MODELS[1].1);
+    workshop.signet(&["export", "r", "--format", "torchscript,safetensors"]);
+    for (file, words) in [
+        (
+            "model.safetensors",
+            "damaged: its weights are not those that its card names",
+        ),
+        ("model.pt", "damaged: an entry does not have its checksum"),
+    ] {
+        let mut bytes = workshop.read(&format!("r/export/{file}"));
+        // In the middle of the largest tensor, in the lowest bit of a number.
+        let middle = bytes.len() / 2 & !3;
+        bytes[middle] ^= 1;
+        workshop.write(file, bytes);
+        let answer = workshop.call(&["verify", file]);
+        assert_eq!(answer.code, 5, "{file}: {}", answer.stderr);
+        assert!(answer.stderr.contains(words), "{file}: {}", answer.stderr);
+    }
 }

@@ -391,7 +391,7 @@ fn a_checkpoint_of_a_newer_format_or_of_another_model_is_refused() {
         ),
         (
             other.to_str().unwrap(),
-            "belongs to another run: model.hidden is [9] there, but [8] in straight",
+            "belongs to another run: it does not lie in straight/checkpoints",
         ),
         ("nothing.safetensors", "nothing.safetensors: No such file"),
     ];
@@ -913,4 +913,100 @@ fn a_folder_that_cannot_be_written_is_named_and_left_as_it_is() {
     assert_eq!(checkpoints(&workshop, "r"), before);
     assert!(!workshop.path("runs").exists());
     workshop.signet(&["resume", "r"]);
+}
+
+#[test]
+fn changed_settings_survive_a_kill_before_the_next_checkpoint() {
+    let workshop = demanding();
+    straight(&workshop);
+    let longer = ["resume", "straight", "--epochs", "3000", "--extend", "hold"];
+    let seldom = [
+        "-s",
+        "checkpoint.every=1000 epochs",
+        "-s",
+        "train.early_stopping=null",
+    ];
+    let before = std::fs::metadata(workshop.path("straight/resolved.yaml"))
+        .unwrap()
+        .modified()
+        .unwrap();
+    let mut child = workshop.start(&[&longer[..], &seldom].concat());
+    let resolved = workshop.path("straight/resolved.yaml");
+    wait_until(|| std::fs::metadata(&resolved).unwrap().modified().unwrap() > before);
+    std::thread::sleep(Duration::from_millis(100));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let newest = checkpoints(&workshop, "straight").pop().unwrap();
+    let document = Checkpoint::load(&newest).unwrap().document;
+    assert!(
+        document.config.contains("epochs: 3000\n"),
+        "{}",
+        document.config
+    );
+    assert_eq!(document.progress.extensions.len(), 1);
+}
+
+#[test]
+fn a_proof_holds_after_the_run_was_made_longer_or_watched_otherwise() {
+    let workshop = demanding();
+    for (how, also) in [
+        ("stretch", "log.csv=false"),
+        ("hold", "checkpoint.keep_best=3"),
+        (
+            "restart",
+            "train.early_stopping={metric: train.loss, patience: 40}",
+        ),
+    ] {
+        workshop.signet(&[
+            "train",
+            "own.yaml",
+            "--run",
+            how,
+            "-s",
+            "checkpoint.keep_last=1000",
+        ]);
+        workshop.signet(&["resume", how, "--epochs", "16", "--extend", how, "-s", also]);
+        let proof = workshop.signet(&["resume", how, "--prove"]).stdout;
+        assert!(
+            proof.starts_with("proved: steps 60 to 80"),
+            "{how}: {proof}"
+        );
+        // Going back goes on under the settings of today.
+        workshop.signet(&["resume", how, "--from", "best"]);
+        let epochs = workshop
+            .text(&format!("{how}/metrics.jsonl"))
+            .lines()
+            .count();
+        assert_eq!(epochs, 16, "{how}");
+    }
+}
+
+#[test]
+fn a_training_goes_on_when_nobody_listens() {
+    let workshop = demanding();
+    straight(&workshop);
+    let script = format!(
+        "{} train own.yaml --run r --progress plain 2>&1 >/dev/null | head -1",
+        env!("CARGO_BIN_EXE_signet")
+    );
+    let output = Command::new("sh")
+        .current_dir(workshop.path(""))
+        .args(["-c", &script])
+        .output()
+        .unwrap();
+    assert!(output.status.success());
+    wait_until(|| workshop.path("r/last.json").exists() && workshop.text("r/lock").is_empty());
+    assert_same_end(&workshop, "r");
+    let script = format!("{} eval r > /dev/full", env!("CARGO_BIN_EXE_signet"));
+    let output = Command::new("sh")
+        .current_dir(workshop.path(""))
+        .args(["-c", &script])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(4));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        said.starts_with("signet: cannot write to standard output: "),
+        "{said}"
+    );
 }

@@ -17,7 +17,7 @@ pub(super) fn run(command: ConfigCommand) -> Result<()> {
             for file in &files {
                 match Experiment::load(file, &overrides.set, &[plan::check]) {
                     Ok(experiment) => {
-                        println!("{}: ok, experiment {}", file.display(), experiment.name)
+                        crate::answer!("{}: ok, experiment {}", file.display(), experiment.name)
                     }
                     Err(Problems(found)) => problems.extend(found),
                 }
@@ -31,7 +31,7 @@ pub(super) fn run(command: ConfigCommand) -> Result<()> {
         }
         ConfigCommand::Show { file, overrides } => {
             let experiment = load(&file, &overrides)?;
-            print!("{}", experiment.to_yaml());
+            crate::answer!("{}", experiment.to_yaml().trim_end());
             Ok(())
         }
     }

@@ -54,7 +54,7 @@ pub(super) fn run(command: Cv, style: Style) -> Result<()> {
     let _lock = Lock::take(&folder).blame(Fault::Run)?;
     let cores = Threads::Auto.count();
     if command.jobs > cores {
-        eprintln!(
+        crate::note!(
             "signet: {} trials at a time share {cores} core(s)",
             command.jobs
         );
@@ -90,7 +90,7 @@ pub(super) fn run(command: Cv, style: Style) -> Result<()> {
         let json = serde_json::to_string_pretty(&found)? + "\n";
         write_whole(&folder.join("summary.json"), json.as_bytes()).blame(Fault::Run)?;
         write_whole(&folder.join("summary.csv"), found.to_csv().as_bytes()).blame(Fault::Run)?;
-        println!("{}", summary::study(&found, &folder));
+        crate::answer!("{}", summary::study(&found, &folder));
     }
     match outcome.failed.as_slice() {
         [] => Ok(()),

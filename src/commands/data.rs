@@ -21,7 +21,7 @@ pub(super) fn run(command: DataCommand) -> Result<()> {
             let data = Dataset::load(&experiment.data).blame(Fault::Data)?;
             let split =
                 Split::deal(&data, &experiment.data.split, experiment.seed).blame(Fault::Data)?;
-            print!("{}", describe(&data, &split));
+            crate::answer!("{}", describe(&data, &split).trim_end());
             Ok(())
         }
         DataCommand::Npy {
@@ -37,7 +37,7 @@ pub(super) fn run(command: DataCommand) -> Result<()> {
                 arrays::write(&images, &data.pictures, image, &labels, &data.labels)
             };
             write_folder(&out, write).blame(Fault::Data)?;
-            println!(
+            crate::answer!(
                 "{} pictures in {}; Y numbers the classes {}",
                 data.len(),
                 out.display(),
@@ -51,8 +51,8 @@ pub(super) fn run(command: DataCommand) -> Result<()> {
             let fetched = fetch(&archive, &out).blame(Fault::Data)?;
             let root = fetched.root.display();
             match fetched.already_there {
-                true => println!("{} pictures lie in {root} already, whole", fetched.files),
-                false => println!("{} pictures in {root}, checked", fetched.files),
+                true => crate::answer!("{} pictures lie in {root} already, whole", fetched.files),
+                false => crate::answer!("{} pictures in {root}, checked", fetched.files),
             }
             Ok(())
         }
@@ -66,7 +66,7 @@ pub(super) fn run(command: DataCommand) -> Result<()> {
             digits.sort_unstable();
             digits.dedup();
             generate(&dir, &digits, pictures, seed, side).blame(Fault::Data)?;
-            println!(
+            crate::answer!(
                 "{} pictures of {} digits in {}",
                 pictures * digits.len() as u64,
                 digits.len(),

@@ -48,7 +48,7 @@ pub(super) fn run(command: Eval) -> Result<()> {
     let evaluation = Evaluation::new(name, &logits, &labels, &names, &data.classes)?;
     let to_stdout = |file: &Option<PathBuf>| file.as_deref() == Some(Path::new("-"));
     if !to_stdout(&command.json) && !to_stdout(&command.csv) {
-        print!("{}", describe(&evaluation));
+        crate::answer!("{}", describe(&evaluation).trim_end());
     }
     if let Some(file) = &command.json {
         write_text(file, &(serde_json::to_string_pretty(&evaluation)? + "\n")).blame(Fault::Run)?;

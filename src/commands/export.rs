@@ -21,7 +21,7 @@ use crate::model::network::Network;
 use crate::report::evaluation::Evaluation;
 use crate::report::summary::{self, Exported};
 use crate::run::checkpoint::{UNFINISHED, write_whole};
-use crate::run::checkpoints::Found;
+use crate::run::checkpoints::{self, Found};
 use crate::run::directory::RunDir;
 use crate::run::resume::{self, From};
 use crate::run::session::{Session, reload};
@@ -31,10 +31,10 @@ pub(super) fn run(command: Export) -> Result<()> {
     let folder = RunDir::open(&command.run).blame(Fault::Run)?;
     let found = resume::find(&folder, &command.from).blame(Fault::Run)?;
     for reason in &found.passed_over {
-        eprintln!("signet: passed over {reason}");
+        crate::note!("signet: passed over {reason}");
     }
     let exported = export(&folder, &found, &command.format, command.out.as_deref())?;
-    println!("{}", summary::exported(&exported));
+    crate::answer!("{}", summary::exported(&exported));
     Ok(())
 }
 
@@ -45,7 +45,7 @@ pub(super) fn on_finish(session: &Session, folder: &RunDir) -> Result<()> {
     }
     let found = resume::find(folder, &From::Best).blame(Fault::Run)?;
     let exported = export(folder, &found, &[], None)?;
-    println!("{}", summary::exported(&exported));
+    crate::answer!("{}", summary::exported(&exported));
     Ok(())
 }
 
@@ -62,18 +62,25 @@ fn export(
     std::fs::create_dir_all(&out)
         .with_context(|| format!("cannot make {}; name another with --out", out.display()))
         .blame(Fault::Run)?;
+    checkpoints::sweep(&out).blame(Fault::Run)?;
+    // A run that goes on training may drop its own copy at any moment.
+    let copy = out.join(format!("{UNFINISHED}checkpoint.safetensors"));
+    found.checkpoint.save(&copy).blame(Fault::Run)?;
+    let copy = TempPath::try_from_path(copy)?;
     let card = card(folder, found)?;
     let network = card.live(&found.checkpoint).blame(Fault::Run)?;
-    let formats = match formats {
+    let mut formats = match formats {
         [] => card.experiment()?.export.formats,
         some => some.to_vec(),
     };
+    formats.sort_by_key(|format| format.file());
+    formats.dedup();
     let mut finished = Vec::new();
     for format in formats {
         let began = Instant::now();
         let bytes = format.write(&network, &card)?;
         let unfinished = write_beside(&out, format, &bytes).blame(Fault::Run)?;
-        let report = verify_in_a_fresh_process(&unfinished, folder)?;
+        let report = verify_in_a_fresh_process(&unfinished, folder, &copy)?;
         let file = out.join(format.file());
         if !report.passed() {
             let why = summary::failed_gate(&report);
@@ -164,17 +171,22 @@ fn write_beside(out: &Path, format: Format, bytes: &[u8]) -> Result<TempPath> {
 }
 
 /// What `signet verify` finds in another process, which knows only what is on the disk.
-fn verify_in_a_fresh_process(artefact: &Path, folder: &RunDir) -> Result<Report> {
+fn verify_in_a_fresh_process(artefact: &Path, folder: &RunDir, live: &Path) -> Result<Report> {
     let output = Command::new(std::env::current_exe()?)
         .args(["verify", "--json", "-", "--against"])
         .arg(folder.path())
+        .arg("--checkpoint")
+        .arg(live)
         .arg(artefact)
         .output()
         .context("cannot start the process that checks the artefact")?;
     serde_json::from_slice(&output.stdout)
-        .with_context(|| {
-            let said = String::from_utf8_lossy(&output.stderr);
-            format!("the artefact cannot be checked: {}", said.trim())
+        .map_err(|_| {
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            anyhow!(
+                "the artefact cannot be checked: {}",
+                said.trim().trim_start_matches("signet: ")
+            )
         })
         .blame(Fault::Export)
 }

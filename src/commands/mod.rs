@@ -44,7 +44,8 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
 /// Writes `text` to `file`; `-` is standard output.
 fn write_text(file: &Path, text: &str) -> anyhow::Result<()> {
     if file == Path::new("-") {
-        return Ok(std::io::stdout().write_all(text.as_bytes())?);
+        crate::say::heard(std::io::stdout().write_all(text.as_bytes()));
+        return Ok(());
     }
     std::fs::write(file, text).with_context(|| format!("cannot write {}", file.display()))
 }

@@ -1,6 +1,6 @@
 //! `signet predict`.
 
-use std::io::{BufRead, Write};
+use std::io::BufRead;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, ensure};
@@ -114,9 +114,10 @@ fn in_folder(folder: &Path) -> Result<Vec<PathBuf>> {
     entries.sort();
     let mut files = Vec::new();
     for path in entries {
-        if path.is_dir() {
+        // A link to a folder may lead back here.
+        if path.is_dir() && !path.is_symlink() {
             files.extend(in_folder(&path)?);
-        } else if images::has_picture_name(&path) {
+        } else if path.is_file() && images::has_picture_name(&path) {
             files.push(path);
         }
     }
@@ -143,7 +144,7 @@ impl Printer {
         }
         let header: Vec<&str> = header.iter().map(String::as_str).collect();
         if format == PredictFormat::Csv {
-            println!(
+            crate::answer!(
                 "{},error",
                 header.join(",").replace(" %", "").replace(' ', "_")
             );
@@ -156,7 +157,6 @@ impl Printer {
     }
 
     fn print(&mut self, answers: &[Answer]) -> Result<()> {
-        let mut out = std::io::stdout().lock();
         for (file, answer) in answers {
             let name = file.display().to_string();
             let named = answer.as_deref().unwrap_or_default();
@@ -180,7 +180,7 @@ impl Printer {
                         }
                         Err(error) => json!({"picture": name, "error": error}),
                     };
-                    writeln!(out, "{line}")?;
+                    crate::answer!("{line}");
                 }
                 PredictFormat::Csv => {
                     let mut fields = vec![quoted(&name)];
@@ -189,7 +189,7 @@ impl Printer {
                     }
                     fields.extend(std::iter::repeat_n(String::new(), empty));
                     fields.push(quoted(answer.as_ref().err().map_or("", String::as_str)));
-                    writeln!(out, "{}", fields.join(","))?;
+                    crate::answer!("{}", fields.join(","));
                 }
             }
         }
@@ -198,7 +198,7 @@ impl Printer {
 
     fn finish(&self) -> Result<()> {
         if self.format == PredictFormat::Table {
-            println!("{}", self.table);
+            crate::answer!("{}", self.table);
         }
         Ok(())
     }

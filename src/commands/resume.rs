@@ -9,8 +9,10 @@ use crate::cli::Resume;
 use crate::config::{Device, Experiment, Threads};
 use crate::fault::{Blame, Fault};
 use crate::report::summary;
+use crate::run::checkpoints;
 use crate::run::directory::RunDir;
 use crate::run::display::{self, Style};
+use crate::run::keeper;
 use crate::run::lock::Lock;
 use crate::run::prove;
 use crate::run::resume::{self, From};
@@ -72,31 +74,35 @@ pub(super) fn go_on(folder: &RunDir, wish: Wish, style: Style) -> Result<()> {
     };
     let found = resume::find(folder, &wish.from).blame(Fault::Run)?;
     for reason in &found.passed_over {
-        eprintln!("signet: passed over {reason}");
+        crate::note!("signet: passed over {reason}");
     }
     resume::belongs(folder, &found).blame(Fault::Run)?;
     let document = &found.checkpoint.document;
-    let old = resume::experiment(document, &[]).blame(Fault::Config)?;
+    // Settings are those of the last sitting, whichever checkpoint it goes on from.
+    let newest = checkpoints::newest(folder.path()).blame(Fault::Run)?;
+    let latest = &newest.checkpoint.document;
+    let old = resume::experiment(latest, &[]).blame(Fault::Config)?;
     let new = match wish.experiment {
-        Asked::Own(overrides) => resume::experiment(document, &overrides).blame(Fault::Config)?,
+        Asked::Own(overrides) => resume::experiment(latest, &overrides).blame(Fault::Config)?,
         Asked::Given(experiment) => settled_as(&old, *experiment),
     };
     let mut progress = document.progress.clone();
+    progress.extensions = latest.progress.extensions.clone();
     let branches = wish.branch.is_some();
     let changes =
         resume::settle(&old, &new, branches, wish.extend, &mut progress).blame(Fault::Config)?;
     if style != Style::None && !changes.is_empty() {
-        eprintln!("{}", summary::changes(&changes));
+        crate::note!("{}", summary::changes(&changes));
     }
-    if progress.complete(&new) {
-        println!("{}", summary::complete(&new, &progress, folder.path()));
+    if progress.complete(&new) && changes.is_empty() && !branches {
+        crate::answer!("{}", summary::complete(&new, &progress, folder.path()));
         return Ok(());
     }
     let session = Session::reopen(new, document, folder)?;
     let snapshot = resume::snapshot(&found, progress);
     let state = trainer(&session).restore(&snapshot).blame(Fault::Run)?;
     for difference in document.environment.differences(&session.environment) {
-        eprintln!(
+        crate::note!(
             "signet: {difference}: from here on the bits may differ from those of a run that never stopped"
         );
     }
@@ -105,7 +111,11 @@ pub(super) fn go_on(folder: &RunDir, wish: Wish, style: Style) -> Result<()> {
             .blame(Fault::Run)?,
         (None, lock) => {
             for remark in resume::rewind(folder, &found, &session).blame(Fault::Run)? {
-                eprintln!("signet: {remark}");
+                crate::note!("signet: {remark}");
+            }
+            // Settings that changed are part of the run from now on, whatever happens next.
+            if !changes.is_empty() {
+                keeper::save(&session, folder.path(), snapshot).blame(Fault::Run)?;
             }
             (
                 folder.clone(),
@@ -114,7 +124,7 @@ pub(super) fn go_on(folder: &RunDir, wish: Wish, style: Style) -> Result<()> {
         }
     };
     if style != Style::None {
-        eprintln!(
+        crate::note!(
             "goes on from {} (epoch {}, step {})",
             found.file.display(),
             state.progress.epoch,
@@ -146,7 +156,7 @@ fn prove(folder: &RunDir, from: Option<&From>, style: Style) -> Result<()> {
     let scratch = tempfile::tempdir().blame(Fault::Run)?;
     let mut shown = display::listener(style, done, epochs.max(done + 1), 1);
     let proof = prove::prove(folder, pair, experiment, scratch.path(), shown.as_mut())?;
-    println!("{}", summary::proof(&proof));
+    crate::answer!("{}", summary::proof(&proof));
     match proof.differences.is_empty() {
         true => Ok(()),
         false => Err(anyhow!("this run does not repeat bit for bit")).blame(Fault::Run),

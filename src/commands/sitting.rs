@@ -20,7 +20,7 @@ use crate::train::trainer::{Ended, Trainer};
 /// Trains from `state` on, watched, recorded and kept, until the end or a signal.
 pub(super) fn go(session: &Session, folder: &RunDir, mut state: State, style: Style) -> Result<()> {
     if style != Style::None {
-        eprintln!("{}", summary::heading(session, folder.path()));
+        crate::note!("{}", summary::heading(session, folder.path()));
     }
     let interrupt = Interrupt::listen()?;
     let trainer = trainer(session);
@@ -38,7 +38,7 @@ pub(super) fn go(session: &Session, folder: &RunDir, mut state: State, style: St
     if let (Ended::Paused, Some(signal)) = (ended, interrupt.signal()) {
         return Err(stopped(signal, &state.progress, folder)).blame(Fault::stopped_by(signal));
     }
-    println!(
+    crate::answer!(
         "{}",
         summary::after(session, &state.progress, folder.path(), began.elapsed())
     );

@@ -28,7 +28,7 @@ pub(super) fn run(command: Train, style: Style) -> Result<()> {
             return resume::go_on(&folder, Wish::under(experiment, command.extend), style);
         }
         (true, false) if style != Style::None => {
-            eprintln!("{} is not there yet, so it begins now", folder.display());
+            crate::note!("{} is not there yet, so it begins now", folder.display());
         }
         (false, true) if command.run.is_some() => {
             let folder = folder.display();
@@ -52,19 +52,17 @@ pub(super) fn run(command: Train, style: Style) -> Result<()> {
 fn dry_run(experiment: Experiment) -> Result<()> {
     let session = Session::open(experiment)?;
     report_findings(&session);
-    print!(
-        "{}",
-        summary::before(&session, trainer(&session).steps_per_epoch())
-    );
+    let shown = summary::before(&session, trainer(&session).steps_per_epoch());
+    crate::answer!("{}", shown.trim_end());
     Ok(())
 }
 
 /// Says which pictures were left out and what became of the weights to begin with.
 fn report_findings(session: &Session) {
     for (name, why) in &session.data.skipped {
-        eprintln!("signet: left out {name}, which {why}");
+        crate::note!("signet: left out {name}, which {why}");
     }
     if let Some(transfer) = &session.transfer {
-        eprint!("{}", summary::transferred(transfer));
+        crate::note!("{}", summary::transferred(transfer).trim_end());
     }
 }

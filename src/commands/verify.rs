@@ -25,7 +25,10 @@ pub(super) fn run(command: Verify) -> Result<()> {
         None => gate::compare_with_probes(format, &artefact).blame(Fault::Export)?,
         Some(run) => {
             let folder = RunDir::open(run).blame(Fault::Run)?;
-            let checkpoint = same_weights(&folder, &artefact.card, &command.artefact)?;
+            let checkpoint = match &command.checkpoint {
+                Some(file) => Checkpoint::load(file).blame(Fault::Run)?,
+                None => same_weights(&folder, &artefact.card, &command.artefact)?,
+            };
             let (pictures, labels) = pictures(&folder, &checkpoint)?;
             let live = Classifier::live(&checkpoint).blame(Fault::Run)?;
             let live = |pictures: &Tensor| live.batch_logits(pictures);
@@ -47,7 +50,7 @@ pub(super) fn run(command: Verify) -> Result<()> {
 
 fn say(report: &Report, command: &Verify) -> Result<()> {
     if command.json.as_deref() != Some(Path::new("-")) {
-        println!("{}", summary::gate(report));
+        crate::answer!("{}", summary::gate(report));
     }
     match &command.json {
         Some(file) => {

@@ -303,10 +303,11 @@ impl Setting for Every {
     fn read(value: &Value) -> Result<Every, String> {
         let text = value.as_str().unwrap_or_default();
         let (count, unit) = text.trim().split_once(' ').unwrap_or(("", ""));
+        const MOST: usize = 1_000_000_000;
         match (count.parse(), unit.trim()) {
-            (Ok(count @ 1..), "epoch" | "epochs") => Ok(Every::Epochs(count)),
-            (Ok(count @ 1..), "step" | "steps") => Ok(Every::Steps(count)),
-            (Ok(count @ 1..), "min" | "minute" | "minutes") => Ok(Every::Minutes(count)),
+            (Ok(count @ 1..=MOST), "epoch" | "epochs") => Ok(Every::Epochs(count)),
+            (Ok(count @ 1..=MOST), "step" | "steps") => Ok(Every::Steps(count)),
+            (Ok(count @ 1..=MOST), "min" | "minute" | "minutes") => Ok(Every::Minutes(count)),
             _ => Err(format!(
                 "expected such as `1 epoch`, `200 steps` or `10 min`, found {}",
                 describe(value)
@@ -370,7 +371,10 @@ words! {
 
 impl TrainConfig {
     pub(super) fn read(mut section: Section) -> TrainConfig {
-        let epochs = section.get_if("epochs", 40, at_least(1));
+        let epochs = section.get_if("epochs", 40, |epochs| match epochs {
+            1..=1_000_000_000 => Ok(()),
+            _ => Err("1 to 1000000000".to_owned()),
+        });
         TrainConfig {
             epochs,
             batch_size: section.get("batch_size", BatchSize::Pictures(32)),

@@ -61,6 +61,10 @@ impl Classifier {
                         card,
                         engine: Engine::Network(Box::new(network)),
                     }),
+                    // Whatever it is, it says so better.
+                    Err(error) if format!("{error:#}").contains("damaged: its weights") => {
+                        Err(error).with_context(place)
+                    }
                     Err(_) => Err(not_a_checkpoint),
                 },
             },

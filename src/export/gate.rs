@@ -136,8 +136,13 @@ pub fn compare_with_probes(format: Format, artefact: &Classifier) -> Result<Repo
 pub fn format_of(file: &Path) -> Result<Format> {
     let format = Format::of(file);
     format.ok_or_else(|| {
+        let what = if file.exists() {
+            "is no artefact"
+        } else {
+            "does not exist"
+        };
         anyhow::anyhow!(
-            "{} is no artefact; model.pt, model.onnx and model.safetensors are",
+            "{} {what}; model.pt, model.onnx and model.safetensors are artefacts",
             file.display()
         )
     })

@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use super::card::Card;
 use crate::model::network::Network;
 use crate::run::checkpoint::{self, to_safetensors};
+use crate::run::checkpoints::weights_sha256;
 
 /// The file beside the weights that holds the card.
 pub const CARD: &str = "model.json";
@@ -33,6 +34,11 @@ pub fn read(file: &Path) -> Result<(Network, Card)> {
         .context("not a model of signet's: its metadata has no card")?;
     let card = Card::parse(&text)?;
     let network = card.network()?;
-    network.load(&checkpoint::from_safetensors(&bytes)?)?;
+    let tensors = checkpoint::from_safetensors(&bytes)?;
+    ensure!(
+        weights_sha256(&tensors)? == card.weights_sha256,
+        "damaged: its weights are not those that its card names"
+    );
+    network.load(&tensors)?;
     Ok((network, card))
 }

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::{Cursor, Read, Write};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use tch::Kind;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipArchive, ZipWriter};
@@ -83,6 +83,11 @@ pub fn read_card(bytes: &[u8]) -> Result<Card> {
         total <= MOST_BYTES,
         "it unpacks to {total} bytes, more than any model of signet's"
     );
+    // Reading to the end compares each entry's checksum.
+    for index in 0..archive.len() {
+        std::io::copy(&mut archive.by_index(index)?, &mut std::io::sink())
+            .map_err(|_| anyhow!("damaged: an entry does not have its checksum"))?;
+    }
     let name = archive
         .file_names()
         .find(|name| name.ends_with(&format!("/{CARD}")))

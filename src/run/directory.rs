@@ -64,6 +64,7 @@ impl RunDir {
             )
         };
         std::fs::create_dir_all(parent).with_context(place)?;
+        sweep_beside(parent);
         let unfinished = tempfile::Builder::new()
             .prefix(UNFINISHED)
             .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o777))
@@ -192,6 +193,17 @@ impl RunDir {
     fn write(&self, name: &str, text: &str) -> Result<()> {
         std::fs::write(self.file(name), text)
             .with_context(|| format!("cannot write {}", self.file(name).display()))
+    }
+}
+
+/// Removes runs that a killed process left unfinished: nobody holds their lock.
+fn sweep_beside(parent: &Path) {
+    for entry in std::fs::read_dir(parent).into_iter().flatten().flatten() {
+        let unfinished = entry.file_name().to_string_lossy().starts_with(UNFINISHED);
+        let path = entry.path();
+        if unfinished && path.join("lock").is_file() && Lock::take(&path).is_ok() {
+            let _ = std::fs::remove_dir_all(path);
+        }
     }
 }
 

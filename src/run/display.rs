@@ -98,9 +98,9 @@ impl Observer for Lines {
                 if self.json {
                     let mut line = serde_json::to_value(record)?;
                     line["seconds"] = seconds.into();
-                    eprintln!("{line}");
+                    crate::note!("{line}");
                 } else {
-                    eprintln!("{}", plain_line(record, self.epochs, seconds));
+                    crate::note!("{}", plain_line(record, self.epochs, seconds));
                 }
             }
             _ => {}

@@ -96,7 +96,10 @@ pub fn document(
     let mut document = serde_json::to_value(environment)?;
     document["repeatability"] = repeatability.into();
     document["started"] = started.into();
-    document["command"] = std::env::args().collect::<Vec<_>>().into();
+    document["command"] = std::env::args_os()
+        .map(|word| word.to_string_lossy().into_owned())
+        .collect::<Vec<_>>()
+        .into();
     if let Some(transfer) = transfer {
         document["init_from"] = serde_json::to_value(transfer)?;
     }

@@ -61,6 +61,7 @@ impl Drop for Lock {
 }
 
 fn command() -> String {
-    let arguments = std::env::args().skip(1);
-    format!("signet {}", arguments.collect::<Vec<_>>().join(" "))
+    let arguments = std::env::args_os().skip(1);
+    let words = arguments.map(|word| word.to_string_lossy().into_owned());
+    format!("signet {}", words.collect::<Vec<_>>().join(" "))
 }

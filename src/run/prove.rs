@@ -51,22 +51,22 @@ pub struct Pair {
 /// There are no two.
 pub fn choose(folder: &RunDir, from: Option<&From>) -> Result<Pair> {
     let later = checkpoints::newest(folder.path())?.checkpoint;
-    // What lies before the branch of a run was trained under another experiment.
-    let since = resume::parent(folder).map_or(0, |parent| parent.step);
+    // What was trained under other settings would not come out again under these.
+    let comparable = |earlier: &Checkpoint| {
+        let (then, now) = (&earlier.document, &later.document);
+        let same = then.config == now.config && then.progress.extensions == now.progress.extensions;
+        same && then.progress.step < now.progress.step
+    };
     let earlier = match from {
-        Some(from) => Some(resume::find(folder, from)?.checkpoint),
+        Some(from) => Some(resume::find(folder, from)?.checkpoint).filter(comparable),
         None => {
-            let all = checkpoints::list(folder.path()).into_iter().rev();
-            all.filter(|(step, _)| *step >= since)
-                .find_map(|(_, file)| Checkpoint::load(&file).ok())
+            let mut all = checkpoints::list(folder.path()).into_iter().rev();
+            all.find_map(|(_, file)| Checkpoint::load(&file).ok().filter(comparable))
         }
     };
-    let before = |earlier: &Checkpoint| {
-        (since..later.document.progress.step).contains(&earlier.document.progress.step)
-    };
-    let earlier = earlier.filter(before).with_context(|| {
+    let earlier = earlier.with_context(|| {
         format!(
-            "{} has no earlier checkpoint to train from; keep more of them with checkpoint.keep_last",
+            "{} has no earlier checkpoint of the same settings to train from; keep more with checkpoint.keep_last",
             folder.path().display()
         )
     })?;
@@ -96,8 +96,7 @@ pub fn prove(
         earlier.document.progress.step,
         earlier.document.logs.clone(),
     );
-    let mut start = earlier.snapshot();
-    start.progress.extensions = later.document.progress.extensions.clone();
+    let start = earlier.snapshot();
     let mut state = trainer.restore(&start).blame(Fault::Run)?;
     let copy = RunDir::at(scratch);
     let mut records = Records::open(&session, &copy).blame(Fault::Run)?;

@@ -67,12 +67,27 @@ pub fn cut_back(folder: &Path, recorded: &BTreeMap<String, u64>) -> Result<Vec<S
     for (log, then) in recorded {
         let now = std::fs::metadata(folder.join(log)).map_or(0, |found| found.len());
         if now < *then {
+            end_with_a_line(&folder.join(log))?;
             missing.push(format!(
                 "{log} has {now} bytes of the {then} it had at the checkpoint; its lines before that are lost"
             ));
         }
     }
     Ok(missing)
+}
+
+/// Drops what follows the last line break of a log that somebody cut.
+fn end_with_a_line(file: &Path) -> Result<()> {
+    let Ok(bytes) = std::fs::read(file) else {
+        return Ok(()); // it is gone, and begins anew
+    };
+    let whole = bytes
+        .iter()
+        .rposition(|&byte| byte == b'\n')
+        .map_or(0, |at| at + 1);
+    let place = || format!("cannot cut {} back", file.display());
+    let open = File::options().write(true).open(file).with_context(place)?;
+    open.set_len(whole as u64).with_context(place)
 }
 
 /// Listens to a trainer and keeps the figures in a run directory.

@@ -52,13 +52,21 @@ pub fn find(folder: &RunDir, from: &From) -> Result<Found> {
         From::Last => checkpoints::newest(folder.path()),
         From::Best => checkpoints::best(folder.path()),
         From::File(file) => {
-            let inside = folder.file(checkpoints::FOLDER).join(file);
+            let own = folder.file(checkpoints::FOLDER);
+            let inside = own.join(file);
             let file = if inside.is_file() {
                 inside
             } else {
                 file.clone()
             };
             let checkpoint = Checkpoint::load(&file)?;
+            let above = file.parent().and_then(|above| above.canonicalize().ok());
+            ensure!(
+                above.is_some() && above == own.canonicalize().ok(),
+                "{} belongs to another run: it does not lie in {}; train.init_from begins a run with its weights",
+                file.display(),
+                own.display()
+            );
             Ok(Found {
                 file,
                 checkpoint,
@@ -139,12 +147,9 @@ pub fn settle(
             "train.epochs: {before} -> {now} changes every rate of the schedule; say how with --extend: hold (keep its last \
              rate), restart (a second schedule over the further epochs) or stretch (one schedule over all {now})"
         ),
+        // Said again by a command that is repeated after its first success.
+        Some(_) if !asks => {}
         Some(how) => {
-            ensure!(
-                asks,
-                "--extend says what becomes of a cosine or one_cycle schedule when train.epochs changes, and nothing of \
-                 that kind changes here; leave it out"
-            );
             ensure!(
                 how != Extend::Restart || now > before,
                 "--extend restart needs more than the {before} epochs there were, not {now}; use stretch"
@@ -255,12 +260,6 @@ pub fn branch(
             &checkpoints::newest(folder.path())?.checkpoint,
         )
     })
-}
-
-/// Where the run in `folder` branched off, if it did.
-pub fn parent(folder: &RunDir) -> Option<Parent> {
-    let text = std::fs::read_to_string(folder.file("parent.json")).ok()?;
-    serde_json::from_str(&text).ok()
 }
 
 /// Takes from a checkpoint what a trainer restores, with `progress` as it was settled.

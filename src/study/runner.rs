@@ -287,8 +287,8 @@ impl Display {
         }
         match self.style {
             Style::None => {}
-            Style::Json => eprintln!("{}", json!(last)),
-            _ => eprintln!(
+            Style::Json => crate::note!("{}", json!(last)),
+            _ => crate::note!(
                 "{}  test accuracy {:6.2} %  ({} of {} trials, mean {:.2} %)",
                 last.trial,
                 100.0 * last.accuracy,
