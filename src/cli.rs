@@ -33,6 +33,11 @@ pub enum Command {
     Resume(Resume),
     /// Train an experiment on many splits of its pictures, and say how much the figures vary.
     Cv(Cv),
+    /// Train an experiment under many settings, and say which are best.
+    Sweep(Sweep),
+    /// Look at runs and studies: what there is, how they differ, what can go.
+    #[command(subcommand)]
+    Runs(RunsCommand),
     /// Say how good a model is.
     Eval(Eval),
     /// Say what pictures show.
@@ -68,6 +73,9 @@ pub struct Train {
     /// With --resume: what becomes of a schedule when train.epochs has changed.
     #[arg(long, value_enum, requires = "resume")]
     pub extend: Option<Extend>,
+    /// Pause after epoch N of the run, as Ctrl-C would, but as a success; `signet resume` goes on.
+    #[arg(long, value_name = "N", value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
+    pub until: Option<usize>,
     /// Print layers, steps and memory, and stop.
     #[arg(long)]
     pub dry_run: bool,
@@ -90,11 +98,14 @@ pub struct Resume {
     /// Keys laid over the run's experiment.
     #[command(flatten)]
     pub overrides: Overrides,
+    /// Pause after epoch N of the run, as Ctrl-C would, but as a success.
+    #[arg(long, value_name = "N", value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
+    pub until: Option<usize>,
     /// Branch off into this new run directory and leave the old one as it is.
     #[arg(long = "as", value_name = "NEW_RUN")]
     pub branch: Option<PathBuf>,
     /// Train a copy from an earlier checkpoint to the newest one and compare all bits; changes nothing.
-    #[arg(long, conflicts_with_all = ["epochs", "extend", "set", "branch"])]
+    #[arg(long, conflicts_with_all = ["epochs", "extend", "until", "set", "branch"])]
     pub prove: bool,
 }
 
@@ -113,13 +124,34 @@ pub struct Cv {
     /// Deal the folds anew so many times.
     #[arg(long, value_name = "R", default_value_t = 1, requires = "folds", value_parser = clap::value_parser!(u64).range(1..))]
     pub repeats: u64,
+    /// Leave the test part of data.split alone and deal the rest: each fold is a val part in turn. For choosing settings.
+    #[arg(long, requires = "folds")]
+    pub inner: bool,
     /// Take R random splits instead, of the kind that data.split names.
     #[arg(long, value_name = "R", value_parser = clap::value_parser!(u64).range(1..))]
     pub holdout: Option<u64>,
+    /// How the study is run.
+    #[command(flatten)]
+    pub study: Study,
+}
+
+/// `signet sweep`.
+#[derive(Debug, clap::Args)]
+pub struct Sweep {
+    /// Sweep file: `base`, an experiment; `over`, keys with the values to try.
+    pub sweep: PathBuf,
+    /// How the study is run.
+    #[command(flatten)]
+    pub study: Study,
+}
+
+/// How a study is run.
+#[derive(Debug, clap::Args)]
+pub struct Study {
     /// Trials at a time; they share the threads.
     #[arg(short, long, value_name = "N", default_value_t = 1, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
     pub jobs: usize,
-    /// The study's folder, instead of one named after the experiment; the same command goes on in it.
+    /// The study's folder, instead of one named after the experiment or sweep; the same command goes on in it.
     #[arg(long, value_name = "DIR")]
     pub run: Option<PathBuf>,
     /// What becomes of the others when a trial fails.
@@ -296,6 +328,67 @@ pub enum DataCommand {
         #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(8..=1024))]
         side: u32,
     },
+}
+
+/// What can be done with runs and studies.
+#[derive(Debug, Subcommand)]
+pub enum RunsCommand {
+    /// List the runs and studies in folders.
+    List {
+        /// Folders of runs.
+        #[arg(default_value = "runs")]
+        folders: Vec<PathBuf>,
+        /// Trials of studies too, one by one.
+        #[arg(long)]
+        trials: bool,
+        /// Where figures go.
+        #[command(flatten)]
+        files: Files,
+    },
+    /// Show one run or study: what it was asked, how far it came, what it holds.
+    Show {
+        /// Run or study directory.
+        run: PathBuf,
+        /// Where figures go.
+        #[command(flatten)]
+        files: Files,
+    },
+    /// Lay runs or studies side by side: differing settings, figures, and the paired difference of studies that
+    /// share their splits.
+    Compare {
+        /// Run or study directories; the first is what the others are compared with.
+        #[arg(required = true, num_args = 2..)]
+        runs: Vec<PathBuf>,
+        /// Where figures go.
+        #[command(flatten)]
+        files: Files,
+    },
+    /// Show what retention rules no longer ask for, and remove it when told to.
+    Gc {
+        /// Folders of runs, or runs.
+        #[arg(default_value = "runs")]
+        folders: Vec<PathBuf>,
+        /// Newest checkpoints to keep of each run, instead of its checkpoint.keep_last.
+        #[arg(long, value_name = "N", value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
+        keep_last: Option<usize>,
+        /// Best checkpoints to keep of each run, instead of its checkpoint.keep_best.
+        #[arg(long, value_name = "N", value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
+        keep_best: Option<usize>,
+        /// Remove what was shown.
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+/// Where figures go beside the terminal.
+#[derive(Debug, clap::Args)]
+pub struct Files {
+    /// Write them as JSON; - is standard output.
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// Write them as CSV; - is standard output.
+    #[arg(long, value_name = "FILE")]
+    pub csv: Option<PathBuf>,
 }
 
 /// Keys laid over an experiment file.

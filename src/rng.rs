@@ -24,6 +24,8 @@ pub enum Purpose {
     Probe,
     /// Drawing a generated hand sign; position: digit, picture.
     Drawing,
+    /// Drawing the settings of a sweep; position: point.
+    Sweep,
 }
 
 impl Purpose {
@@ -36,6 +38,7 @@ impl Purpose {
             Purpose::Libtorch => "libtorch",
             Purpose::Probe => "probe",
             Purpose::Drawing => "drawing",
+            Purpose::Sweep => "sweep",
         }
     }
 }

@@ -8,7 +8,10 @@ mod eval;
 mod export;
 mod predict;
 mod resume;
+mod runs;
 mod sitting;
+mod study;
+mod sweep;
 mod train;
 mod verify;
 
@@ -31,6 +34,8 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
         Command::Train(command) => train::run(command, arguments.progress),
         Command::Resume(command) => resume::run(command, arguments.progress),
         Command::Cv(command) => cv::run(command, arguments.progress),
+        Command::Sweep(command) => sweep::run(command, arguments.progress),
+        Command::Runs(command) => runs::run(command),
         Command::Eval(command) => eval::run(command),
         Command::Predict(command) => predict::run(command),
         Command::Export(command) => export::run(command),

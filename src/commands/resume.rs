@@ -25,6 +25,7 @@ pub(super) struct Wish {
     experiment: Asked,
     extend: Option<Extend>,
     branch: Option<PathBuf>,
+    until: Option<usize>,
 }
 
 /// Under which experiment.
@@ -37,12 +38,17 @@ enum Asked {
 
 impl Wish {
     /// To go on from the newest checkpoint under `experiment`.
-    pub(super) fn under(experiment: Experiment, extend: Option<Extend>) -> Wish {
+    pub(super) fn under(
+        experiment: Experiment,
+        extend: Option<Extend>,
+        until: Option<usize>,
+    ) -> Wish {
         Wish {
             from: From::Last,
             experiment: Asked::Given(Box::new(experiment)),
             extend,
             branch: None,
+            until,
         }
     }
 }
@@ -61,6 +67,7 @@ pub(super) fn run(command: Resume, style: Style) -> Result<()> {
         experiment: Asked::Own(overrides),
         extend: command.extend,
         branch: command.branch,
+        until: command.until,
     };
     go_on(&folder, wish, style)
 }
@@ -131,7 +138,7 @@ pub(super) fn go_on(folder: &RunDir, wish: Wish, style: Style) -> Result<()> {
             state.progress.step
         );
     }
-    go(&session, &folder, state, style)
+    go(&session, &folder, state, wish.until, style)
 }
 
 /// `new`, with what it leaves to the machine settled as it was in `old`.

@@ -17,8 +17,14 @@ use crate::run::session::Session;
 use crate::train::snapshot::State;
 use crate::train::trainer::{Ended, Trainer};
 
-/// Trains from `state` on, watched, recorded and kept, until the end or a signal.
-pub(super) fn go(session: &Session, folder: &RunDir, mut state: State, style: Style) -> Result<()> {
+/// Trains from `state` on, watched, recorded and kept, until the end, a signal, or the end of epoch `until`.
+pub(super) fn go(
+    session: &Session,
+    folder: &RunDir,
+    mut state: State,
+    until: Option<usize>,
+    style: Style,
+) -> Result<()> {
     if style != Style::None {
         crate::note!("{}", summary::heading(session, folder.path()));
     }
@@ -33,10 +39,16 @@ pub(super) fn go(session: &Session, folder: &RunDir, mut state: State, style: St
     let ended = trainer.run(
         &mut state,
         &mut [&mut records, &mut keeper, shown.as_mut()],
-        &|_| interrupt.signal().is_some(),
+        &|progress| {
+            interrupt.signal().is_some() || until.is_some_and(|until| progress.epoch > until)
+        },
     )?;
-    if let (Ended::Paused, Some(signal)) = (ended, interrupt.signal()) {
-        return Err(stopped(signal, &state.progress, folder)).blame(Fault::stopped_by(signal));
+    if ended == Ended::Paused {
+        if let Some(signal) = interrupt.signal() {
+            return Err(stopped(signal, &state.progress, folder)).blame(Fault::stopped_by(signal));
+        }
+        crate::answer!("{}", summary::paused(&state.progress, folder.path()));
+        return Ok(());
     }
     crate::answer!(
         "{}",

@@ -25,7 +25,11 @@ pub(super) fn run(command: Train, style: Style) -> Result<()> {
     match (goes_on, folder.exists()) {
         (true, true) => {
             let folder = RunDir::open(&folder).blame(Fault::Run)?;
-            return resume::go_on(&folder, Wish::under(experiment, command.extend), style);
+            return resume::go_on(
+                &folder,
+                Wish::under(experiment, command.extend, command.until),
+                style,
+            );
         }
         (true, false) if style != Style::None => {
             crate::note!("{} is not there yet, so it begins now", folder.display());
@@ -46,7 +50,7 @@ pub(super) fn run(command: Train, style: Style) -> Result<()> {
     let fill = |folder: &RunDir| folder.write_beginning(&session, &written, first);
     let (folder, _lock) =
         RunDir::create(&session.experiment, command.run.as_deref(), fill).blame(Fault::Run)?;
-    go(&session, &folder, state, style)
+    go(&session, &folder, state, command.until, style)
 }
 
 fn dry_run(experiment: Experiment) -> Result<()> {

@@ -171,6 +171,18 @@ pub enum SplitConfig {
         /// Which of many such dealings.
         repeat: u64,
     },
+    /// One of K splits whose val parts are disjoint and together all that `outer` does not test on, for choosing
+    /// settings; the test part is that of `outer`, which no choice has looked at.
+    InnerFolds {
+        /// How many; each holds the same share of every class, give or take a picture.
+        folds: usize,
+        /// Which one is the val part, from 0.
+        fold: usize,
+        /// Which of many such dealings.
+        repeat: u64,
+        /// Holds the test part back.
+        outer: Box<SplitConfig>,
+    },
     /// scikit-learn's `train_test_split(test_size, random_state)`, index for index.
     Sklearn {
         /// `test_size`.
@@ -330,7 +342,7 @@ impl DataConfig {
             SplitConfig::Stratified { val, .. }
             | SplitConfig::Sklearn { val, .. }
             | SplitConfig::Folds { val, .. } => val > 0.0,
-            SplitConfig::Manifest { .. } => true,
+            SplitConfig::InnerFolds { .. } | SplitConfig::Manifest { .. } => true,
         }
     }
 }
@@ -404,23 +416,24 @@ impl Image {
 
 impl SplitConfig {
     fn read(mut section: Section) -> SplitConfig {
-        let kinds = ["stratified", "folds", "sklearn", "manifest"];
+        let kinds = ["stratified", "folds", "inner_folds", "sklearn", "manifest"];
         match section.kind(&kinds, Some("stratified")) {
             Some("folds") => {
-                let folds = section.get_if("folds", 5, at_least(2));
-                let fold = section.get("fold", 0);
-                if fold >= folds {
-                    let last = folds - 1;
-                    section.wrong(
-                        "fold",
-                        format!("folds are counted from 0 to {last}, so {fold} is none"),
-                    );
-                }
+                let [folds, fold] = read_fold(&mut section);
                 SplitConfig::Folds {
                     folds,
                     fold,
                     val: section.get_if("val", 0.15, below(0.0, 1.0)),
                     repeat: section.get("repeat", 0),
+                }
+            }
+            Some("inner_folds") => {
+                let [folds, fold] = read_fold(&mut section);
+                SplitConfig::InnerFolds {
+                    folds,
+                    fold,
+                    repeat: section.get("repeat", 0),
+                    outer: Box::new(SplitConfig::read(section.section("outer"))),
                 }
             }
             Some("sklearn") => SplitConfig::Sklearn {
@@ -458,6 +471,20 @@ impl SplitConfig {
             }
         }
     }
+}
+
+/// `folds` and `fold`.
+fn read_fold(section: &mut Section) -> [usize; 2] {
+    let folds = section.get_if("folds", 5, at_least(2));
+    let fold = section.get("fold", 0);
+    if fold >= folds {
+        let last = folds - 1;
+        section.wrong(
+            "fold",
+            format!("folds are counted from 0 to {last}, so {fold} is none"),
+        );
+    }
+    [folds, fold]
 }
 
 impl Normalize {

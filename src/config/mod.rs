@@ -307,7 +307,7 @@ mod tests {
         let text = "version: 1\nsede: 3\ndata:\n  source: {kind: generated, root: x}\nmodel:\n  kind: lstm\n  kernel: 3\ntrain:\n  epochs: 0\n  optimizer: {kind: adamm, lr: 1}\n  early_stopping: {patience: two}\n";
         let problems = load(text, &["train.batch_size=-1"]).unwrap_err();
         let expected = [
-            "x.yaml:2:1: sede: not a key of an experiment; did you mean seed?",
+            "x.yaml:2:1: sede: not a key of this file; did you mean seed?",
             "x.yaml:4:29: data.source.root: not a key of kind generated, which knows kind, pictures, seed",
             "x.yaml:7:3: model.kernel: not a key of kind lstm, which knows",
             "x.yaml:9:11: train.epochs: expected 1 to 1000000000, found 0",

@@ -54,6 +54,21 @@ pub enum ModelKind {
     },
 }
 
+impl ModelKind {
+    /// The word in files and tables.
+    pub fn word(&self) -> &'static str {
+        match self {
+            ModelKind::Ann(_) => "ann",
+            ModelKind::Dnn(_) => "dnn",
+            ModelKind::Cnn { .. } => "cnn",
+            ModelKind::Rnn { .. } => "rnn",
+            ModelKind::Lstm(_) => "lstm",
+            ModelKind::Gru(_) => "gru",
+            ModelKind::Layers { .. } => "layers",
+        }
+    }
+}
+
 /// Fully connected layers.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Dense {

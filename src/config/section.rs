@@ -241,7 +241,7 @@ impl Drop for Section<'_> {
             let here = match (self.kind, self.path.last()) {
                 (Some(kind), _) => format!("kind {kind}"),
                 (None, Some(section)) => section.clone(),
-                (None, None) => "an experiment".to_owned(),
+                (None, None) => "this file".to_owned(),
             };
             let message = match nearest(&key, &self.known) {
                 Some(near) => format!("not a key of {here}; did you mean {near}?"),

@@ -38,6 +38,18 @@ pub struct Manifest {
     pub test: Vec<String>,
 }
 
+impl Manifest {
+    /// Reads one.
+    ///
+    /// # Errors
+    /// A file that is missing or is none.
+    pub fn read(file: &Path) -> Result<Manifest> {
+        let place = || file.display().to_string();
+        let text = std::fs::read_to_string(file).with_context(place)?;
+        serde_json::from_str(&text).with_context(place)
+    }
+}
+
 impl Split {
     /// Deals the pictures of `data`.
     ///
@@ -55,6 +67,15 @@ impl Split {
                 val,
                 repeat,
             } => in_folds(data, *folds, *fold, *val, &mut stream(seed, *repeat))?,
+            SplitConfig::InnerFolds {
+                folds,
+                fold,
+                repeat,
+                outer,
+            } => {
+                let outer = Split::deal(data, outer, seed)?;
+                in_inner_folds(data, outer, *folds, *fold, &mut stream(seed, *repeat))?
+            }
             SplitConfig::Sklearn {
                 test,
                 val,
@@ -67,6 +88,7 @@ impl Split {
             SplitConfig::Sklearn { val, .. } | SplitConfig::Folds { val, .. } => {
                 [true, *val > 0.0, true]
             }
+            SplitConfig::InnerFolds { .. } => [true, true, false],
             SplitConfig::Manifest { .. } => [true, false, false],
         };
         for ((name, part), wanted) in split.parts().into_iter().zip(wanted) {
@@ -77,6 +99,14 @@ impl Split {
             );
         }
         Ok(split)
+    }
+
+    /// Every part in the order of the data set.
+    fn in_order(mut self) -> Split {
+        for part in [&mut self.train, &mut self.val, &mut self.test] {
+            part.sort_unstable();
+        }
+        self
     }
 
     /// The parts with their names.
@@ -112,8 +142,7 @@ fn stream(seed: u64, repeat: u64) -> Stream {
     }
 }
 
-/// Deals each class out to `folds` hands, one after the other; the hand called `fold` is the test part, and
-/// the share `val` of the others, class by class, the val part.
+/// The hand called `fold` is the test part, and the share `val` of the others, class by class, the val part.
 fn in_folds(
     data: &Dataset,
     folds: usize,
@@ -121,38 +150,71 @@ fn in_folds(
     val: f64,
     stream: &mut Stream,
 ) -> Result<Split> {
+    let all: Vec<usize> = (0..data.len()).collect();
+    let (test, rest) = hand_out(data, &all, folds, fold, stream)?;
     let mut split = Split {
         train: Vec::new(),
         val: Vec::new(),
-        test: Vec::new(),
+        test,
     };
+    for class in rest {
+        let vals = (class.len() as f64 * val).round() as usize;
+        split.val.extend(&class[..vals]);
+        split.train.extend(&class[vals..]);
+    }
+    Ok(split.in_order())
+}
+
+/// The hand called `fold` of all that `outer` does not test on is the val part, the other hands train.
+fn in_inner_folds(
+    data: &Dataset,
+    outer: Split,
+    folds: usize,
+    fold: usize,
+    stream: &mut Stream,
+) -> Result<Split> {
+    let mut pool = [outer.train, outer.val].concat();
+    pool.sort_unstable();
+    let (val, rest) = hand_out(data, &pool, folds, fold, stream)?;
+    let split = Split {
+        train: rest.concat(),
+        val,
+        test: outer.test,
+    };
+    Ok(split.in_order())
+}
+
+/// Deals each class of `pool` out to `folds` hands, one picture after the other. Answers with the hand called
+/// `fold` and, by class, with the others.
+fn hand_out(
+    data: &Dataset,
+    pool: &[usize],
+    folds: usize,
+    fold: usize,
+    stream: &mut Stream,
+) -> Result<(Vec<usize>, Vec<Vec<usize>>)> {
+    let (mut held, mut rest) = (Vec::new(), Vec::new());
     let mut hand = 0; // goes on from class to class, so that no fold gets the odd picture of each
     for (label, class) in data.classes.iter().enumerate() {
-        let mut own: Vec<usize> = (0..data.len())
-            .filter(|&index| data.labels[index] == label as i64)
-            .collect();
+        let of_class = |index: &usize| data.labels[*index] == label as i64;
+        let mut own: Vec<usize> = pool.iter().copied().filter(of_class).collect();
         ensure!(
             own.len() >= folds,
             "data.split.folds: {folds} folds need {folds} pictures of each class, but {class:?} has {}",
             own.len()
         );
         stream.shuffle(&mut own);
-        let mut rest = Vec::new();
+        let mut others = Vec::new();
         for index in own {
             match hand % folds == fold {
-                true => split.test.push(index),
-                false => rest.push(index),
+                true => held.push(index),
+                false => others.push(index),
             }
             hand += 1;
         }
-        let vals = (rest.len() as f64 * val).round() as usize;
-        split.val.extend(&rest[..vals]);
-        split.train.extend(&rest[vals..]);
+        rest.push(others);
     }
-    for part in [&mut split.train, &mut split.val, &mut split.test] {
-        part.sort_unstable();
-    }
-    Ok(split)
+    Ok((held, rest))
 }
 
 /// The same shares of each class, rounded to whole pictures; train takes the rest. Every part is in the
@@ -175,10 +237,7 @@ fn stratified(data: &Dataset, val: f64, test: f64, stream: &mut Stream) -> Split
         split.val.extend(&own[tests..tests + vals]);
         split.train.extend(&own[tests + vals..]);
     }
-    for part in [&mut split.train, &mut split.val, &mut split.test] {
-        part.sort_unstable();
-    }
-    split
+    split.in_order()
 }
 
 /// scikit-learn's `train_test_split(range(count), test_size=test, random_state=random_state)`, and, for a
@@ -230,9 +289,7 @@ fn numpy_permutation(count: usize, seed: u32) -> Vec<usize> {
 }
 
 fn from_manifest(data: &Dataset, file: &Path) -> Result<Split> {
-    let place = || format!("data.split.file: {}", file.display());
-    let text = std::fs::read_to_string(file).with_context(place)?;
-    let manifest: Manifest = serde_json::from_str(&text).with_context(place)?;
+    let manifest = Manifest::read(file).context("data.split.file")?;
     let index: HashMap<&str, usize> = data
         .names
         .iter()
@@ -413,5 +470,34 @@ mod tests {
             message,
             "data.split.folds: 52 folds need 52 pictures of each class, but \"b\" has 51"
         );
+    }
+
+    #[test]
+    fn inner_folds_choose_by_every_picture_once_and_never_by_the_test_part() {
+        let data = data([103, 51]);
+        let sklearn = SplitConfig::Sklearn {
+            test: 0.15,
+            val: 0.1,
+            random_state: 42,
+        };
+        let outer = Split::deal(&data, &sklearn, 1).unwrap();
+        let mut chosen_by = Vec::new();
+        for fold in 0..3 {
+            let config = SplitConfig::InnerFolds {
+                folds: 3,
+                fold,
+                repeat: 0,
+                outer: Box::new(sklearn.clone()),
+            };
+            let split = Split::deal(&data, &config, 1).unwrap();
+            assert_eq!(split.test.len(), outer.test.len());
+            assert!(split.test.iter().all(|index| outer.test.contains(index)));
+            assert_eq!(split.train.len() + split.val.len(), 154 - 24);
+            chosen_by.extend(split.val);
+        }
+        chosen_by.sort_unstable();
+        let mut expected = [outer.train, outer.val].concat();
+        expected.sort_unstable();
+        assert_eq!(chosen_by, expected);
     }
 }

@@ -12,7 +12,6 @@ use crate::model::transfer::Transfer;
 use crate::run::policy::Change;
 use crate::run::prove::Proof;
 use crate::run::session::Session;
-use crate::study::summary::Summary;
 use crate::train::metrics::Figures;
 use crate::train::progress::Progress;
 
@@ -124,6 +123,16 @@ pub fn complete(experiment: &Experiment, progress: &Progress, folder: &Path) -> 
         "{} is complete: {}; {longer}",
         folder.display(),
         how_it_ended(experiment, progress)
+    )
+}
+
+/// One line on a run that pauses where it was asked to.
+pub fn paused(progress: &Progress, folder: &Path) -> String {
+    format!(
+        "paused after epoch {} (step {}); go on with `signet resume {}`",
+        progress.epoch - 1,
+        progress.step,
+        folder.display()
     )
 }
 
@@ -288,40 +297,6 @@ pub fn failed_gate(report: &Report) -> String {
     reasons.join("; ")
 }
 
-/// What a study found.
-pub fn study(found: &Summary, folder: &Path) -> String {
-    let percent = |share: f64| format!("{:.2}", 100.0 * share);
-    let mut trials = table(1, &["trial", "accuracy %", "loss", "wrong", "pictures"]);
-    for result in &found.results {
-        trials.add_row([
-            result.trial.clone(),
-            percent(result.accuracy),
-            format!("{:.4}", result.loss),
-            result.wrong.len().to_string(),
-            result.pictures.to_string(),
-        ]);
-    }
-    let [low, high] = found.interval.map(percent);
-    let mut text = format!(
-        "{trials}\n\n{} trials: test accuracy {} +- {} % (mean, sd; 95 % interval {low} to {high}), median {}, worst {}\n",
-        found.trials,
-        percent(found.mean),
-        percent(found.sd),
-        percent(found.median),
-        percent(found.worst)
-    );
-    if !found.often_wrong.is_empty() {
-        let often: Vec<String> = found
-            .often_wrong
-            .iter()
-            .take(10)
-            .map(|(name, times)| format!("{name} ({times})"))
-            .collect();
-        text += &format!("wrong in several trials: {}\n", often.join(", "));
-    }
-    text + &format!("the study is in {}", folder.display())
-}
-
 /// A field of a CSV line, quoted where RFC 4180 asks for it.
 pub fn quoted(text: &str) -> String {
     match text.contains([',', '"', '\n']) {
@@ -339,6 +314,7 @@ fn cells(figures: Option<Figures>) -> [String; 2] {
     }
 }
 
-fn mebibytes(bytes: usize) -> String {
+/// Bytes in mebibytes.
+pub fn mebibytes(bytes: usize) -> String {
     format!("{:.2} MiB", bytes as f64 / f64::from(1 << 20))
 }

@@ -51,6 +51,14 @@ impl Lock {
             Err(TryLockError::Error(error)) => Err(error).with_context(place),
         }
     }
+
+    /// Whether a process holds the lock of `folder`. It may not any more when this is read.
+    pub fn is_held(folder: &Path) -> bool {
+        let Ok(file) = File::open(folder.join("lock")) else {
+            return false;
+        };
+        matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
+    }
 }
 
 impl Drop for Lock {

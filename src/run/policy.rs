@@ -82,14 +82,17 @@ pub fn policy_of(key: &str) -> Policy {
         .map_or(Policy::Refused, |(_, policy)| *policy)
 }
 
+/// Every setting of `experiment` by its dotted key, on one line each.
+pub fn settings(experiment: &Experiment) -> BTreeMap<String, String> {
+    let mut flat = BTreeMap::new();
+    let value = serde_yaml::to_value(experiment).expect("an experiment is plain YAML");
+    flatten(&value, String::new(), &mut flat);
+    flat
+}
+
 /// Every key in which `new` differs from `old`.
 pub fn changes(old: &Experiment, new: &Experiment) -> Vec<Change> {
-    let [old, new] = [old, new].map(|experiment| {
-        let mut flat = BTreeMap::new();
-        let value = serde_yaml::to_value(experiment).expect("an experiment is plain YAML");
-        flatten(&value, String::new(), &mut flat);
-        flat
-    });
+    let [old, new] = [old, new].map(settings);
     let keys = old
         .keys()
         .chain(new.keys().filter(|key| !old.contains_key(*key)));

@@ -22,8 +22,26 @@ use crate::train::metrics::EpochRecord;
 const CSV_HEADER: &str = "epoch,step,lr,train_loss,train_accuracy,val_loss,val_accuracy";
 
 /// The log files, from the run directory; TensorBoard's lie in their own folder.
-const LOGS: [&str; 4] = ["metrics.jsonl", "metrics.csv", "timing.jsonl", "train.log"];
+const LOGS: [&str; 4] = [METRICS, "metrics.csv", "timing.jsonl", "train.log"];
+const METRICS: &str = "metrics.jsonl";
 const TENSORBOARD: &str = "tensorboard";
+
+/// The epochs that `metrics.jsonl` of the run in `folder` tells of; a last line that a killed process left
+/// unfinished is passed over.
+///
+/// # Errors
+/// A file that cannot be read, or lines that are not signet's.
+pub fn read(folder: &Path) -> Result<Vec<EpochRecord>> {
+    let file = folder.join(METRICS);
+    let place = || format!("cannot read {}", file.display());
+    let text = match std::fs::read_to_string(&file) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+        text => text.with_context(place)?,
+    };
+    let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+    let record = |line| serde_json::from_str(line).with_context(place);
+    whole.lines().map(record).collect()
+}
 
 /// Bytes of every log file there is in the run directory `folder`, by path.
 ///
@@ -123,7 +141,7 @@ impl<'a> Records<'a> {
         }
         let events = || EventFile::open(&folder.file(TENSORBOARD));
         Ok(Records {
-            jsonl: log.jsonl.then(|| open("metrics.jsonl")).transpose()?,
+            jsonl: log.jsonl.then(|| open(METRICS)).transpose()?,
             csv,
             timing: open("timing.jsonl")?,
             log: open("train.log")?,

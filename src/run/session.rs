@@ -99,10 +99,7 @@ impl Session {
 
     fn with(mut experiment: Experiment, data: Dataset, split: Split) -> Result<Session> {
         let normalization = normalization(&experiment, &data, &split).blame(Fault::Data)?;
-        let plan = Plan::new(&experiment.model, data.shape, data.classes.len())
-            .map_err(|(key, message)| anyhow!("{key}: {message}"))
-            .blame(Fault::Config)?;
-        check_batches(&experiment, &split, &plan).blame(Fault::Config)?;
+        let plan = fit(&experiment, &data, &split)?;
         let device = device::choose(experiment.device).blame(Fault::Config)?;
         bridge::repeatable(experiment.train.deterministic)?;
         bridge::keep_freed_memory();
@@ -237,6 +234,19 @@ fn normalization(experiment: &Experiment, data: &Dataset, split: &Split) -> Resu
             Ok(Normalization { mean, std })
         }
     }
+}
+
+/// The layers of `experiment` for the pictures that were found, if all of them fit together; nothing is
+/// computed yet.
+///
+/// # Errors
+/// Layers that do not fit the pictures, batches that do not fit the split.
+pub fn fit(experiment: &Experiment, data: &Dataset, split: &Split) -> Result<Plan> {
+    let plan = Plan::new(&experiment.model, data.shape, data.classes.len())
+        .map_err(|(key, message)| anyhow!("{key}: {message}"))
+        .blame(Fault::Config)?;
+    check_batches(experiment, split, &plan).blame(Fault::Config)?;
+    Ok(plan)
 }
 
 /// Rules between the config and the pictures that were found.

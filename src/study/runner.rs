@@ -1,29 +1,26 @@
 //! Running trials in processes of their own, some at a time, and telling one display how they go.
 //!
-//! A trial is `signet train --run TRIAL` (or `signet resume TRIAL`, if it has begun) followed by `signet eval`;
-//! a trial that has its figures is not run again. So a study can be stopped anywhere, as its runs can.
+//! A trial is `signet train --run TRIAL`, or `signet resume TRIAL` if it has begun; one that has its figures is
+//! not run again. So a study can be stopped anywhere, as its runs can.
 
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Write};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, ChildStderr, Command, Stdio};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, anyhow, bail};
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
-use serde_json::json;
+use anyhow::{Context, Result};
 
-use super::summary;
+use super::display::Display;
+use super::figures::Figures;
 use super::trials::Trial;
-use crate::run::checkpoint::write_whole;
-use crate::run::display::Style;
+use crate::bridge;
+use crate::fault::Fault;
 use crate::run::interrupt::Interrupt;
 use crate::run::lock::Lock;
-
-/// The figures of a trial, in its folder.
-const FIGURES: &str = "test.json";
 
 /// How long running trials may take to stop by themselves; what is killed then goes on later all the same.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -47,22 +44,41 @@ pub struct Runner<'a> {
 }
 
 /// How a study went.
-#[derive(Debug, Default)]
-pub struct Outcome {
-    /// Figures of the trials that are done.
-    pub results: Vec<summary::Result>,
-    /// Trials that failed, each with the reason.
-    pub failed: Vec<(String, String)>,
-    /// Whether trials were left because somebody asked to stop.
-    pub stopped: bool,
+#[derive(Debug)]
+pub struct Outcome<F> {
+    /// Figures of the trials that are done, in the order of the trials.
+    pub results: Vec<F>,
+    /// Trials that failed.
+    pub failed: Vec<Failure>,
 }
 
+/// A trial that failed.
+#[derive(Debug)]
+pub struct Failure {
+    /// Its name.
+    pub trial: String,
+    /// What it said last, and where to read more.
+    pub why: String,
+    /// Whether its loss was not finite, which is an answer too where settings are tried out.
+    pub diverged: bool,
+}
+
+/// Asks a trial's folder for its figures; none while it has not been trained far enough.
+pub type Ask<'a, F> = &'a (dyn Fn(&Path) -> Result<Option<F>> + Sync);
+
 impl Runner<'_> {
-    /// Runs all of `trials`.
-    pub fn run(&self, trials: &[Trial]) -> Outcome {
+    /// Has all of `trials` trained, to their ends or up to epoch `until`, and asks for their figures.
+    pub fn run<F: Figures + Send>(
+        &self,
+        trials: &[Trial],
+        until: Option<usize>,
+        ask: Ask<F>,
+    ) -> Outcome<F> {
         let queue: Mutex<VecDeque<&Trial>> = Mutex::new(trials.iter().collect());
-        let outcome = Mutex::new(Outcome::default());
+        let results = Mutex::new(Vec::new());
+        let failed = Mutex::new(Vec::new());
         let given_up = AtomicBool::new(false);
+        self.display.begin(trials.len());
         let work = || {
             loop {
                 if given_up.load(Ordering::SeqCst) || self.interrupt.signal().is_some() {
@@ -70,21 +86,20 @@ impl Runner<'_> {
                 }
                 let next = queue.lock().ok().and_then(|mut queue| queue.pop_front());
                 let Some(trial) = next else { return };
-                let found = self.trial(trial);
-                let Ok(mut outcome) = outcome.lock() else {
-                    return;
-                };
-                match found {
-                    Ok(Some(result)) => {
-                        outcome.results.push(result);
-                        self.display.done(&outcome.results);
+                match self.trial(trial, until, ask) {
+                    Ok(Some(figures)) => {
+                        let Ok(mut results) = results.lock() else {
+                            return;
+                        };
+                        results.push(figures);
+                        self.display.done(&trial.name, &results, trials.len());
                     }
-                    Ok(None) => {}
-                    Err(error) => {
-                        self.display.failed(&trial.name);
-                        outcome
-                            .failed
-                            .push((trial.name.clone(), format!("{error:#}")));
+                    Ok(None) => self.display.left(&trial.name),
+                    Err(failure) => {
+                        self.display.left(&trial.name);
+                        if let Ok(mut failed) = failed.lock() {
+                            failed.push(failure);
+                        }
                         given_up.store(!self.go_on, Ordering::SeqCst);
                     }
                 }
@@ -96,59 +111,64 @@ impl Runner<'_> {
             }
         });
         self.display.finish();
-        let mut outcome = outcome.into_inner().unwrap_or_default();
         let place = |name: &str| trials.iter().position(|trial| trial.name == name);
-        outcome.results.sort_by_key(|result| place(&result.trial));
-        outcome.stopped = self.interrupt.signal().is_some();
-        outcome
+        let mut results = results.into_inner().unwrap_or_default();
+        results.sort_by_key(|figures: &F| place(figures.trial()));
+        let mut failed: Vec<Failure> = failed.into_inner().unwrap_or_default();
+        failed.sort_by_key(|failure| place(&failure.trial));
+        Outcome { results, failed }
     }
 
-    /// Runs one trial, or reads what it gave; nothing if it was stopped.
-    fn trial(&self, trial: &Trial) -> Result<Option<summary::Result>> {
+    /// The figures of one trial, which is trained first if they are not to be had yet; none if it was stopped.
+    fn trial<F>(
+        &self,
+        trial: &Trial,
+        until: Option<usize>,
+        ask: Ask<F>,
+    ) -> Result<Option<F>, Failure> {
         let folder = self.folder.join(&trial.name);
-        let figures = folder.join(FIGURES);
-        if let Ok(text) = std::fs::read_to_string(&figures)
-            && let Ok(result) = serde_json::from_str(&text)
-        {
-            return Ok(Some(result));
-        }
         let log = self.folder.join(format!("{}.log", trial.name));
-        if !self.train(trial, &folder, &log)? {
-            return Ok(None);
-        }
-        let output = signet()?
-            .arg("eval")
-            .arg(&folder)
-            .args(["--json", "-"])
-            .output()?;
-        let evaluation: serde_json::Value =
-            serde_json::from_slice(&output.stdout).map_err(|_| {
-                let said = String::from_utf8_lossy(&output.stderr);
-                anyhow!("it cannot be evaluated: {}", said.trim())
-            })?;
-        let wrong = evaluation["wrong"].as_array().into_iter().flatten();
-        let result = summary::Result {
+        let failure = |why: String, diverged| Failure {
             trial: trial.name.clone(),
-            accuracy: evaluation["accuracy"].as_f64().context("no accuracy")?,
-            loss: evaluation["loss"].as_f64().context("no loss")?,
-            pictures: evaluation["pictures"].as_u64().context("no pictures")? as usize,
-            wrong: wrong
-                .filter_map(|made| made["name"].as_str().map(str::to_owned))
-                .collect(),
+            why: format!(
+                "{why}; its log is {}, and the same command tries it again",
+                log.display()
+            ),
+            diverged,
         };
-        let text = serde_json::to_string_pretty(&result)? + "\n";
-        write_whole(&figures, text.as_bytes())?;
-        Ok(Some(result))
+        let broken = |error: anyhow::Error| failure(format!("{error:#}"), false);
+        if folder.exists()
+            && let Some(known) = ask(&folder).map_err(broken)?
+        {
+            return Ok(Some(known));
+        }
+        match self.train(trial, &folder, until, &log).map_err(broken)? {
+            Trained::Enough => {}
+            Trained::Stopped => return Ok(None),
+            Trained::Failed { code, said } => {
+                let diverged = code == Some(Fault::Diverged as i32);
+                let code = code.map_or("a signal".to_owned(), |code| format!("exit code {code}"));
+                return Err(failure(format!("ended with {code}: {said}"), diverged));
+            }
+        }
+        let figures = ask(&folder).and_then(|known| known.context("it has no figures"));
+        figures.map(Some).map_err(broken)
     }
 
-    /// Whether the trial was trained to its end.
-    fn train(&self, trial: &Trial, folder: &Path, log: &Path) -> Result<bool> {
-        let mut command = signet()?;
+    /// Trains one trial in a process of its own.
+    fn train(
+        &self,
+        trial: &Trial,
+        folder: &Path,
+        until: Option<usize>,
+        log: &Path,
+    ) -> Result<Trained> {
+        let mut command = Command::new(std::env::current_exe()?);
         if folder.exists() {
             // Its process may have outlived a study that was killed.
             while Lock::take(folder).is_err() {
                 if self.interrupt.signal().is_some() {
-                    return Ok(false);
+                    return Ok(Trained::Stopped);
                 }
                 std::thread::sleep(Duration::from_millis(200));
             }
@@ -164,166 +184,79 @@ impl Runner<'_> {
                 command.args(["-s", key]);
             }
         }
+        if let Some(until) = until {
+            command.args(["--until", &until.to_string()]);
+        }
+        // In a group of its own, so that Ctrl-C reaches the study alone, which then asks its trials once each.
         let mut child = command
             .args(["--progress", "json"])
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
+            .process_group(0)
             .spawn()?;
-        let said = self.listen(&mut child, trial, log)?;
-        match self.wait(&mut child)? {
-            Some(0) => Ok(true),
-            _ if self.interrupt.signal().is_some() => Ok(false),
-            code => {
-                let code = code.map_or("a signal".to_owned(), |code| format!("exit code {code}"));
-                let log = log.display();
-                bail!(
-                    "ended with {code}: {said}; its log is {log}, and the same command tries it again"
-                )
-            }
-        }
+        let stderr = child.stderr.take().context("a pipe was asked for")?;
+        let (code, said) = std::thread::scope(|scope| {
+            let said = scope.spawn(|| self.listen(stderr, &trial.name, log));
+            let code = self.wait(&mut child);
+            (code, said.join())
+        });
+        let said = said.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        Ok(match code? {
+            Some(0) => Trained::Enough,
+            _ if self.interrupt.signal().is_some() => Trained::Stopped,
+            code => Trained::Failed { code, said },
+        })
     }
 
     /// Follows what a trial says: epochs go to the display, everything to its log. Answers with its last words.
-    fn listen(&self, child: &mut Child, trial: &Trial, log: &Path) -> Result<String> {
+    fn listen(&self, stderr: ChildStderr, trial: &str, log: &Path) -> Result<String> {
         let mut log = std::fs::File::options()
             .create(true)
             .append(true)
             .open(log)?;
         let mut last = String::new();
-        let stderr = child.stderr.take().context("a pipe was asked for")?;
         for line in BufReader::new(stderr).lines() {
             let line = line?;
             writeln!(log, "{line}")?;
             match serde_json::from_str::<serde_json::Value>(&line) {
-                Ok(record) if record["epoch"].is_u64() => self.display.epoch(&trial.name, &record),
+                Ok(record) if record["epoch"].is_u64() => self.display.epoch(trial, &record),
                 _ => last = line,
             }
         }
         Ok(last.trim_start_matches("signet: ").to_owned())
     }
 
-    /// The exit code of a trial; one that does not stop when the study should is killed.
+    /// The exit code of a trial, which is asked to stop when the study is, and killed if it does not.
     fn wait(&self, child: &mut Child) -> Result<Option<i32>> {
         let mut asked = None;
         loop {
             if let Some(status) = child.try_wait()? {
                 return Ok(status.code());
             }
-            if self.interrupt.signal().is_some() {
-                let asked = asked.get_or_insert_with(Instant::now);
-                if asked.elapsed() > PATIENCE {
-                    child.kill()?;
+            match asked {
+                None if self.interrupt.signal().is_some() => {
+                    bridge::ask_to_stop(child)?;
+                    asked = Some(Instant::now());
                 }
+                Some(since) if since.elapsed() > PATIENCE => child.kill()?,
+                _ => {}
             }
             std::thread::sleep(Duration::from_millis(20));
         }
     }
 }
 
-fn signet() -> Result<Command> {
-    Ok(Command::new(std::env::current_exe()?))
-}
-
-/// One display for all trials of a study.
-pub struct Display {
-    style: Style,
-    bars: Option<(MultiProgress, ProgressBar)>,
-    running: Mutex<Vec<(String, ProgressBar)>>,
-    trials: usize,
-}
-
-impl Display {
-    /// Of a study of so many `trials`.
-    pub fn new(style: Style, trials: usize) -> Display {
-        let bars = style.draws_bars().then(|| {
-            let all = MultiProgress::new();
-            let style =
-                ProgressStyle::with_template("trials {pos:>4}/{len:<4} {bar:30} {msg}  {eta} left")
-                    .expect("the template is fixed and valid");
-            let top = all.add(ProgressBar::new(trials as u64).with_style(style));
-            (all, top)
-        });
-        Display {
-            style,
-            bars,
-            running: Mutex::default(),
-            trials,
-        }
-    }
-
-    fn epoch(&self, trial: &str, record: &serde_json::Value) {
-        let (Some((all, _)), Ok(mut running)) = (&self.bars, self.running.lock()) else {
-            return;
-        };
-        let known = running.iter().position(|(name, _)| name == trial);
-        let index = known.unwrap_or_else(|| {
-            let style = ProgressStyle::with_template("  {msg}").expect("the template is fixed");
-            running.push((
-                trial.to_owned(),
-                all.add(ProgressBar::new_spinner().with_style(style)),
-            ));
-            running.len() - 1
-        });
-        let part = if record["val"].is_object() {
-            "val"
-        } else {
-            "train"
-        };
-        let accuracy = 100.0 * record[part]["accuracy"].as_f64().unwrap_or(0.0);
-        running[index].1.set_message(format!(
-            "{trial}  epoch {}  {part} accuracy {accuracy:6.2} %",
-            record["epoch"]
-        ));
-    }
-
-    fn done(&self, results: &[summary::Result]) {
-        let Some(last) = results.last() else { return };
-        self.drop_line(&last.trial);
-        let so_far = summary::Summary::of(results.to_vec());
-        if let Some((_, top)) = &self.bars {
-            top.set_position(results.len() as u64);
-            top.set_message(format!("mean accuracy {:6.2} %", 100.0 * so_far.mean));
-            return;
-        }
-        match self.style {
-            Style::None => {}
-            Style::Json => crate::note!("{}", json!(last)),
-            _ => crate::note!(
-                "{}  test accuracy {:6.2} %  ({} of {} trials, mean {:.2} %)",
-                last.trial,
-                100.0 * last.accuracy,
-                results.len(),
-                self.trials,
-                100.0 * so_far.mean
-            ),
-        }
-    }
-
-    fn failed(&self, trial: &str) {
-        self.drop_line(trial);
-    }
-
-    fn drop_line(&self, trial: &str) {
-        if let Ok(mut running) = self.running.lock() {
-            running.retain(|(name, bar)| {
-                let stays = name != trial;
-                if !stays {
-                    bar.finish_and_clear();
-                }
-                stays
-            });
-        }
-    }
-
-    fn finish(&self) {
-        if let Some((all, top)) = &self.bars {
-            top.finish_and_clear();
-            let _ = all.clear();
-        }
-    }
-}
-
-/// A folder for `name` that a study of the same kind may already be in.
-pub fn folder_of(root: &Path, name: &str, exact: Option<&Path>) -> PathBuf {
-    exact.map_or_else(|| root.join(format!("{name}-cv")), Path::to_owned)
+/// How the training of a trial ended.
+enum Trained {
+    /// It came as far as it should.
+    Enough,
+    /// Somebody asked the study to stop.
+    Stopped,
+    /// By itself.
+    Failed {
+        /// None if a signal ended it.
+        code: Option<i32>,
+        /// Its last words.
+        said: String,
+    },
 }

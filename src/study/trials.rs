@@ -1,12 +1,21 @@
 //! The trials of a study, each a normal run of the experiment under keys of its own.
 
+use std::path::Path;
+
+use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
 use crate::config::Experiment;
-use crate::config::data::SplitConfig;
+use crate::config::data::{DataConfig, SplitConfig};
+use crate::config::document::{Document, Problems};
+use crate::data::Dataset;
+use crate::data::split::Split;
+use crate::fault::{Blame, Fault};
+use crate::model;
+use crate::run::session;
 
 /// How pictures are dealt again and again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Deal {
     /// `folds` disjoint test parts, dealt `repeats` times.
@@ -16,11 +25,33 @@ pub enum Deal {
         /// Dealings.
         repeats: u64,
     },
+    /// `folds` disjoint val parts of all that the experiment's own split does not test on, dealt `repeats` times.
+    InnerFolds {
+        /// Val parts of one dealing.
+        folds: usize,
+        /// Dealings.
+        repeats: u64,
+    },
     /// Random splits, each of the kind the experiment names.
     Holdout {
         /// How many.
         splits: u64,
     },
+    /// The experiment's own split, under other seeds.
+    Seeds {
+        /// Which.
+        seeds: Vec<u64>,
+    },
+}
+
+impl Deal {
+    /// The part of each trial that the study's figures are taken on.
+    pub fn part(&self) -> &'static str {
+        match self {
+            Deal::InnerFolds { .. } => "val",
+            _ => "test",
+        }
+    }
 }
 
 /// One run of a study.
@@ -36,31 +67,41 @@ pub struct Trial {
 ///
 /// # Errors
 /// A split that cannot be dealt again: a manifest names its pictures.
-pub fn plan(experiment: &Experiment, deal: Deal) -> Result<Vec<Trial>, String> {
-    let val = match experiment.data.split {
-        SplitConfig::Stratified { val, test, .. } => val / (1.0 - test),
-        SplitConfig::Sklearn { val, .. } | SplitConfig::Folds { val, .. } => val,
-        SplitConfig::Manifest { .. } => 0.15,
-    };
+pub fn plan(experiment: &Experiment, deal: &Deal) -> Result<Vec<Trial>, String> {
+    let split = &experiment.data.split;
     match deal {
         Deal::Folds { folds, repeats } => {
-            let all = (0..repeats).flat_map(|repeat| (0..folds).map(move |fold| (repeat, fold)));
-            let trial = |(repeat, fold): (u64, usize)| Trial {
-                name: match repeats {
-                    1 => format!("fold-{fold:02}"),
-                    _ => format!("repeat-{repeat:02}-fold-{fold:02}"),
-                },
-                overrides: vec![format!(
-                    "data.split={{kind: folds, folds: {folds}, fold: {fold}, val: {val}, repeat: {repeat}}}"
-                )],
+            let val = match *split {
+                SplitConfig::Stratified { val, test, .. } => val / (1.0 - test),
+                SplitConfig::Sklearn { val, .. } | SplitConfig::Folds { val, .. } => val,
+                SplitConfig::InnerFolds { .. } | SplitConfig::Manifest { .. } => 0.15,
             };
-            Ok(all.map(trial).collect())
+            let deal = |repeat, fold| {
+                format!(
+                    "{{kind: folds, folds: {folds}, fold: {fold}, repeat: {repeat}, val: {val}}}"
+                )
+            };
+            Ok(dealings(*folds, *repeats, deal))
+        }
+        Deal::InnerFolds { folds, repeats } => {
+            let outer = match split {
+                SplitConfig::InnerFolds { outer, .. } => outer,
+                other => other,
+            };
+            // JSON, because it is YAML on one line.
+            let outer = serde_json::to_string(outer).expect("a split is plain data");
+            let deal = |repeat, fold| {
+                format!(
+                    "{{kind: inner_folds, folds: {folds}, fold: {fold}, repeat: {repeat}, outer: {outer}}}"
+                )
+            };
+            Ok(dealings(*folds, *repeats, deal))
         }
         Deal::Holdout { splits } => {
-            let key = match experiment.data.split {
+            let key = match split {
                 SplitConfig::Stratified { .. } => "repeat",
                 SplitConfig::Sklearn { .. } => "random_state",
-                SplitConfig::Folds { .. } | SplitConfig::Manifest { .. } => {
+                _ => {
                     return Err(
                         "--holdout deals stratified and sklearn splits again, and data.split is of another kind; use --folds"
                             .to_owned(),
@@ -71,17 +112,69 @@ pub fn plan(experiment: &Experiment, deal: Deal) -> Result<Vec<Trial>, String> {
                 name: format!("split-{split:02}"),
                 overrides: vec![format!("data.split.{key}={split}")],
             };
-            Ok((0..splits).map(trial).collect())
+            Ok((0..*splits).map(trial).collect())
+        }
+        Deal::Seeds { seeds } => {
+            let trial = |seed| Trial {
+                name: format!("seed-{seed}"),
+                overrides: vec![format!("seed={seed}")],
+            };
+            Ok(seeds.iter().map(trial).collect())
         }
     }
 }
 
+/// The experiment `base` with `overrides` laid over it, under all rules that need no pictures.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn experiment(base: &Experiment, overrides: &[String]) -> Result<Experiment, Problems> {
+    let document = Document::parse(base.name.clone(), base.to_yaml(), overrides)?;
+    Experiment::from_document(&document, Path::new("trial"), &[model::plan::check])
+}
+
+/// Makes sure before the first trial starts that all can: pictures are read and dealt, layers and batches fit.
+///
+/// # Errors
+/// The first trial that cannot start, by name.
+pub fn check(base: &Experiment, trials: &[Trial]) -> anyhow::Result<()> {
+    let mut loaded: Option<(DataConfig, Dataset)> = None;
+    for trial in trials {
+        let own = experiment(base, &trial.overrides).blame(Fault::Config)?;
+        let name = || trial.name.clone();
+        let pictures = DataConfig {
+            split: base.data.split.clone(),
+            ..own.data.clone()
+        };
+        let data = match loaded {
+            Some((known, data)) if known == pictures => data,
+            _ => Dataset::load(&pictures)
+                .blame(Fault::Data)
+                .with_context(name)?,
+        };
+        let split = Split::deal(&data, &own.data.split, own.seed).blame(Fault::Data);
+        session::fit(&own, &data, &split.with_context(name)?).with_context(name)?;
+        loaded = Some((pictures, data));
+    }
+    Ok(())
+}
+
+/// A trial for every fold of every dealing; `split` writes `data.split` of (repeat, fold).
+fn dealings(folds: usize, repeats: u64, split: impl Fn(u64, usize) -> String) -> Vec<Trial> {
+    let all = (0..repeats).flat_map(|repeat| (0..folds).map(move |fold| (repeat, fold)));
+    let trial = |(repeat, fold)| Trial {
+        name: match repeats {
+            1 => format!("fold-{fold:02}"),
+            _ => format!("repeat-{repeat:02}-fold-{fold:02}"),
+        },
+        overrides: vec![format!("data.split={}", split(repeat, fold))],
+    };
+    all.map(trial).collect()
+}
+
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
-    use crate::config::document::Document;
 
     #[test]
     fn every_trial_deals_another_split_and_keeps_the_rest() {
@@ -109,6 +202,14 @@ mod tests {
                 ],
             ),
             (
+                "sklearn, val: 0.1",
+                Deal::InnerFolds {
+                    folds: 2,
+                    repeats: 1,
+                },
+                vec!["fold-00", "fold-01"],
+            ),
+            (
                 "stratified",
                 Deal::Holdout { splits: 2 },
                 vec!["split-00", "split-01"],
@@ -126,7 +227,7 @@ mod tests {
                 Experiment::from_document(&document, Path::new("test.yaml"), &[]).unwrap()
             };
             let base = load(&[]);
-            let trials = plan(&base, deal).unwrap();
+            let trials = plan(&base, &deal).unwrap();
             let found: Vec<&str> = trials.iter().map(|trial| trial.name.as_str()).collect();
             assert_eq!(found, names);
             let mut splits = Vec::new();

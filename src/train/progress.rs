@@ -135,6 +135,15 @@ impl Progress {
     }
 }
 
+/// The best of `records` by `config`, if there are any.
+pub fn best(records: Vec<EpochRecord>, config: &CheckpointConfig) -> Option<EpochRecord> {
+    let mut ranking = Vec::new();
+    for record in records {
+        rank(&mut ranking, &record, config);
+    }
+    ranking.into_iter().next()
+}
+
 /// Puts `record` where it belongs among the best. Between equals the lower loss wins, since small val
 /// parts are often recognised completely by many epochs, and then the earlier epoch.
 fn rank(ranking: &mut Vec<EpochRecord>, record: &EpochRecord, config: &CheckpointConfig) {

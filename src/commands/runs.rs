@@ -1,0 +1,124 @@
+//! `signet runs list`, `show`, `compare` and `gc`.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use serde::Serialize;
+
+use super::write_text;
+use crate::cli::{Files, RunsCommand};
+use crate::fault::{Blame, Fault};
+use crate::report::shelf as tables;
+use crate::report::summary::mebibytes;
+use crate::run::lock::Lock;
+use crate::study::compare::Comparison;
+use crate::study::shelf::{self, Entry, Litter};
+
+pub(super) fn run(command: RunsCommand) -> Result<()> {
+    match command {
+        RunsCommand::List {
+            folders,
+            trials,
+            files,
+        } => {
+            let found = find(&folders).blame(Fault::Run)?;
+            let entries: Vec<&Entry> = found.iter().collect();
+            let shown = match entries.is_empty() {
+                true => "there is no run yet; `signet train CONFIG` makes one".to_owned(),
+                false => tables::list(&entries, trials).to_string(),
+            };
+            let csv = || tables::list_csv(&entries, trials);
+            answer(&files, &shown, &found, csv).blame(Fault::Run)
+        }
+        RunsCommand::Show { run, files } => {
+            let entry = Entry::open(&run).blame(Fault::Run)?;
+            let csv = || tables::list_csv(&[&entry], true);
+            answer(&files, &tables::show(&entry), &entry, csv).blame(Fault::Run)
+        }
+        RunsCommand::Compare { runs, files } => {
+            let entries: Vec<Entry> = runs
+                .iter()
+                .map(|run| Entry::open(run))
+                .collect::<Result<_>>()
+                .blame(Fault::Run)?;
+            let found = Comparison::of(&entries);
+            let csv = || tables::compare_csv(&found);
+            answer(&files, &tables::compare(&found), &found, csv).blame(Fault::Run)
+        }
+        RunsCommand::Gc {
+            folders,
+            keep_last,
+            keep_best,
+            yes,
+        } => {
+            let found = find(&folders).blame(Fault::Run)?;
+            gc(&found, keep_last, keep_best, yes).blame(Fault::Run)
+        }
+    }
+}
+
+/// Prints what was found, or writes it where it is wanted instead.
+fn answer(
+    files: &Files,
+    shown: &str,
+    found: &impl Serialize,
+    csv: impl Fn() -> String,
+) -> Result<()> {
+    let to_stdout = |file: &Option<PathBuf>| file.as_deref() == Some(Path::new("-"));
+    if !to_stdout(&files.json) && !to_stdout(&files.csv) {
+        crate::answer!("{shown}");
+    }
+    if let Some(file) = &files.json {
+        write_text(file, &(serde_json::to_string_pretty(found)? + "\n"))?;
+    }
+    if let Some(file) = &files.csv {
+        write_text(file, &csv())?;
+    }
+    Ok(())
+}
+
+fn find(folders: &[PathBuf]) -> Result<Vec<Entry>> {
+    let mut report = |error| crate::note!("signet: left out: {error:#}");
+    let mut found = Vec::new();
+    for folder in folders {
+        found.extend(shelf::find(folder, &mut report)?);
+    }
+    Ok(found)
+}
+
+/// Shows what may go and, if that was asked for, removes it; runs in use are left alone.
+fn gc(
+    found: &[Entry],
+    keep_last: Option<usize>,
+    keep_best: Option<usize>,
+    yes: bool,
+) -> Result<()> {
+    let mut locks = Vec::new();
+    let mut litter: Vec<Litter> = Vec::new();
+    for run in found.iter().flat_map(Entry::runs) {
+        match Lock::take(&run.path) {
+            Ok(lock) => locks.push(lock),
+            Err(error) => {
+                crate::note!("signet: left alone: {error:#}");
+                continue;
+            }
+        }
+        litter.extend(shelf::litter(run, keep_last, keep_best));
+    }
+    if litter.is_empty() {
+        crate::answer!("nothing may go");
+        return Ok(());
+    }
+    crate::answer!("{}\n", tables::litter(&litter));
+    let bytes: u64 = litter.iter().map(|litter| litter.bytes).sum();
+    let size = mebibytes(bytes as usize);
+    if !yes {
+        crate::answer!("{} file(s), {size}; --yes removes them", litter.len());
+        return Ok(());
+    }
+    for Litter { path, .. } in &litter {
+        std::fs::remove_file(path).with_context(|| format!("cannot remove {}", path.display()))?;
+    }
+    crate::answer!("removed {} file(s), {size}", litter.len());
+    Ok(())
+}

@@ -1,0 +1,100 @@
+//! One sitting of a study: what `signet cv` and `signet sweep` do alike.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, anyhow};
+
+use crate::cli::{OnFail, Study as Asked};
+use crate::config::{Experiment, Threads};
+use crate::fault::{Blame, Fault};
+use crate::run::display::Style;
+use crate::run::interrupt::Interrupt;
+use crate::study::display::Display;
+use crate::study::folder::{Kind, Study, StudyDir};
+use crate::study::runner::{Failure, Runner};
+use crate::study::trials::Trial;
+
+/// A study in its folder, about to be run.
+pub(super) struct Sitting {
+    pub dir: StudyDir,
+    pub study: Study,
+    experiment: PathBuf,
+    jobs: usize,
+    go_on: bool,
+    interrupt: Interrupt,
+    display: Display,
+}
+
+impl Sitting {
+    /// Begins a study in the folder that was `asked` for, or else in `usual`, or goes on with it there.
+    pub(super) fn open(
+        asked: &Asked,
+        usual: &Path,
+        experiment: &Experiment,
+        kind: Kind,
+        trials: Vec<Trial>,
+        style: Style,
+    ) -> Result<Sitting> {
+        let jobs = asked.jobs;
+        let cores = Threads::Auto.count();
+        if jobs > cores {
+            crate::note!("signet: {jobs} trials at a time share {cores} core(s)");
+        }
+        let fresh = Study {
+            kind,
+            threads: (experiment.threads.count() / jobs).max(1),
+            trials,
+        };
+        let folder = asked.run.as_deref().unwrap_or(usual);
+        let (dir, study) = StudyDir::open(folder, experiment, fresh).blame(Fault::Run)?;
+        Ok(Sitting {
+            experiment: dir.experiment(),
+            dir,
+            study,
+            jobs,
+            go_on: asked.on_fail == OnFail::Continue,
+            interrupt: Interrupt::listen()?,
+            display: Display::new(style),
+        })
+    }
+
+    pub(super) fn runner(&self) -> Runner<'_> {
+        Runner {
+            folder: self.dir.path(),
+            experiment: &self.experiment,
+            at_once: self.jobs,
+            threads: self.study.threads,
+            go_on: self.go_on,
+            interrupt: &self.interrupt,
+            display: &self.display,
+        }
+    }
+
+    /// An error if somebody asked the study to stop, with `done` trials done.
+    pub(super) fn stopped(&self, done: usize) -> Result<()> {
+        let Some(signal) = self.interrupt.signal() else {
+            return Ok(());
+        };
+        let trials = self.study.trials.len();
+        let error =
+            anyhow!("stopped with {done} of {trials} trials done; the same command goes on");
+        Err(error).blame(Fault::stopped_by(signal))
+    }
+}
+
+/// An error if trials failed, naming each.
+pub(super) fn verdict(failed: &[Failure]) -> Result<()> {
+    if failed.is_empty() {
+        return Ok(());
+    }
+    let each: Vec<String> = failed
+        .iter()
+        .map(|failure| format!("{} {}", failure.trial, failure.why))
+        .collect();
+    Err(anyhow!(
+        "{} trial(s) failed: {}",
+        failed.len(),
+        each.join("; ")
+    ))
+    .blame(Fault::Run)
+}

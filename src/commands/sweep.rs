@@ -1,0 +1,67 @@
+//! `signet sweep`.
+
+use anyhow::Result;
+
+use super::study::{self, Sitting};
+use crate::cli::{Overrides, Sweep as Command};
+use crate::fault::{Blame, Fault};
+use crate::report::studies;
+use crate::report::summary::quoted;
+use crate::run::display::Style;
+use crate::study::folder::{Kind, SUMMARY};
+use crate::study::race::{Finish, race};
+use crate::study::ranking::{Ranking, Tested};
+use crate::study::sweep::Sweep;
+use crate::study::trials;
+
+pub(super) fn run(command: Command, style: Style) -> Result<()> {
+    let (sweep, document) = Sweep::load(&command.sweep).blame(Fault::Config)?;
+    let own = Overrides {
+        set: sweep.overrides(),
+    };
+    let base = super::load(&sweep.base, &own)?;
+    let points = sweep.points();
+    let plans = sweep.plan(&base, &points, &document).blame(Fault::Config)?;
+    let all = plans.concat();
+    trials::check(&base, &all)?;
+    let folder = base.run.root.join(format!("{}-sweep", sweep.name));
+    let sitting = Sitting::open(
+        &command.study,
+        &folder,
+        &base,
+        Kind::Sweep(sweep.clone()),
+        all,
+        style,
+    )?;
+    let Finish {
+        standings,
+        failed,
+        stopped,
+    } = race(&sitting.runner(), &sweep, &base, &points, &plans).blame(Fault::Config)?;
+    let done = standings.iter().map(|standing| standing.trials.len()).sum();
+    sitting.stopped(done)?;
+    if stopped {
+        return study::verdict(&failed);
+    }
+    let best = standings.first().filter(|best| best.value.is_some());
+    let names = best
+        .into_iter()
+        .flat_map(|best| &best.trials)
+        .map(|reached| reached.trial.clone());
+    let test = Tested::of(names.map(|trial| sitting.dir.path().join(trial))).blame(Fault::Run)?;
+    let found = Ranking {
+        metric: base.checkpoint.metric.word().to_owned(),
+        points: standings,
+        test,
+    };
+    sitting.dir.write(SUMMARY, &found).blame(Fault::Run)?;
+    sitting
+        .dir
+        .write_text("summary.csv", &found.to_csv(quoted))
+        .blame(Fault::Run)?;
+    crate::answer!(
+        "{}",
+        studies::sweep(&found, &sweep.base, sitting.dir.path())
+    );
+    study::verdict(&failed)
+}

@@ -1,0 +1,374 @@
+//! Tables of the runs and studies that lie in folders, for people and as CSV.
+
+use comfy_table::Table;
+
+use super::studies::percent;
+use super::summary::{mebibytes, quoted, table};
+use crate::config::train::Metric;
+use crate::run::checkpoints;
+use crate::study::compare::Comparison;
+use crate::study::shelf::{Entry, Litter, RunEntry, StudyEntry};
+use crate::study::statistics::Spread;
+
+const HEADER: [&str; 8] = [
+    "run",
+    "model",
+    "state",
+    "epochs",
+    "best epoch",
+    "val acc. %",
+    "test acc. %",
+    "MiB",
+];
+
+/// One line per run or study.
+pub fn list(entries: &[&Entry], trials: bool) -> Table {
+    let mut table = table(3, &HEADER);
+    for row in rows(entries, trials) {
+        table.add_row(row);
+    }
+    table
+}
+
+/// The same as CSV.
+pub fn list_csv(entries: &[&Entry], trials: bool) -> String {
+    let header =
+        "run,model,state,epochs,best_epoch,val_accuracy_percent,test_accuracy_percent,mebibytes\n";
+    let line = |row: Vec<String>| {
+        let cells = row
+            .iter()
+            .map(|cell| quoted(if cell == "-" { "" } else { cell }));
+        cells.collect::<Vec<_>>().join(",") + "\n"
+    };
+    header.to_owned()
+        + &rows(entries, trials)
+            .into_iter()
+            .map(line)
+            .collect::<String>()
+}
+
+fn rows(entries: &[&Entry], trials: bool) -> Vec<Vec<String>> {
+    let mut rows = Vec::new();
+    for entry in entries {
+        match entry {
+            Entry::Run(run) => rows.push(run_row(run)),
+            Entry::Study(study) => {
+                rows.push(study_row(study));
+                if trials {
+                    rows.extend(study.begun.iter().map(run_row));
+                }
+            }
+        }
+    }
+    rows
+}
+
+fn run_row(run: &RunEntry) -> Vec<String> {
+    let best = run.best.as_ref();
+    vec![
+        run.path.display().to_string(),
+        run.experiment.model.kind.word().to_owned(),
+        run.state.word().to_owned(),
+        format!("{} of {}", run.epochs_done, run.experiment.train.epochs),
+        or_dash(best.map(|best| best.epoch.to_string())),
+        or_dash(
+            best.and_then(|best| best.get(Metric::ValAccuracy))
+                .map(percent),
+        ),
+        or_dash(run.test.as_ref().map(|test| percent(test.accuracy))),
+        size(run.bytes),
+    ]
+}
+
+fn study_row(study: &StudyEntry) -> Vec<String> {
+    let state = match (study.running, &study.summary) {
+        (true, _) => "running",
+        (false, Some(_)) => "complete",
+        (false, None) => "unfinished",
+    };
+    let figures = |figure: &dyn Fn(&RunEntry) -> Option<f64>| {
+        let found: Vec<f64> = study.begun.iter().filter_map(figure).collect();
+        or_dash((!found.is_empty()).then(|| mean_and_sd(&Spread::of(&found))))
+    };
+    vec![
+        study.path.display().to_string(),
+        study.experiment.model.kind.word().to_owned(),
+        format!("{state}, {} of {} trials", study.done(), study.trials.len()),
+        study
+            .begun
+            .iter()
+            .map(|run| run.epochs_done)
+            .sum::<usize>()
+            .to_string(),
+        "-".to_owned(),
+        figures(&|run| run.best.as_ref()?.get(Metric::ValAccuracy)),
+        figures(&|run| run.test.as_ref().map(|test| test.accuracy)),
+        size(study.bytes),
+    ]
+}
+
+/// Everything about one run or study.
+pub fn show(entry: &Entry) -> String {
+    match entry {
+        Entry::Run(run) => show_run(run),
+        Entry::Study(study) => show_study(study),
+    }
+}
+
+fn show_run(run: &RunEntry) -> String {
+    let document = |name: &str| -> serde_json::Value {
+        let text = std::fs::read_to_string(run.path.join(name)).unwrap_or_default();
+        serde_json::from_str(&text).unwrap_or_default()
+    };
+    let (environment, split) = (document("environment.json"), document("split.json"));
+    let word = |key: &str| environment[key].as_str().unwrap_or("-").to_owned();
+    let count = |part: &str| split[part].as_array().map_or(0, Vec::len);
+    let mut lines = vec![
+        format!("run          {}", run.path.display()),
+        format!(
+            "experiment   {}, a {}, seed {}",
+            run.experiment.name,
+            run.experiment.model.kind.word(),
+            run.experiment.seed
+        ),
+        format!(
+            "state        {}, {} of {} epochs",
+            run.state.word(),
+            run.epochs_done,
+            run.experiment.train.epochs
+        ),
+        format!(
+            "pictures     {} train, {} val, {} test",
+            count("train"),
+            count("val"),
+            count("test")
+        ),
+        format!(
+            "on           {}, {} thread(s), libtorch {}, {}",
+            word("device"),
+            environment["threads"],
+            word("libtorch"),
+            word("cpu")
+        ),
+        format!("repeats      {}", word("repeatability")),
+        format!("last sitting {}", word("started")),
+    ];
+    let parent = document("parent.json");
+    if let Some(of) = parent["run"].as_str() {
+        lines.push(format!("branched off {of}, step {}", parent["step"]));
+    }
+    let mut figures = table(
+        1,
+        &[
+            "",
+            "epoch",
+            "train loss",
+            "train acc. %",
+            "val loss",
+            "val acc. %",
+        ],
+    );
+    for (name, record) in [("best", &run.best), ("last", &run.last)] {
+        let Some(record) = record else { continue };
+        let val = record
+            .val
+            .map(|val| [format!("{:.4}", val.loss), percent(val.accuracy)]);
+        let [loss, accuracy] = val.unwrap_or(["-".to_owned(), "-".to_owned()]);
+        figures.add_row([
+            name.to_owned(),
+            record.epoch.to_string(),
+            format!("{:.4}", record.train.loss),
+            percent(record.train.accuracy),
+            loss,
+            accuracy,
+        ]);
+    }
+    let mut files = table(1, &["file", "MiB"]);
+    let kept = checkpoints::list(&run.path)
+        .into_iter()
+        .map(|(_, file)| file);
+    let exported = std::fs::read_dir(run.path.join("export"))
+        .into_iter()
+        .flatten()
+        .flatten();
+    let mut exported: Vec<_> = exported.map(|entry| entry.path()).collect();
+    exported.sort();
+    for file in kept.chain(exported) {
+        let bytes = std::fs::metadata(&file).map_or(0, |found| found.len());
+        let name = file
+            .strip_prefix(&run.path)
+            .unwrap_or(&file)
+            .display()
+            .to_string();
+        files.add_row([name, size(bytes)]);
+    }
+    files.add_row(["in all".to_owned(), size(run.bytes)]);
+    format!("{}\n\n{figures}\n\n{files}", lines.join("\n"))
+}
+
+fn show_study(study: &StudyEntry) -> String {
+    let rows: Vec<&RunEntry> = study.begun.iter().collect();
+    let mut trials = table(3, &HEADER);
+    for run in rows {
+        trials.add_row(run_row(run));
+    }
+    let waiting = study.trials.len() - study.begun.len();
+    let mut text = format!("{trials}\n\n{}", study_row(study)[..3].join("  "));
+    if waiting > 0 {
+        text += &format!("; {waiting} have not begun");
+    }
+    if let Some(found) = &study.summary
+        && let (Some(mean), Some(sd)) = (found["mean"].as_f64(), found["sd"].as_f64())
+    {
+        let part = found["part"].as_str().unwrap_or("test");
+        text += &format!(
+            "\n{part} accuracy {} +- {} % (mean, sd)",
+            percent(mean),
+            percent(sd)
+        );
+    }
+    text
+}
+
+/// Settings that differ, figures, and differences.
+pub fn compare(found: &Comparison) -> String {
+    let names: Vec<String> = found
+        .figures
+        .iter()
+        .map(|column| column.path.display().to_string())
+        .collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let mut settings = table(1 + names.len(), &[&["setting"], &names[..]].concat());
+    for setting in &found.settings {
+        let values = setting.values.iter().map(|value| or_dash(value.clone()));
+        settings.add_row(std::iter::once(setting.key.clone()).chain(values));
+    }
+    let settings = match found.settings.is_empty() {
+        true => "the settings are the same".to_owned(),
+        false => settings.to_string(),
+    };
+    let mut figures = table(1, &[&["figure"], &names[..]].concat());
+    for (name, cells) in figure_rows(found, &shown) {
+        figures.add_row(std::iter::once(name.to_owned()).chain(cells));
+    }
+    let first = names.first().copied().unwrap_or_default();
+    let mut text = format!("{settings}\n\n{figures}");
+    for (column, name) in found.figures.iter().zip(&names).skip(1) {
+        let Some(paired) = &column.paired else {
+            continue;
+        };
+        let [low, high] = paired.interval.map(|end| format!("{:+.2}", 100.0 * end));
+        text += &format!(
+            "\n\n{name} minus {first}, on {} splits they share: accuracy {:+.2} points (95 % interval {low} to {high}, \
+             corrected for shared pictures)",
+            paired.splits,
+            100.0 * paired.mean
+        );
+    }
+    text
+}
+
+/// The same as CSV: a line per setting that differs and per figure.
+pub fn compare_csv(found: &Comparison) -> String {
+    let line = |name: &str, cells: Vec<String>| {
+        let cells = std::iter::once(quoted(name)).chain(cells.iter().map(|cell| quoted(cell)));
+        cells.collect::<Vec<_>>().join(",") + "\n"
+    };
+    let names = found
+        .figures
+        .iter()
+        .map(|column| column.path.display().to_string());
+    let mut text = line("", names.collect());
+    for setting in &found.settings {
+        let values = setting
+            .values
+            .iter()
+            .map(|value| value.clone().unwrap_or_default());
+        text += &line(&setting.key, values.collect());
+    }
+    let full = |spread: &Spread| spread.mean.to_string();
+    for (name, cells) in figure_rows(found, &full) {
+        let cells = cells
+            .into_iter()
+            .map(|cell| if cell == "-" { String::new() } else { cell });
+        text += &line(name, cells.collect());
+    }
+    for (name, end) in [
+        ("difference", None),
+        ("difference_low", Some(0)),
+        ("difference_high", Some(1)),
+    ] {
+        let cell = |paired: &crate::study::statistics::Paired| match end {
+            None => paired.mean.to_string(),
+            Some(end) => paired.interval[end].to_string(),
+        };
+        let cells = found
+            .figures
+            .iter()
+            .map(|column| column.paired.as_ref().map_or(String::new(), cell));
+        text += &line(name, cells.collect());
+    }
+    text
+}
+
+fn figure_rows(
+    found: &Comparison,
+    word: &dyn Fn(&Spread) -> String,
+) -> Vec<(&'static str, Vec<String>)> {
+    let row = |figure: &dyn Fn(&crate::study::compare::Column) -> Option<Spread>| {
+        let cells = found
+            .figures
+            .iter()
+            .map(|column| or_dash(figure(column).as_ref().map(word)));
+        cells.collect()
+    };
+    vec![
+        (
+            "epochs",
+            found
+                .figures
+                .iter()
+                .map(|column| column.epochs.to_string())
+                .collect(),
+        ),
+        ("train accuracy", row(&|column| column.train_accuracy)),
+        ("val accuracy", row(&|column| column.val_accuracy)),
+        ("val loss", row(&|column| column.val_loss)),
+        ("judged accuracy", row(&|column| column.judged)),
+    ]
+}
+
+/// A figure, with its spread if there is one.
+fn shown(spread: &Spread) -> String {
+    match spread.sd {
+        0.0 => format!("{:.4}", spread.mean),
+        sd => format!("{:.4} +- {sd:.4}", spread.mean),
+    }
+}
+
+/// What may go, and why.
+pub fn litter(found: &[Litter]) -> Table {
+    let mut table = table(2, &["file", "why it may go", "MiB"]);
+    for litter in found {
+        table.add_row([
+            litter.path.display().to_string(),
+            litter.why.clone(),
+            size(litter.bytes),
+        ]);
+    }
+    table
+}
+
+fn mean_and_sd(spread: &Spread) -> String {
+    format!("{} +- {}", percent(spread.mean), percent(spread.sd))
+}
+
+fn or_dash(text: Option<String>) -> String {
+    text.unwrap_or_else(|| "-".to_owned())
+}
+
+fn size(bytes: u64) -> String {
+    mebibytes(bytes as usize)
+        .trim_end_matches(" MiB")
+        .to_owned()
+}

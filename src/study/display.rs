@@ -1,0 +1,109 @@
+//! One display for all trials of a study.
+
+use std::sync::Mutex;
+
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+
+use super::figures::Figures;
+use crate::run::display::Style;
+
+/// Shows which trials run, how far they are, and what the finished ones say together.
+pub struct Display {
+    style: Style,
+    bars: Option<(MultiProgress, ProgressBar)>,
+    running: Mutex<Vec<(String, ProgressBar)>>,
+}
+
+impl Display {
+    /// Before the first trial.
+    pub fn new(style: Style) -> Display {
+        let bars = style.draws_bars().then(|| {
+            let all = MultiProgress::new();
+            let style =
+                ProgressStyle::with_template("trials {pos:>4}/{len:<4} {bar:30} {msg}  {eta} left")
+                    .expect("the template is fixed and valid");
+            let top = all.add(ProgressBar::new(0).with_style(style));
+            (all, top)
+        });
+        Display {
+            style,
+            bars,
+            running: Mutex::default(),
+        }
+    }
+
+    /// So many trials follow.
+    pub fn begin(&self, trials: usize) {
+        if let Some((_, top)) = &self.bars {
+            top.set_length(trials as u64);
+            top.set_position(0);
+            top.reset_eta();
+        }
+    }
+
+    /// A trial has ended an epoch; `record` is its line of progress.
+    pub fn epoch(&self, trial: &str, record: &serde_json::Value) {
+        let (Some((all, _)), Ok(mut running)) = (&self.bars, self.running.lock()) else {
+            return;
+        };
+        let known = running.iter().position(|(name, _)| name == trial);
+        let index = known.unwrap_or_else(|| {
+            let style = ProgressStyle::with_template("  {msg}").expect("the template is fixed");
+            let line = all.add(ProgressBar::new_spinner().with_style(style));
+            running.push((trial.to_owned(), line));
+            running.len() - 1
+        });
+        let part = if record["val"].is_object() {
+            "val"
+        } else {
+            "train"
+        };
+        let accuracy = 100.0 * record[part]["accuracy"].as_f64().unwrap_or(0.0);
+        running[index].1.set_message(format!(
+            "{trial}  epoch {}  {part} accuracy {accuracy:6.2} %",
+            record["epoch"]
+        ));
+    }
+
+    /// `trial` has its figures, the last of `so_far`.
+    pub fn done<F: Figures>(&self, trial: &str, so_far: &[F], trials: usize) {
+        self.left(trial);
+        let Some(last) = so_far.last() else { return };
+        if let Some((_, top)) = &self.bars {
+            top.set_position(so_far.len() as u64);
+            top.set_message(F::together(so_far));
+            return;
+        }
+        match self.style {
+            Style::None => {}
+            Style::Json => crate::note!("{}", serde_json::json!(last)),
+            _ => crate::note!(
+                "{trial}  {}  ({} of {trials}, {})",
+                last.line(),
+                so_far.len(),
+                F::together(so_far)
+            ),
+        }
+    }
+
+    /// `trial` runs no longer.
+    pub fn left(&self, trial: &str) {
+        if let Ok(mut running) = self.running.lock() {
+            running.retain(|(name, bar)| {
+                let stays = name != trial;
+                if !stays {
+                    bar.finish_and_clear();
+                }
+                stays
+            });
+        }
+    }
+
+    /// Clears the screen of bars.
+    pub fn finish(&self) {
+        if let Some((all, top)) = &self.bars {
+            top.finish_and_clear();
+            let _ = all.clear();
+        }
+    }
+}

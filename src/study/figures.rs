@@ -1,0 +1,176 @@
+//! What single trials say: figures on a part of the data that no choice has looked at (`Judged`), or the figure
+//! that choices are made by (`Reached`). Both are read from the trial's own folder, so that a study can ask
+//! again after any interruption.
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result, anyhow};
+use serde::{Deserialize, Serialize};
+
+use crate::config::Experiment;
+use crate::data::split::Manifest;
+use crate::run::checkpoint::write_whole;
+use crate::run::checkpoints;
+use crate::run::records;
+use crate::train::metrics::EpochRecord;
+use crate::train::progress;
+
+/// What is shown of trials while a study runs.
+pub trait Figures: Serialize {
+    /// Whose they are.
+    fn trial(&self) -> &str;
+
+    /// One trial, in a few words.
+    fn line(&self) -> String;
+
+    /// All so far, in a few words.
+    fn together(so_far: &[Self]) -> String
+    where
+        Self: Sized;
+}
+
+/// What one trial gave on a part of its pictures.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Judged {
+    /// The trial.
+    pub trial: String,
+    /// Share of the part that was recognised.
+    pub accuracy: f64,
+    /// Mean cross-entropy there.
+    pub loss: f64,
+    /// Pictures in it.
+    pub pictures: usize,
+    /// Names of those taken for something else.
+    pub wrong: Vec<String>,
+}
+
+impl Figures for Judged {
+    fn trial(&self) -> &str {
+        &self.trial
+    }
+
+    fn line(&self) -> String {
+        format!("accuracy {:6.2} %", 100.0 * self.accuracy)
+    }
+
+    fn together(so_far: &[Judged]) -> String {
+        let sum: f64 = so_far.iter().map(|judged| judged.accuracy).sum();
+        format!("mean accuracy {:6.2} %", 100.0 * sum / so_far.len() as f64)
+    }
+}
+
+/// The figures of the trial in `folder` on `part`, kept in its folder once they are known; none while it has
+/// not been trained to its end.
+///
+/// # Errors
+/// A trial that cannot be evaluated.
+pub fn judge(folder: &Path, part: &str) -> Result<Option<Judged>> {
+    let file = folder.join(format!("{part}.json"));
+    if let Ok(text) = std::fs::read_to_string(&file)
+        && let Ok(known) = serde_json::from_str(&text)
+    {
+        return Ok(Some(known));
+    }
+    if !trained(folder) {
+        return Ok(None);
+    }
+    let output = Command::new(std::env::current_exe()?)
+        .arg("eval")
+        .arg(folder)
+        .args(["--json", "-", "--part", part])
+        .output()?;
+    let evaluation: serde_json::Value = serde_json::from_slice(&output.stdout).map_err(|_| {
+        let said = String::from_utf8_lossy(&output.stderr);
+        anyhow!("it cannot be evaluated: {}", said.trim())
+    })?;
+    let wrong = evaluation["wrong"].as_array().into_iter().flatten();
+    let judged = Judged {
+        trial: name_of(folder),
+        accuracy: evaluation["accuracy"].as_f64().context("no accuracy")?,
+        loss: evaluation["loss"].as_f64().context("no loss")?,
+        pictures: evaluation["pictures"].as_u64().context("no pictures")? as usize,
+        wrong: wrong
+            .filter_map(|made| made["name"].as_str().map(str::to_owned))
+            .collect(),
+    };
+    let text = serde_json::to_string_pretty(&judged)? + "\n";
+    write_whole(&file, text.as_bytes())?;
+    Ok(Some(judged))
+}
+
+/// How far a trial has come by the figure that choices are made by.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Reached {
+    /// The trial.
+    pub trial: String,
+    /// Epochs it was trained for.
+    pub epochs: usize,
+    /// The best of them.
+    pub best: EpochRecord,
+    /// `checkpoint.metric` there.
+    pub value: f64,
+}
+
+impl Figures for Reached {
+    fn trial(&self) -> &str {
+        &self.trial
+    }
+
+    fn line(&self) -> String {
+        format!("reached {:.4} in {} epochs", self.value, self.epochs)
+    }
+
+    fn together(so_far: &[Reached]) -> String {
+        let sum: f64 = so_far.iter().map(|reached| reached.value).sum();
+        format!("mean {:.4}", sum / so_far.len() as f64)
+    }
+}
+
+/// What the trial in `folder` had reached after `until` epochs, or at its end if that came first; none while
+/// it has not been trained so far. Later epochs are not looked at.
+///
+/// # Errors
+/// Records that cannot be read.
+pub fn reached(folder: &Path, until: usize) -> Result<Option<Reached>> {
+    let mut records = records::read(folder)?;
+    if records.len() < until && !trained(folder) {
+        return Ok(None);
+    }
+    records.truncate(until);
+    let experiment = Experiment::load(&folder.join("resolved.yaml"), &[], &[])?;
+    let epochs = records.len();
+    let best = progress::best(records, &experiment.checkpoint)
+        .with_context(|| format!("{} has no records", folder.display()))?;
+    let metric = experiment.checkpoint.metric;
+    let value = best.get(metric).context("the metric needs a val part")?;
+    Ok(Some(Reached {
+        trial: name_of(folder),
+        epochs,
+        best,
+        value,
+    }))
+}
+
+/// Whether the run in `folder` has a test part.
+///
+/// # Errors
+/// A run without a split that can be read.
+pub fn holds_back(folder: &Path) -> Result<bool> {
+    Ok(!Manifest::read(&folder.join("split.json"))?.test.is_empty())
+}
+
+/// Whether the run in `folder` has nothing left to do.
+fn trained(folder: &Path) -> bool {
+    let own = Experiment::load(&folder.join("resolved.yaml"), &[], &[]);
+    let newest = checkpoints::newest(folder);
+    matches!((own, newest), (Ok(own), Ok(found)) if found.checkpoint.document.progress.complete(&own))
+}
+
+fn name_of(folder: &Path) -> String {
+    folder
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned()
+}

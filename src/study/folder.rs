@@ -1,0 +1,150 @@
+//! The folder of a study: what it is, so that the same command goes on in it and another one does not.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail, ensure};
+use serde::{Deserialize, Serialize};
+
+use super::sweep::Sweep;
+use super::trials::{Deal, Trial};
+use crate::config::Experiment;
+use crate::run::checkpoint::write_whole;
+use crate::run::lock::Lock;
+use crate::run::policy;
+
+/// What a study is, in its folder.
+pub const STUDY: &str = "study.json";
+
+/// The experiment of a study, resolved, in its folder.
+pub const EXPERIMENT: &str = "experiment.yaml";
+
+/// What the trials of a study say together, in its folder.
+pub const SUMMARY: &str = "summary.json";
+
+/// The document `study.json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Study {
+    /// What is varied.
+    #[serde(flatten)]
+    pub kind: Kind,
+    /// Threads of each trial, settled by the first sitting, since figures depend on them.
+    pub threads: usize,
+    /// Every run of it.
+    pub trials: Vec<Trial>,
+}
+
+/// What a study varies.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// The split, or the seed.
+    Deal(Deal),
+    /// Settings.
+    Sweep(Sweep),
+}
+
+/// The folder of a study that no other process uses.
+pub struct StudyDir {
+    path: PathBuf,
+    _lock: Lock,
+}
+
+impl StudyDir {
+    /// Begins the study `wanted` of `experiment` in `folder`, or goes on with it there, in which case the
+    /// threads are those it began with.
+    ///
+    /// # Errors
+    /// A folder in use, that cannot be written, or that holds something else.
+    pub fn open(
+        folder: &Path,
+        experiment: &Experiment,
+        wanted: Study,
+    ) -> Result<(StudyDir, Study)> {
+        let (file, own) = (folder.join(STUDY), folder.join(EXPERIMENT));
+        if !file.exists() && std::fs::read_dir(folder).is_ok_and(|mut held| held.next().is_some()) {
+            ensure!(
+                is_unfinished(folder),
+                "{} holds something that is no study; name another folder with --run",
+                folder.display()
+            );
+        }
+        std::fs::create_dir_all(folder)
+            .with_context(|| format!("cannot make {}", folder.display()))?;
+        let dir = StudyDir {
+            path: folder.to_owned(),
+            _lock: Lock::take(folder)?,
+        };
+        if !file.exists() {
+            write_whole(&own, experiment.to_yaml().as_bytes())?;
+            dir.write(STUDY, &wanted)?;
+            return Ok((dir, wanted));
+        }
+        let known = read(folder)?;
+        let then = Experiment::load(&own, &[], &[])?;
+        if let Some(change) = policy::changes(&then, experiment).first() {
+            bail!(
+                "{} is a study of another experiment: {} is {} there, but {} here; name another folder with --run",
+                folder.display(),
+                change.key,
+                change.old,
+                change.new
+            );
+        }
+        ensure!(
+            known.kind == wanted.kind && known.trials == wanted.trials,
+            "{} is a study of other trials ({} of them); name another folder with --run",
+            folder.display(),
+            known.trials.len()
+        );
+        Ok((dir, known))
+    }
+
+    /// Its path.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The path of its experiment.
+    pub fn experiment(&self) -> PathBuf {
+        self.path.join(EXPERIMENT)
+    }
+
+    /// Writes a JSON document into it.
+    ///
+    /// # Errors
+    /// A disk that is full or cannot be written.
+    pub fn write(&self, name: &str, value: &impl Serialize) -> Result<()> {
+        self.write_text(name, &(serde_json::to_string_pretty(value)? + "\n"))
+    }
+
+    /// Writes a text into it.
+    ///
+    /// # Errors
+    /// A disk that is full or cannot be written.
+    pub fn write_text(&self, name: &str, text: &str) -> Result<()> {
+        let file = self.path.join(name);
+        write_whole(&file, text.as_bytes())
+            .with_context(|| format!("cannot write {}", file.display()))
+    }
+}
+
+/// What the study in `folder` is.
+///
+/// # Errors
+/// No study, or a damaged one.
+pub fn read(folder: &Path) -> Result<Study> {
+    let file = folder.join(STUDY);
+    let text = std::fs::read_to_string(&file)
+        .with_context(|| format!("{} is no study: it has no {STUDY}", folder.display()))?;
+    serde_json::from_str(&text).with_context(|| format!("{} is damaged", file.display()))
+}
+
+/// Whether a study was killed in `folder` before it had written down what it is.
+fn is_unfinished(folder: &Path) -> bool {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut names = entries.map(|entry| entry.file_name());
+    names.all(|name| {
+        let name = name.to_string_lossy();
+        name == "lock" || name == EXPERIMENT || name.starts_with(crate::run::checkpoint::UNFINISHED)
+    })
+}

@@ -1,0 +1,110 @@
+//! Running the points of a sweep, rung by rung: after each, those that cannot win any more are left where they are.
+
+use std::path::Path;
+
+use anyhow::Result;
+
+use super::figures::{self, Reached};
+use super::ranking::{Standing, rank};
+use super::runner::{Failure, Runner};
+use super::sweep::{Point, Sweep};
+use super::trials::{self, Trial};
+use crate::config::Experiment;
+
+/// How a race ended.
+pub struct Finish {
+    /// All points, best first.
+    pub standings: Vec<Standing>,
+    /// Trials that failed otherwise than by diverging.
+    pub failed: Vec<Failure>,
+    /// Whether it was stopped before its end.
+    pub stopped: bool,
+}
+
+/// Runs `points` of `sweep`, each with the trials of `plans`.
+///
+/// # Errors
+/// Settings that cannot be read; all were checked before.
+pub fn race(
+    runner: &Runner,
+    sweep: &Sweep,
+    base: &Experiment,
+    points: &[Point],
+    plans: &[Vec<Trial>],
+) -> Result<Finish> {
+    let epochs = points
+        .iter()
+        .map(|point| Ok(trials::experiment(base, &point.overrides())?.train.epochs))
+        .collect::<Result<Vec<usize>>>()?;
+    let rungs = sweep.rungs(epochs.iter().copied().max().unwrap_or(0));
+    let mode = base.checkpoint.mode;
+    let mut running: Vec<usize> = (0..points.len()).collect();
+    let mut out: Vec<Standing> = Vec::new();
+    let mut failed = Vec::new();
+    for (number, &rung) in rungs.iter().enumerate() {
+        let queue: Vec<Trial> = running
+            .iter()
+            .flat_map(|&point| plans[point].clone())
+            .collect();
+        let ask = |folder: &Path| figures::reached(folder, rung);
+        let outcome = runner.run(&queue, Some(rung), &ask);
+        // To diverge is an answer; the point's value is missing then.
+        let broken = outcome
+            .failed
+            .into_iter()
+            .filter(|failure| !failure.diverged);
+        let broken: Vec<Failure> = broken.collect();
+        let given_up = !broken.is_empty() && !runner.go_on;
+        failed.extend(broken);
+        let mut standings: Vec<Standing> = running
+            .iter()
+            .map(|&point| {
+                let own = |reached: &&Reached| {
+                    plans[point].iter().any(|trial| trial.name == reached.trial)
+                };
+                let own: Vec<Reached> = outcome.results.iter().filter(own).cloned().collect();
+                Standing::new(
+                    points[point].clone(),
+                    rung.min(epochs[point]),
+                    own,
+                    plans[point].len(),
+                )
+            })
+            .collect();
+        rank(&mut standings, mode);
+        if given_up || runner.interrupt.signal().is_some() {
+            standings.extend(out);
+            return Ok(Finish {
+                standings,
+                failed,
+                stopped: true,
+            });
+        }
+        if number + 1 < rungs.len() {
+            let stays = sweep.survivors(standings.len());
+            // A point that diverged does not go on, however few there are.
+            let sound = standings
+                .iter()
+                .filter(|standing| standing.value.is_some())
+                .count();
+            let left = standings.split_off(stays.min(sound));
+            let name = |point: &usize| &points[*point].name;
+            running.retain(|point| {
+                standings
+                    .iter()
+                    .any(|standing| standing.point.name == *name(point))
+            });
+            out.splice(0..0, left);
+            if running.is_empty() {
+                break;
+            }
+        } else {
+            out.splice(0..0, standings);
+        }
+    }
+    Ok(Finish {
+        standings: out,
+        failed,
+        stopped: false,
+    })
+}

@@ -1,0 +1,313 @@
+//! What earlier sittings left in folders: runs and studies, how far they came, and what could go.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use serde::Serialize;
+
+use super::figures::Judged;
+use super::folder::{self, EXPERIMENT, Kind, STUDY, SUMMARY};
+use super::trials::Trial;
+use crate::config::Experiment;
+use crate::run::checkpoint::{Checkpoint, UNFINISHED};
+use crate::run::checkpoints;
+use crate::run::lock::Lock;
+use crate::run::retention;
+use crate::train::metrics::EpochRecord;
+
+/// A run or a study on disk.
+#[derive(Debug, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Entry {
+    /// One run.
+    Run(RunEntry),
+    /// Many runs of one experiment.
+    Study(StudyEntry),
+}
+
+/// One run on disk.
+#[derive(Debug, Serialize)]
+pub struct RunEntry {
+    /// Its folder.
+    pub path: PathBuf,
+    /// Whether it goes on, and whether it could.
+    pub state: State,
+    /// Epochs done.
+    pub epochs_done: usize,
+    /// Its best epoch so far.
+    pub best: Option<EpochRecord>,
+    /// Its last epoch so far.
+    pub last: Option<EpochRecord>,
+    /// What its best weights make of the test part, if a study has asked.
+    pub test: Option<Judged>,
+    /// Bytes on disk.
+    pub bytes: u64,
+    /// What it was asked for.
+    #[serde(skip)]
+    pub experiment: Experiment,
+}
+
+/// One study on disk.
+#[derive(Debug, Serialize)]
+pub struct StudyEntry {
+    /// Its folder.
+    pub path: PathBuf,
+    /// Whether a process works on it.
+    pub running: bool,
+    /// Its trials that have begun, in its own order.
+    pub begun: Vec<RunEntry>,
+    /// Names of all its trials.
+    pub trials: Vec<String>,
+    /// What it found, if it came to its end: `summary.json`.
+    pub summary: Option<serde_json::Value>,
+    /// Bytes on disk.
+    pub bytes: u64,
+    /// What it varies.
+    #[serde(skip)]
+    pub varies: Kind,
+    /// The experiment of its trials, before they differ.
+    #[serde(skip)]
+    pub experiment: Experiment,
+}
+
+/// Where a run stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// All epochs are done.
+    Complete,
+    /// Early stopping ended it.
+    StoppedEarly,
+    /// `signet resume` would go on with it.
+    Unfinished,
+    /// A process trains it now.
+    Running,
+    /// No checkpoint of it can be read.
+    Damaged,
+}
+
+impl State {
+    /// The word in tables.
+    pub fn word(self) -> &'static str {
+        match self {
+            State::Complete => "complete",
+            State::StoppedEarly => "stopped early",
+            State::Unfinished => "unfinished",
+            State::Running => "running",
+            State::Damaged => "damaged",
+        }
+    }
+}
+
+impl Entry {
+    /// The run or study in `folder`.
+    ///
+    /// # Errors
+    /// A folder that is neither, or that cannot be read.
+    pub fn open(folder: &Path) -> Result<Entry> {
+        if folder.join(STUDY).is_file() {
+            return StudyEntry::open(folder).map(Entry::Study);
+        }
+        if folder.join("resolved.yaml").is_file() {
+            return RunEntry::open(folder).map(Entry::Run);
+        }
+        bail!(
+            "{} is no run and no study; `signet runs list` names those there are",
+            folder.display()
+        )
+    }
+
+    /// Its folder.
+    pub fn path(&self) -> &Path {
+        match self {
+            Entry::Run(run) => &run.path,
+            Entry::Study(study) => &study.path,
+        }
+    }
+
+    /// What it was asked for.
+    pub fn experiment(&self) -> &Experiment {
+        match self {
+            Entry::Run(run) => &run.experiment,
+            Entry::Study(study) => &study.experiment,
+        }
+    }
+
+    /// The runs in it: itself, or its trials.
+    pub fn runs(&self) -> Vec<&RunEntry> {
+        match self {
+            Entry::Run(run) => vec![run],
+            Entry::Study(study) => study.begun.iter().collect(),
+        }
+    }
+}
+
+impl RunEntry {
+    fn open(folder: &Path) -> Result<RunEntry> {
+        let experiment = Experiment::load(&folder.join("resolved.yaml"), &[], &[])?;
+        let progress = checkpoints::newest(folder).map(|found| found.checkpoint.document.progress);
+        let state = match &progress {
+            _ if Lock::is_held(folder) => State::Running,
+            Err(_) => State::Damaged,
+            Ok(progress) if progress.stopped_early(&experiment) => State::StoppedEarly,
+            Ok(progress) if progress.complete(&experiment) => State::Complete,
+            Ok(_) => State::Unfinished,
+        };
+        let progress = progress.ok();
+        let test = std::fs::read_to_string(folder.join("test.json"));
+        Ok(RunEntry {
+            path: folder.to_owned(),
+            state,
+            epochs_done: progress.as_ref().map_or(0, |progress| progress.epoch - 1),
+            best: progress
+                .as_ref()
+                .and_then(|progress| progress.ranking.first().cloned()),
+            last: progress.and_then(|progress| progress.last),
+            test: test.ok().and_then(|text| serde_json::from_str(&text).ok()),
+            bytes: bytes_in(folder),
+            experiment,
+        })
+    }
+}
+
+impl StudyEntry {
+    fn open(folder: &Path) -> Result<StudyEntry> {
+        let study = folder::read(folder)?;
+        let experiment = Experiment::load(&folder.join(EXPERIMENT), &[], &[])?;
+        let begun = study
+            .trials
+            .iter()
+            .map(|trial| folder.join(&trial.name))
+            .filter(|trial| trial.join("resolved.yaml").is_file())
+            .map(|trial| RunEntry::open(&trial))
+            .collect::<Result<Vec<_>>>()?;
+        let summary = std::fs::read_to_string(folder.join(SUMMARY));
+        Ok(StudyEntry {
+            path: folder.to_owned(),
+            running: Lock::is_held(folder),
+            begun,
+            trials: study
+                .trials
+                .into_iter()
+                .map(|Trial { name, .. }| name)
+                .collect(),
+            summary: summary
+                .ok()
+                .and_then(|text| serde_json::from_str(&text).ok()),
+            bytes: bytes_in(folder),
+            varies: study.kind,
+            experiment,
+        })
+    }
+
+    /// Its trials that have nothing left to do.
+    pub fn done(&self) -> usize {
+        let done = |run: &&RunEntry| matches!(run.state, State::Complete | State::StoppedEarly);
+        self.begun.iter().filter(done).count()
+    }
+}
+
+/// The runs and studies in `folder` and the folders below it, by name; `folder` itself may be one. What cannot be
+/// read is handed to `report` and left out.
+///
+/// # Errors
+/// A folder that cannot be listed.
+pub fn find(folder: &Path, report: &mut dyn FnMut(anyhow::Error)) -> Result<Vec<Entry>> {
+    if folder.join(STUDY).is_file() || folder.join("resolved.yaml").is_file() {
+        return Ok(Entry::open(folder).map_err(report).into_iter().collect());
+    }
+    let place = || {
+        format!(
+            "cannot list {}; name the folder that holds the runs",
+            folder.display()
+        )
+    };
+    let mut below = Vec::new();
+    for entry in std::fs::read_dir(folder).with_context(place)? {
+        let entry = entry.with_context(place)?;
+        let hidden = entry.file_name().to_string_lossy().starts_with('.');
+        // A link may lead back here.
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) && !hidden {
+            below.push(entry.path());
+        }
+    }
+    below.sort();
+    let mut found = Vec::new();
+    for folder in below {
+        found.extend(find(&folder, report)?);
+    }
+    Ok(found)
+}
+
+/// A file or folder that no rule asks to keep.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Litter {
+    /// Where it lies.
+    pub path: PathBuf,
+    /// What it holds.
+    pub bytes: u64,
+    /// Why it may go.
+    pub why: String,
+}
+
+/// What may go from `run`: checkpoints that neither `keep_last` nor `keep_best` names (of the run itself, if they
+/// are not given here), damaged ones that were put aside, and what killed processes left unfinished.
+pub fn litter(run: &RunEntry, keep_last: Option<usize>, keep_best: Option<usize>) -> Vec<Litter> {
+    let mut rules = run.experiment.checkpoint.clone();
+    rules.keep_last = keep_last.unwrap_or(rules.keep_last);
+    rules.keep_best = keep_best.unwrap_or(rules.keep_best);
+    let mut found = Vec::new();
+    let mut add = |path: PathBuf, why: String| {
+        let bytes = std::fs::metadata(&path).map_or(0, |found| found.len());
+        found.push(Litter { path, bytes, why });
+    };
+    // Without a sound checkpoint nobody can say which of the others is worth keeping.
+    if let Ok(newest) = checkpoints::newest(&run.path) {
+        let progress = &newest.checkpoint.document.progress;
+        let sound = |file: &Path| Checkpoint::load(file).is_ok();
+        let steps: Vec<usize> = checkpoints::list(&run.path)
+            .into_iter()
+            .filter(|(_, file)| sound(file))
+            .map(|(step, _)| step)
+            .collect();
+        for step in retention::superfluous(&steps, progress, &rules) {
+            let why = format!(
+                "neither of the {} newest nor of the {} best",
+                rules.keep_last, rules.keep_best
+            );
+            add(run.path.join(checkpoints::path_of(step)), why);
+        }
+    }
+    for folder in [
+        run.path.clone(),
+        run.path.join(checkpoints::FOLDER),
+        run.path.join("export"),
+    ] {
+        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if name.starts_with(UNFINISHED) {
+                add(
+                    entry.path(),
+                    "left unfinished by a process that was killed".to_owned(),
+                );
+            } else if name.ends_with(".damaged") {
+                add(entry.path(), "damaged, and put aside".to_owned());
+            }
+        }
+    }
+    found
+}
+
+fn bytes_in(folder: &Path) -> u64 {
+    let mut bytes = 0;
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let Ok(found) = entry.metadata() else {
+            continue;
+        };
+        bytes += match found.is_dir() {
+            true => bytes_in(&entry.path()),
+            false => found.len(),
+        };
+    }
+    bytes
+}
