@@ -9,6 +9,7 @@ use crate::config::Experiment;
 use crate::config::train::IfExists;
 use crate::fault::{Blame, Fault};
 use crate::report::summary;
+use crate::run::beginning;
 use crate::run::directory::RunDir;
 use crate::run::display::Style;
 use crate::run::session::Session;
@@ -47,7 +48,7 @@ pub(super) fn run(command: Train, style: Style) -> Result<()> {
     let written = std::fs::read_to_string(&command.config).blame(Fault::Config)?;
     let state = trainer(&session).begin();
     let first = Moment::new(&session.network, &state).snapshot()?;
-    let fill = |folder: &RunDir| folder.write_beginning(&session, &written, first);
+    let fill = |folder: &RunDir| beginning::fill(folder, &session, &written, first);
     let (folder, _lock) =
         RunDir::create(&session.experiment, command.run.as_deref(), fill).blame(Fault::Run)?;
     go(&session, &folder, state, command.until, style)

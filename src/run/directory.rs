@@ -8,14 +8,10 @@ use serde::{Deserialize, Serialize};
 
 use super::checkpoint::UNFINISHED;
 use super::checkpoints;
-use super::environment;
-use super::keeper;
 use super::lock::Lock;
-use super::session::Session;
 use crate::config::Experiment;
 use crate::config::train::{IfExists, RunConfig};
 use crate::data::Dataset;
-use crate::train::snapshot::Snapshot;
 
 /// The folder of one run.
 #[derive(Debug, Clone)]
@@ -78,20 +74,6 @@ impl RunDir {
         Ok((folder, lock))
     }
 
-    /// Fills the folder of a run that begins: the experiment as its author wrote it, what it was resolved
-    /// to, its pictures and their split, and a checkpoint of the state before the first step.
-    ///
-    /// # Errors
-    /// A disk that is full or cannot be written.
-    pub fn write_beginning(&self, session: &Session, written: &str, first: Snapshot) -> Result<()> {
-        self.make_folders()?;
-        self.write("config.yaml", written)?;
-        self.write_json("split.json", &session.split.manifest(&session.data))?;
-        self.write_json("data.json", &DataRecord::of(&session.data))?;
-        self.write_sitting(session)?;
-        keeper::save(session, self.path(), first)
-    }
-
     /// Makes the folders within the folder.
     ///
     /// # Errors
@@ -131,18 +113,12 @@ impl RunDir {
         self.0.join(name)
     }
 
-    /// Writes down what this sitting of the run is about to do: the experiment as resolved, the environment.
+    /// Writes down which pictures the run is trained on.
     ///
     /// # Errors
     /// A disk that is full or cannot be written.
-    pub fn write_sitting(&self, session: &Session) -> Result<()> {
-        self.write("resolved.yaml", &session.experiment.to_yaml())?;
-        let environment = environment::document(
-            &session.environment,
-            &session.experiment,
-            session.transfer.as_ref(),
-        )?;
-        self.write_json("environment.json", &environment)
+    pub fn write_data(&self, data: &Dataset) -> Result<()> {
+        self.write_json("data.json", &DataRecord::of(data))
     }
 
     /// What differs between the pictures this run was trained on and `now`, by name.
@@ -190,7 +166,11 @@ impl RunDir {
         self.write(name, &(serde_json::to_string_pretty(value)? + "\n"))
     }
 
-    fn write(&self, name: &str, text: &str) -> Result<()> {
+    /// Writes a text into the folder.
+    ///
+    /// # Errors
+    /// A disk that is full or cannot be written.
+    pub fn write(&self, name: &str, text: &str) -> Result<()> {
         std::fs::write(self.file(name), text)
             .with_context(|| format!("cannot write {}", self.file(name).display()))
     }

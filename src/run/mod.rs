@@ -1,7 +1,9 @@
-//! A run: what it needs in memory (`session`), what it depends on (`environment`), its folder (`directory`, `lock`), its files (`records`,
-//! `tensorboard`; `checkpoint`, `checkpoints`, `keeper`, `retention`), going on with it (`resume`, `policy`,
-//! `prove`), and what is seen of it (`display`, `interrupt`).
+//! A run: what it needs in memory (`session`), what it depends on (`environment`), its folder (`directory`, `lock`)
+//! and what lies there before a step (`beginning`), its files (`records`, `tensorboard`; `checkpoint`, `checkpoints`,
+//! `keeper`, `retention`), going on with it (`resume`, `policy`, `prove`), and what is seen of it (`display`,
+//! `interrupt`).
 
+pub mod beginning;
 pub mod checkpoint;
 pub mod checkpoints;
 pub mod directory;

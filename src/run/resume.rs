@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow, ensure};
 use serde::{Deserialize, Serialize};
 
+use super::beginning;
 use super::checkpoint::{Checkpoint, Document};
 use super::checkpoints::{self, Found};
 use super::directory::RunDir;
@@ -190,7 +191,7 @@ pub fn rewind(folder: &RunDir, found: &Found, session: &Session) -> Result<Vec<S
     }
     checkpoints::repoint(folder.path(), &found.checkpoint)?;
     remarks.extend(records::cut_back(folder.path(), &document.logs)?);
-    folder.write_sitting(session)?;
+    beginning::write_sitting(folder, session)?;
     Ok(remarks)
 }
 
@@ -238,7 +239,7 @@ pub fn branch(
             std::fs::copy(&old, &new).with_context(place)?;
         }
         records::cut_back(folder.path(), &document.logs)?;
-        folder.write_sitting(session)?;
+        beginning::write_sitting(folder, session)?;
         let from = Parent {
             run: parent.path().to_owned(),
             checkpoint: found.file.clone(),

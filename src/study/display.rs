@@ -2,7 +2,7 @@
 
 use std::sync::Mutex;
 
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{HumanDuration, MultiProgress, ProgressBar, ProgressStyle};
 
 use super::figures::Figures;
 use crate::run::display::Style;
@@ -19,9 +19,8 @@ impl Display {
     pub fn new(style: Style) -> Display {
         let bars = style.draws_bars().then(|| {
             let all = MultiProgress::new();
-            let style =
-                ProgressStyle::with_template("trials {pos:>4}/{len:<4} {bar:30} {msg}  {eta} left")
-                    .expect("the template is fixed and valid");
+            let style = ProgressStyle::with_template("trials {pos:>4}/{len:<4} {bar:30} {msg}")
+                .expect("the template is fixed and valid");
             let top = all.add(ProgressBar::new(0).with_style(style));
             (all, top)
         });
@@ -71,7 +70,9 @@ impl Display {
         let Some(last) = so_far.last() else { return };
         if let Some((_, top)) = &self.bars {
             top.set_position(so_far.len() as u64);
-            top.set_message(F::together(so_far));
+            // Known only now: before the first trial has ended nobody can say how long they take.
+            let left = HumanDuration(top.eta());
+            top.set_message(format!("{}  {left:#} left", F::together(so_far)));
             return;
         }
         match self.style {

@@ -1,0 +1,36 @@
+//! What a run directory holds before the next step is taken.
+
+use anyhow::Result;
+
+use super::directory::RunDir;
+use super::session::Session;
+use super::{environment, keeper};
+use crate::train::snapshot::Snapshot;
+
+/// Fills the folder of a run that begins: the experiment as its author wrote it, what it was resolved to, its
+/// pictures and their split, and a checkpoint of the state before the first step.
+///
+/// # Errors
+/// A disk that is full or cannot be written.
+pub fn fill(folder: &RunDir, session: &Session, written: &str, first: Snapshot) -> Result<()> {
+    folder.make_folders()?;
+    folder.write("config.yaml", written)?;
+    folder.write_json("split.json", &session.split.manifest(&session.data))?;
+    folder.write_data(&session.data)?;
+    write_sitting(folder, session)?;
+    keeper::save(session, folder.path(), first)
+}
+
+/// Writes down what this sitting of the run is about to do: the experiment as resolved, the environment.
+///
+/// # Errors
+/// A disk that is full or cannot be written.
+pub fn write_sitting(folder: &RunDir, session: &Session) -> Result<()> {
+    folder.write("resolved.yaml", &session.experiment.to_yaml())?;
+    let environment = environment::document(
+        &session.environment,
+        &session.experiment,
+        session.transfer.as_ref(),
+    )?;
+    folder.write_json("environment.json", &environment)
+}
