@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use crate::config::train::Format;
 use crate::run::display::Style;
 use crate::run::resume::From;
+use crate::say::{Color, Level};
 use crate::train::progress::Extend;
 
 /// Train image classifiers from YAML experiments.
@@ -19,9 +20,37 @@ pub struct Arguments {
     /// How progress is shown, on standard error.
     #[arg(long, global = true, value_enum, default_value = "auto")]
     pub progress: Style,
+    /// Say nothing on standard error but errors.
+    #[arg(short, long, global = true, conflicts_with_all = ["verbose", "progress"])]
+    pub quiet: bool,
+    /// Say more: layers, steps and memory before a training.
+    #[arg(short, long, global = true)]
+    pub verbose: bool,
+    /// Whether words and bars are coloured.
+    #[arg(long, global = true, value_enum, default_value = "auto")]
+    pub color: Color,
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
+}
+
+impl Arguments {
+    /// How much is said.
+    pub fn level(&self) -> Level {
+        match (self.quiet, self.verbose) {
+            (true, _) => Level::Quiet,
+            (false, true) => Level::Verbose,
+            (false, false) => Level::Usual,
+        }
+    }
+
+    /// How progress is shown, which quiet ones do not.
+    pub fn style(&self) -> Style {
+        match self.quiet {
+            true => Style::None,
+            false => self.progress,
+        }
+    }
 }
 
 /// What signet can do.
@@ -64,6 +93,12 @@ pub struct Train {
     /// Keys laid over the file.
     #[command(flatten)]
     pub overrides: Overrides,
+    /// The device, as -s device=D.
+    #[arg(long, value_name = "auto|cpu|cuda|cuda:N")]
+    pub device: Option<String>,
+    /// Threads of the CPU, as -s threads=N.
+    #[arg(long, value_name = "N")]
+    pub threads: Option<String>,
     /// The very run directory to make, instead of one named after the experiment.
     #[arg(long, value_name = "DIR")]
     pub run: Option<PathBuf>,
@@ -79,6 +114,19 @@ pub struct Train {
     /// Print layers, steps and memory, and stop.
     #[arg(long)]
     pub dry_run: bool,
+}
+
+impl Train {
+    /// All keys laid over the file: what belongs to the machine rather than the experiment has flags too.
+    pub fn overrides(&self) -> Overrides {
+        let machine = [("device", &self.device), ("threads", &self.threads)];
+        let machine = machine
+            .into_iter()
+            .filter_map(|(key, value)| Some((key, value.as_ref()?)));
+        let mut set = self.overrides.set.clone();
+        set.extend(machine.map(|(key, value)| format!("{key}={value}")));
+        Overrides { set }
+    }
 }
 
 /// `signet resume`.

@@ -89,8 +89,8 @@ pub fn report_panics_in_one_line() {
         let place = panic.location().map_or(String::new(), |at| {
             format!(" ({}:{})", at.file(), at.line())
         });
-        crate::note!(
-            "signet: a fault of signet's own{place}: {}; please report it",
+        crate::complain!(
+            "a fault of signet's own{place}: {}; please report it",
             first_words(text)
         );
     }));

@@ -15,10 +15,11 @@ static EARLY: unsafe extern "C" fn(i32, *const *const std::ffi::c_char) =
 fn main() -> ExitCode {
     signet::fault::report_panics_in_one_line();
     let arguments = signet::cli::Arguments::parse();
+    signet::say::set_up(arguments.level(), arguments.color);
     match std::panic::catch_unwind(|| signet::commands::run(arguments)) {
         Ok(Ok(())) => ExitCode::SUCCESS,
         Ok(Err(error)) => {
-            signet::note!("signet: {error:#}");
+            signet::complain!("{error:#}");
             ExitCode::from(signet::fault::fault_of(&error) as u8)
         }
         Err(_) => ExitCode::from(signet::fault::Fault::Internal as u8),

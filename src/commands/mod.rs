@@ -30,11 +30,12 @@ use crate::model::plan;
 /// # Errors
 /// Whatever went wrong, marked with whose fault it is.
 pub fn run(arguments: Arguments) -> anyhow::Result<()> {
+    let style = arguments.style();
     match arguments.command {
-        Command::Train(command) => train::run(command, arguments.progress),
-        Command::Resume(command) => resume::run(command, arguments.progress),
-        Command::Cv(command) => cv::run(command, arguments.progress),
-        Command::Sweep(command) => sweep::run(command, arguments.progress),
+        Command::Train(command) => train::run(command, style),
+        Command::Resume(command) => resume::run(command, style),
+        Command::Cv(command) => cv::run(command, style),
+        Command::Sweep(command) => sweep::run(command, style),
         Command::Runs(command) => runs::run(command),
         Command::Eval(command) => eval::run(command),
         Command::Predict(command) => predict::run(command),

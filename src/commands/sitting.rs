@@ -30,6 +30,10 @@ pub(super) fn go(
     }
     let interrupt = Interrupt::listen()?;
     let trainer = trainer(session);
+    crate::detail!(
+        "{}",
+        summary::before(session, trainer.steps_per_epoch()).trim_end()
+    );
     let done = state.progress.epoch - 1;
     let began = Instant::now();
     let mut records = Records::open(session, folder).blame(Fault::Run)?;

@@ -16,7 +16,7 @@ use crate::run::session::Session;
 use crate::train::snapshot::Moment;
 
 pub(super) fn run(command: Train, style: Style) -> Result<()> {
-    let experiment = super::load(&command.config, &command.overrides)?;
+    let experiment = super::load(&command.config, &command.overrides())?;
     let goes_on = command.resume || experiment.run.if_exists == IfExists::Resume;
     let named = experiment.run.root.join(&experiment.name);
     let folder = command.run.clone().unwrap_or(named);

@@ -130,8 +130,14 @@ impl Bars {
         let bar = |length: usize, template| {
             both.add(ProgressBar::new(length as u64).with_style(style(template)))
         };
-        let epochs = bar(epochs, "epoch {pos:>5}/{len:<5} {bar:30} {msg}  {eta} left");
-        let steps = bar(steps_per_epoch, "step  {pos:>5}/{len:<5} {bar:30} {msg}");
+        let epochs = bar(
+            epochs,
+            "epoch {pos:>5}/{len:<5} {bar:30.cyan} {msg}  {eta} left",
+        );
+        let steps = bar(
+            steps_per_epoch,
+            "step  {pos:>5}/{len:<5} {bar:30.cyan} {msg}",
+        );
         // So that the time left is estimated from this sitting alone.
         epochs.set_position(done as u64);
         epochs.reset_eta();

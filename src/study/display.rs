@@ -19,8 +19,9 @@ impl Display {
     pub fn new(style: Style) -> Display {
         let bars = style.draws_bars().then(|| {
             let all = MultiProgress::new();
-            let style = ProgressStyle::with_template("trials {pos:>4}/{len:<4} {bar:30} {msg}")
-                .expect("the template is fixed and valid");
+            let style =
+                ProgressStyle::with_template("trials {pos:>4}/{len:<4} {bar:30.cyan} {msg}")
+                    .expect("the template is fixed and valid");
             let top = all.add(ProgressBar::new(0).with_style(style));
             (all, top)
         });
