@@ -227,7 +227,7 @@ pub struct Eval {
     /// Other pictures instead, one folder per class.
     #[arg(long, value_name = "DIR", conflicts_with = "part")]
     pub data: Option<PathBuf>,
-    /// Write all figures as JSON; - is standard output.
+    /// Write all figures as JSON; - is standard output, unless the CSV goes there.
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
     /// Write every picture's probabilities as CSV; - is standard output.
@@ -367,7 +367,7 @@ pub enum DataCommand {
         #[arg(long, value_delimiter = ',', default_value = "0,1", value_parser = clap::value_parser!(u8).range(0..=9))]
         digits: Vec<u8>,
         /// Pictures per digit.
-        #[arg(long, default_value_t = 205)]
+        #[arg(long, default_value_t = 205, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
         pictures: u64,
         /// The same seed gives the same pictures.
         #[arg(long, default_value_t = 0)]

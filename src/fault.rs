@@ -101,6 +101,8 @@ fn first_words(text: &str) -> String {
     let end = [
         "\nException raised from ",
         "\\nException raised from ",
+        "\nframe #",
+        "\\nframe #",
         "Tensor:\n",
     ];
     let end = end

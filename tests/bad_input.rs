@@ -103,7 +103,7 @@ fn damaged_pictures_are_named_and_can_be_left_out() {
         (
             "cut.jpg",
             whole[..whole.len() / 2].to_vec(),
-            "truncated JPEG",
+            "cut.jpg is truncated or damaged: ",
         ),
         ("corrupt.jpg", corrupt, "corrupt.jpg"),
         (
@@ -161,7 +161,7 @@ fn a_png_that_claims_60000_by_60000_pixels_is_refused() {
 fn arrays_with_a_wrong_header_type_shape_or_length_are_named() {
     let good = "{'descr': '<f4', 'fortran_order': False, 'shape': (10, 16, 16), }";
     let rows = "rows: {'0': [0, 5], '1': [5, 10]}";
-    let cases: [(&str, Vec<u8>, &str, &str); 9] = [
+    let cases: [(&str, Vec<u8>, &str, &str); 10] = [
         ("text", b"no array".to_vec(), rows, "X.npy: is no .npy file"),
         (
             "header",
@@ -185,13 +185,19 @@ fn arrays_with_a_wrong_header_type_shape_or_length_are_named() {
             "short",
             npy(good, &floats(2559, 0.5)),
             rows,
-            "shorter than its header says",
+            "claims [10, 16, 16] numbers, and 10236 bytes are fewer than that",
+        ),
+        (
+            "long",
+            npy(good, &floats(2561, 0.5)),
+            rows,
+            "claims [10, 16, 16] numbers, and 10244 bytes are more than that",
         ),
         (
             "absurd",
             npy(&good.replace("10, 16", "99999999999, 16"), &[]),
             rows,
-            "more than its",
+            "bytes are fewer than that",
         ),
         (
             "range",
@@ -275,10 +281,7 @@ fn splits_batches_and_layers_that_cannot_work_name_their_key() {
         &workshop,
         &["train.batch_size=7"],
         2,
-        &[
-            "train.batch_size: 7 leaves a last batch of one picture",
-            "use 8",
-        ],
+        &["train.batch_size: 7 leaves a batch of one picture", "use 8"],
     );
     let pools = "model.blocks=[{pool: 4}, {pool: 4}, {pool: 4}]";
     refused(
@@ -344,4 +347,157 @@ fn evaluating_what_is_no_model_says_what_is_one() {
         assert_eq!(answer.code, 4, "{}", answer.stderr);
         assert!(answer.stderr.contains(words), "{}", answer.stderr);
     }
+}
+
+#[test]
+fn settings_that_would_change_nothing_or_mean_two_things_are_refused() {
+    let workshop = Workshop::with_folders(10);
+    let npy = "kind: npy, images: X.npy";
+    let cases = [
+        (
+            "model={kind: ann, hidden: [], dropout: 0.5}".to_owned(),
+            "model.dropout: belongs to hidden layers, and model.hidden is empty",
+        ),
+        (
+            "model={kind: lstm, batch_norm: true}".to_owned(),
+            "model.batch_norm: belongs to hidden layers",
+        ),
+        (
+            "data.augment=[{kind: shift}, {kind: erase}, {kind: shift}]".to_owned(),
+            "data.augment.2: one of this kind stands before it",
+        ),
+        (
+            format!("data.source={{{npy}, rows: {{a: [0, 30], b: [29, 40]}}}}"),
+            "data.source.rows: \"a\" and \"b\" share rows",
+        ),
+        (
+            format!("data.source={{{npy}, rows: {{'0': [0, 3], 0: [3, 6]}}}}"),
+            "data.source.rows.0: stands there twice",
+        ),
+        (
+            format!("data.source={{{npy}, rows: {{}}}}"),
+            "data.source.rows: names no class",
+        ),
+        (
+            format!("data.source={{{npy}, labels: Y.npy, label_map: {{a: 1, b: 1}}}}"),
+            "data.source.label_map: \"a\" and \"b\" are both 1",
+        ),
+        (
+            format!("data.source={{{npy}, rows: {{a: [0, 3], b: [3, 6]}}, label_map: {{a: 1}}}}"),
+            "data.source.label_map: not a key of kind npy",
+        ),
+    ];
+    for (setting, words) in cases {
+        refused(&workshop, &[&setting], 2, &[words]);
+    }
+}
+
+#[test]
+fn sizes_beyond_any_machine_are_refused_before_memory_is_asked_for() {
+    let workshop = Workshop::with_folders(10);
+    let cases = [
+        (
+            "model.hidden=[18446744073709551615]",
+            "model.hidden.0: expected 1 to 1000000",
+        ),
+        (
+            "model.blocks=[{kernel: 99999}]",
+            "model.blocks.0.kernel: expected 1 to 4096",
+        ),
+        (
+            "model={kind: lstm, num_layers: 1000000000000}",
+            "model.num_layers: expected 1 to 100",
+        ),
+        (
+            "model={kind: dnn, hidden: [1000000, 1000000]}",
+            "parameters, and 1000000000 is the most",
+        ),
+        (
+            "data.source={kind: generated, pictures: 100000000000}",
+            "data.source.pictures: expected 1 to 1000000",
+        ),
+    ];
+    for (setting, words) in cases {
+        refused(&workshop, &[setting], 2, &[words]);
+    }
+}
+
+#[test]
+fn a_batch_of_one_picture_is_no_batch_for_batch_norm() {
+    let workshop = Workshop::with_folders(6);
+    let words = "train.batch_size: 1 leaves a batch of one picture out of 8, and batch_norm cannot normalise one; use 2";
+    refused(&workshop, &["train.batch_size=1"], 2, &[words]);
+}
+
+#[test]
+fn a_manifest_is_held_to_what_the_experiment_watches() {
+    let workshop = Workshop::with_folders(10);
+    let names = |class: usize, range: std::ops::Range<usize>| -> Vec<String> {
+        range
+            .map(|index| format!("{class}/{index:04}.png"))
+            .collect()
+    };
+    let write = |file: &str, train: Vec<String>, rest: (&str, Vec<String>)| {
+        let manifest = serde_json::json!({"train": train, rest.0: rest.1});
+        workshop.write(file, manifest.to_string());
+    };
+    write(
+        "noval.json",
+        [names(0, 0..8), names(1, 0..8)].concat(),
+        ("test", names(0, 8..10)),
+    );
+    write(
+        "typo.json",
+        [names(0, 0..8), names(1, 0..8)].concat(),
+        ("tst", names(0, 8..10)),
+    );
+    write("oneclass.json", names(0, 0..8), ("val", names(1, 0..8)));
+    let split = |file: &str| format!("data.split={{kind: manifest, file: {file}}}");
+    for batch in ["train.batch_size=8", "train.batch_size=full"] {
+        let words = "checkpoint.metric: val.accuracy needs a val part, and the manifest has none; use train.loss";
+        refused(&workshop, &[&split("noval.json"), batch], 2, &[words]);
+        refused(
+            &workshop,
+            &[
+                &split("noval.json"),
+                batch,
+                "checkpoint.metric=train.loss",
+                "train.early_stopping={}",
+            ],
+            2,
+            &["train.early_stopping.metric: val.loss needs a val part"],
+        );
+    }
+    refused(
+        &workshop,
+        &[&split("typo.json")],
+        3,
+        &["typo.json", "unknown field `tst`"],
+    );
+    refused(
+        &workshop,
+        &[&split("oneclass.json")],
+        3,
+        &["the training part has no picture of \"1\", so nothing could be learned of it"],
+    );
+}
+
+#[test]
+fn progress_as_json_is_json_on_every_line() {
+    let workshop = Workshop::with_folders(10);
+    workshop.write("own.yaml", SMALL);
+    let answer = workshop.signet(&["train", "own.yaml", "--progress", "json"]);
+    assert_eq!(answer.stderr.lines().count(), 3, "{}", answer.stderr);
+    for line in answer.stderr.lines() {
+        let record: serde_json::Value = serde_json::from_str(line).unwrap();
+        assert!(record["epoch"].is_u64(), "{line}");
+    }
+}
+
+#[test]
+fn a_run_is_named_after_its_file_whatever_that_is_called() {
+    let workshop = Workshop::with_folders(10);
+    workshop.write(".my first (try).yaml", SMALL.replace("name: small\n", ""));
+    workshop.signet(&["train", ".my first (try).yaml", "--progress", "none"]);
+    workshop.signet(&["eval", "runs/my-first--try-"]);
 }

@@ -211,3 +211,36 @@ fn the_tutorials_logistic_regression_comes_out_as_published_on_both_sources() {
         }
     }
 }
+
+#[test]
+#[ignore = "needs SIGNET_DATA"]
+fn a_jpeg_damaged_in_its_middle_is_named() {
+    let workshop = Workshop::new();
+    let mut listed: Vec<PathBuf> = std::fs::read_dir(root().join("Dataset/0"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    listed.sort();
+    for (index, file) in listed.iter().take(8).enumerate() {
+        let mut bytes = std::fs::read(file).unwrap();
+        let class = index % 2;
+        if index == 3 {
+            let (half, end) = (bytes.len() / 2, bytes.len() - 2);
+            bytes[half..end].fill(0);
+        }
+        workshop.write(&format!("pictures/{class}/{index}.jpg"), bytes);
+    }
+    workshop.write(
+        "own.yaml",
+        "version: 1\ndata: {source: {kind: class_folders, root: pictures}}\nmodel: {kind: ann}\n",
+    );
+    let answer = workshop.call(&["data", "info", "own.yaml"]);
+    assert_eq!(answer.code, 3);
+    assert!(
+        answer
+            .stderr
+            .contains("pictures/1/3.jpg is truncated or damaged: "),
+        "{}",
+        answer.stderr
+    );
+}

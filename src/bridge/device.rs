@@ -19,6 +19,31 @@ pub fn cuda_devices() -> Result<usize> {
     }
 }
 
+/// The file of libtorch's CUDA library, if it was opened and the system can tell (Linux).
+pub fn cuda_library() -> Option<String> {
+    let maps = std::fs::read_to_string("/proc/self/maps").ok()?;
+    let line = maps
+        .lines()
+        .find(|line| line.ends_with("/libtorch_cuda.so"))?;
+    line.find('/').map(|path| line[path..].to_owned())
+}
+
+/// Names of the GPUs that the NVIDIA driver lists, in its order (Linux).
+pub fn gpu_names() -> Vec<String> {
+    let folders = std::fs::read_dir("/proc/driver/nvidia/gpus")
+        .into_iter()
+        .flatten()
+        .flatten();
+    let mut folders: Vec<_> = folders.map(|entry| entry.path()).collect();
+    folders.sort();
+    let name = |folder: &std::path::PathBuf| {
+        let text = std::fs::read_to_string(folder.join("information")).ok()?;
+        let line = text.lines().find_map(|line| line.strip_prefix("Model:"))?;
+        Some(line.trim().to_owned())
+    };
+    folders.iter().filter_map(name).collect()
+}
+
 /// The device to use; only `auto` may fall back to the CPU. The CUDA library is opened only when CUDA is
 /// asked for, because that takes a quarter of a second.
 ///

@@ -1,15 +1,17 @@
 //! `signet data info`, `npy`, `fetch` and `generate`.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use rayon::prelude::*;
 
 use crate::cli::DataCommand;
+use crate::config::data::Source;
 use crate::data::fetch::{Archive, fetch};
-use crate::data::generated;
 use crate::data::split::Split;
 use crate::data::{Dataset, arrays};
+use crate::data::{generated, images};
 use crate::fault::{Blame, Fault};
 
 use super::load;
@@ -21,7 +23,8 @@ pub(super) fn run(command: DataCommand) -> Result<()> {
             let data = Dataset::load(&experiment.data).blame(Fault::Data)?;
             let split =
                 Split::deal(&data, &experiment.data.split, experiment.seed).blame(Fault::Data)?;
-            crate::answer!("{}", describe(&data, &split).trim_end());
+            let sizes = sizes(&experiment.data.source, &data).blame(Fault::Data)?;
+            crate::answer!("{}", describe(&data, &split, &sizes).trim_end());
             Ok(())
         }
         DataCommand::Npy {
@@ -32,6 +35,7 @@ pub(super) fn run(command: DataCommand) -> Result<()> {
             let experiment = load(&config, &overrides)?;
             let data = Dataset::load(&experiment.data).blame(Fault::Data)?;
             let image = &experiment.data.image;
+            super::report_skipped(&data);
             let write = |folder: &Path| {
                 let [images, labels] = ["X.npy", "Y.npy"].map(|name| folder.join(name));
                 arrays::write(&images, &data.pictures, image, &labels, &data.labels)
@@ -119,13 +123,36 @@ fn write_folder(dir: &Path, write: impl Fn(&Path) -> Result<()>) -> Result<()> {
     std::fs::rename(&whole, dir).with_context(place)
 }
 
+/// The sizes of the picture files, the most frequent first, such as `100 x 100 (410)`; other sources have none.
+fn sizes(source: &Source, data: &Dataset) -> Result<Vec<String>> {
+    let Source::ClassFolders { root } = source else {
+        return Ok(Vec::new());
+    };
+    let sizes = data
+        .names
+        .par_iter()
+        .map(|name| images::size(&root.join(name)));
+    let mut counts: BTreeMap<(u32, u32), usize> = BTreeMap::new();
+    for size in sizes.collect::<Result<Vec<_>>>()? {
+        *counts.entry(size).or_default() += 1;
+    }
+    let mut counts: Vec<_> = counts.into_iter().collect();
+    counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    let word =
+        |((width, height), count): ((u32, u32), usize)| format!("{width} x {height} ({count})");
+    Ok(counts.into_iter().map(word).collect())
+}
+
 /// What a person wants to know of a data set before training on it.
-fn describe(data: &Dataset, split: &Split) -> String {
+fn describe(data: &Dataset, split: &Split, sizes: &[String]) -> String {
     let [channels, height, width] = data.shape;
     let mut lines = vec![format!(
         "pictures     {} of {channels} x {height} x {width}",
         data.len()
     )];
+    if !sizes.is_empty() {
+        lines.push(format!("sizes        {}", sizes.join(", ")));
+    }
     for (label, class) in data.classes.iter().enumerate() {
         let count = |part: &[usize]| {
             part.iter()

@@ -3,31 +3,47 @@
 use anyhow::Result;
 
 use crate::bridge::{self, device};
+use crate::config::Threads;
 
 pub(super) fn run() -> Result<()> {
-    crate::answer!("signet       {}", env!("CARGO_PKG_VERSION"));
-    crate::answer!("tch          0.24.0, for libtorch {}", bridge::LIBTORCH);
-    crate::answer!(
-        "libtorch     {}",
-        bridge::library_of_libtorch().unwrap_or("cannot tell from where it was loaded".to_owned())
+    let line = |what: &str, found: String| crate::answer!("{what:<12} {found}");
+    line("signet", env!("CARGO_PKG_VERSION").to_owned());
+    line("tch", format!("0.24.0, for libtorch {}", bridge::LIBTORCH));
+    let libtorch = bridge::library_of_libtorch();
+    line(
+        "libtorch",
+        libtorch.unwrap_or("cannot tell from where it was loaded".to_owned()),
     );
-    match device::cuda_devices() {
-        Ok(count) => crate::answer!("CUDA         {count} device(s); device: auto takes cuda:0"),
-        Err(reason) => {
-            crate::answer!("CUDA         none: {reason:#}\n             device: auto takes the CPU")
-        }
-    }
+    let cuda = device::cuda_devices();
+    let library = device::cuda_library();
+    line(
+        "CUDA library",
+        library.unwrap_or("none was opened".to_owned()),
+    );
     let driver = std::fs::read_to_string("/proc/driver/nvidia/version").unwrap_or_default();
-    crate::answer!(
-        "driver       {}",
-        driver
-            .lines()
-            .next()
-            .unwrap_or("no NVIDIA driver is loaded")
+    let driver = driver.lines().next();
+    line(
+        "driver",
+        driver.unwrap_or("no NVIDIA driver is loaded").to_owned(),
     );
-    crate::answer!(
-        "threads      {} of the CPU; threads: auto takes them all",
-        crate::config::Threads::Auto.count()
+    match cuda {
+        Ok(count) => {
+            let names = device::gpu_names();
+            for number in 0..count {
+                let name = names.get(number).map_or("a CUDA device", String::as_str);
+                line(&format!("cuda:{number}"), name.to_owned());
+            }
+            line("device: auto", "takes cuda:0".to_owned());
+        }
+        Err(reason) => line("device: auto", format!("takes the CPU, because {reason:#}")),
+    }
+    line(
+        "CPU",
+        format!(
+            "{} thread(s), which threads: auto all takes; kernels for {}",
+            Threads::Auto.count(),
+            bridge::cpu_capability()
+        ),
     );
     Ok(())
 }

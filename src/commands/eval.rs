@@ -35,6 +35,7 @@ pub(super) fn run(command: Eval) -> Result<()> {
             (data, name, part)
         }
     };
+    super::report_skipped(&data);
     if part.is_empty() {
         return Err(anyhow!(
             "the run has no {name} part; choose another with --part"
@@ -47,6 +48,12 @@ pub(super) fn run(command: Eval) -> Result<()> {
     let names: Vec<&str> = part.iter().map(|&index| &*data.names[index]).collect();
     let evaluation = Evaluation::new(name, &logits, &labels, &names, &data.classes)?;
     let to_stdout = |file: &Option<PathBuf>| file.as_deref() == Some(Path::new("-"));
+    if to_stdout(&command.json) && to_stdout(&command.csv) {
+        return Err(anyhow!(
+            "--json - and --csv - both write to standard output; name a file for one of them"
+        ))
+        .blame(Fault::Config);
+    }
     if !to_stdout(&command.json) && !to_stdout(&command.csv) {
         crate::answer!("{}", describe(&evaluation).trim_end());
     }

@@ -22,6 +22,7 @@ use anyhow::Context;
 
 use crate::cli::{Arguments, Command, Overrides};
 use crate::config::Experiment;
+use crate::data::Dataset;
 use crate::fault::{Blame, Fault};
 use crate::model::plan;
 
@@ -54,6 +55,13 @@ fn write_text(file: &Path, text: &str) -> anyhow::Result<()> {
         return Ok(());
     }
     std::fs::write(file, text).with_context(|| format!("cannot write {}", file.display()))
+}
+
+/// Says which pictures were left out because they cannot be read.
+fn report_skipped(data: &Dataset) {
+    for (name, why) in &data.skipped {
+        crate::note!("signet: left out {name}, which {why}");
+    }
 }
 
 /// Reads an experiment under every rule there is.

@@ -98,7 +98,7 @@ pub(super) fn go_on(folder: &RunDir, wish: Wish, style: Style) -> Result<()> {
     let branches = wish.branch.is_some();
     let changes =
         resume::settle(&old, &new, branches, wish.extend, &mut progress).blame(Fault::Config)?;
-    if style != Style::None && !changes.is_empty() {
+    if style.is_for_people() && !changes.is_empty() {
         crate::note!("{}", summary::changes(&changes));
     }
     if progress.complete(&new) && changes.is_empty() && !branches {
@@ -130,7 +130,7 @@ pub(super) fn go_on(folder: &RunDir, wish: Wish, style: Style) -> Result<()> {
             )
         }
     };
-    if style != Style::None {
+    if style.is_for_people() {
         crate::note!(
             "goes on from {} (epoch {}, step {})",
             found.file.display(),

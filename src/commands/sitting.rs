@@ -25,7 +25,7 @@ pub(super) fn go(
     until: Option<usize>,
     style: Style,
 ) -> Result<()> {
-    if style != Style::None {
+    if style.is_for_people() {
         crate::note!("{}", summary::heading(session, folder.path()));
     }
     let interrupt = Interrupt::listen()?;

@@ -32,7 +32,7 @@ pub(super) fn run(command: Train, style: Style) -> Result<()> {
                 style,
             );
         }
-        (true, false) if style != Style::None => {
+        (true, false) if style.is_for_people() => {
             crate::note!("{} is not there yet, so it begins now", folder.display());
         }
         (false, true) if command.run.is_some() => {
@@ -64,8 +64,15 @@ fn dry_run(experiment: Experiment) -> Result<()> {
 
 /// Says which pictures were left out and what became of the weights to begin with.
 fn report_findings(session: &Session) {
-    for (name, why) in &session.data.skipped {
-        crate::note!("signet: left out {name}, which {why}");
+    super::report_skipped(&session.data);
+    for (name, part) in [("val", &session.split.val), ("test", &session.split.test)] {
+        let lacking = session.split.lacks(&session.data, part);
+        if !part.is_empty() && !lacking.is_empty() {
+            crate::note!(
+                "signet: the {name} part has no picture of {}, so its figures say nothing of that",
+                lacking.join(", ")
+            );
+        }
     }
     if let Some(transfer) = &session.transfer {
         crate::note!("{}", summary::transferred(transfer).trim_end());

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::section::{Section, Setting, above_zero, at_least, below, between, describe, words};
+use super::section::{
+    Section, Setting, above_zero, at_least, below, between, describe, whole, words,
+};
 
 /// Everything about the pictures of an experiment.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -25,7 +27,8 @@ pub struct DataConfig {
     pub split: SplitConfig,
     /// How pixels are shifted and scaled before the first layer.
     pub normalize: Normalize,
-    /// Random changes to training pictures, in this order, anew each epoch.
+    /// Random changes to training pictures, anew each epoch, one of each kind: first all changes of place at once, then
+    /// contrast, brightness, noise, erasing.
     pub augment: Vec<Augment>,
 }
 
@@ -318,21 +321,40 @@ impl DataConfig {
                 );
             }
         }
+        let on_bad_image = section.get("on_bad_image", OnBadImage::Error);
+        if on_bad_image == OnBadImage::Skip && !matches!(source, Source::ClassFolders { .. }) {
+            let message =
+                "skip is for kind class_folders alone; other sources hold no picture files"
+                    .to_owned();
+            section.wrong("on_bad_image", message);
+        }
+        let augment: Vec<Augment> = section
+            .sections("augment")
+            .into_iter()
+            .flatten()
+            .filter_map(Augment::read)
+            .collect();
+        let kind = std::mem::discriminant::<Augment>;
+        if let Some(twice) = (1..augment.len()).find(|&i| {
+            augment[..i]
+                .iter()
+                .any(|other| kind(other) == kind(&augment[i]))
+        }) {
+            let message =
+                "one of this kind stands before it, and each picture is changed once by each"
+                    .to_owned();
+            section.wrong(&format!("augment.{twice}"), message);
+        }
         DataConfig {
             source,
             classes,
             per_class: section.optional_if("per_class", at_least(1)),
             order,
             image,
-            on_bad_image: section.get("on_bad_image", OnBadImage::Error),
+            on_bad_image,
             split: SplitConfig::read(section.section("split")),
             normalize: Normalize::read(&mut section, image.depth()),
-            augment: section
-                .sections("augment")
-                .into_iter()
-                .flatten()
-                .filter_map(Augment::read)
-                .collect(),
+            augment,
         }
     }
 
@@ -363,7 +385,7 @@ impl Source {
                 labels: NpyLabels::read(section),
             },
             _ => Source::Generated {
-                pictures: section.get_if("pictures", 205, at_least(1)),
+                pictures: section.get_if("pictures", 205, whole(1, 1_000_000)),
                 seed: section.get("seed", 0),
             },
         }
@@ -376,12 +398,41 @@ impl NpyLabels {
             .optional_section("rows")
             .map(|rows| rows.entries::<Vec<u64>>());
         let labels: Option<PathBuf> = section.optional("labels");
-        let label_map = section.section("label_map").entries();
+        // With rows there is nothing to map, so the key is unknown then.
+        let label_map: Vec<(String, u64)> = match rows {
+            Some(_) => Vec::new(),
+            None => section.section("label_map").entries(),
+        };
+        for (index, (class, number)) in label_map.iter().enumerate() {
+            if let Some((other, _)) = label_map[..index].iter().find(|(_, known)| known == number) {
+                let message = format!(
+                    "{other:?} and {class:?} are both {number}; one number means one class"
+                );
+                section.wrong("label_map", message);
+            }
+        }
+        if rows.as_ref().is_some_and(Vec::is_empty) {
+            section.wrong(
+                "rows",
+                "names no class; write such as {\"0\": [204, 409]}".to_owned(),
+            );
+        }
         for (class, range) in rows.iter().flatten() {
             if range.len() != 2 || range[0] >= range[1] {
                 let message = format!(
                     "class {class:?} needs [first, end) with first below end, such as [204, 409]"
                 );
+                section.wrong("rows", message);
+            }
+        }
+        for (index, (class, range)) in rows.iter().flatten().enumerate() {
+            let others = rows.iter().flatten().take(index);
+            let shared = |(_, other): &&(String, Vec<u64>)| {
+                range.len() == 2 && other.len() == 2 && range[0] < other[1] && other[0] < range[1]
+            };
+            if let Some((other, _)) = others.filter(|other| shared(other)).next() {
+                let message =
+                    format!("{other:?} and {class:?} share rows, and a picture shows one thing");
                 section.wrong("rows", message);
             }
         }

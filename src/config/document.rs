@@ -12,6 +12,7 @@ use std::path::Path;
 use serde::de::{
     DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor,
 };
+use serde_yaml::value::{Tag, TaggedValue};
 use serde_yaml::{Mapping, Value};
 
 /// One thing wrong with an experiment: where, which key, what, and what to try.
@@ -120,7 +121,9 @@ impl Document {
             problems: RefCell::default(),
         };
         for argument in overrides {
-            document.lay_over(argument)?;
+            if let Err(Problems(found)) = document.lay_over(argument) {
+                document.problems.borrow_mut().extend(found);
+            }
         }
         document.fill_in_variables();
         Ok(document)
@@ -139,6 +142,15 @@ impl Document {
     /// The keys at the top.
     pub fn root(&self) -> &Mapping {
         &self.root
+    }
+
+    /// Whether something is wrong in the section called `name`, or with the whole file.
+    pub fn is_wrong(&self, name: &str) -> bool {
+        let inside = |problem: &Problem| {
+            let top = problem.key.split('.').next().unwrap_or_default();
+            top.is_empty() || top == name
+        };
+        self.problems.borrow().iter().any(inside)
     }
 
     /// Notes that the value at `path` is wrong; an absent one is placed at its section.
@@ -240,11 +252,14 @@ fn set(map: &mut Mapping, path: &[&str], value: Value) -> Result<(), String> {
     let (key, rest) = path
         .split_first()
         .expect("splitting a string gives at least one piece");
+    // `0:` in a file is the same key as `.0` in an override.
+    let known = map.keys().find(|known| key_text(known) == *key).cloned();
+    let known = known.unwrap_or_else(|| Value::from(*key));
     if rest.is_empty() {
-        map.insert(Value::from(*key), value);
+        map.insert(known, value);
         return Ok(());
     }
-    let slot = map.entry(Value::from(*key)).or_insert(Value::Null);
+    let slot = map.entry(known).or_insert(Value::Null);
     set_inside(slot, key, rest, value)
 }
 
@@ -278,15 +293,33 @@ fn set_inside(slot: &mut Value, name: &str, path: &[&str], value: Value) -> Resu
     }
 }
 
-/// Replaces `${VAR}` and `${VAR:-default}` in every text below `value`. A text that becomes a number
-/// or a truth value by that counts as one, so that `epochs: ${EPOCHS:-40}` works.
+/// The tag of a text that was filled in and looks like a number or a truth value: it counts as either, as the
+/// key wants it, so that `epochs: ${EPOCHS:-40}` works and a folder called 2024 or 0x10 keeps its name.
+const FILLED: &str = "filled";
+
+/// What a value may stand for, in the order in which a key should try them.
+pub fn readings(value: &Value) -> Vec<Value> {
+    match value {
+        Value::Tagged(tagged) if tagged.tag == FILLED => {
+            let text = tagged.value.as_str().unwrap_or_default();
+            let plain = serde_yaml::from_str(text).unwrap_or(Value::Null);
+            vec![tagged.value.clone(), plain]
+        }
+        value => vec![value.clone()],
+    }
+}
+
+/// Replaces `${VAR}` and `${VAR:-default}` in every text below `value`.
 fn fill_in(value: &mut Value, path: &mut Vec<String>, missing: &mut Vec<(Vec<String>, String)>) {
     match value {
         Value::String(text) if text.contains("${") => match expand(text) {
             Ok(filled) => {
                 let plain = serde_yaml::from_str(&filled).ok();
                 *value = match plain {
-                    Some(plain @ (Value::Number(_) | Value::Bool(_))) => plain,
+                    Some(Value::Number(_) | Value::Bool(_)) => {
+                        let (tag, value) = (Tag::new(FILLED), Value::String(filled));
+                        Value::Tagged(Box::new(TaggedValue { tag, value }))
+                    }
                     _ => Value::String(filled),
                 };
             }
@@ -483,14 +516,29 @@ mod tests {
         assert_eq!(document.root()["a"]["b"]["c"], Value::from(5));
         assert_eq!(document.root()["list"][1]["x"][1], Value::from(2));
         assert_eq!(document.place(&path("a.b.c"), Stop::AtValue), "-s a.b.c=5");
-        assert!(Document::parse("x".into(), "a: 1".into(), &["a.b=1".into()]).is_err());
+        let overrides = ["a.b=1".to_owned(), "c".to_owned(), "0.d=2".to_owned()];
+        let document = Document::parse("x".into(), "a: 1\n0: {d: 1}".into(), &overrides).unwrap();
+        assert_eq!(
+            document.root().len(),
+            2,
+            "0 is one key, however it is written"
+        );
+        let problems = document.verdict().unwrap_err().0;
+        let places: Vec<&str> = problems
+            .iter()
+            .map(|problem| problem.place.as_str())
+            .collect();
+        assert_eq!(places, ["-s a.b=1", "-s c"]);
     }
 
     #[test]
     fn variables_take_their_default_and_missing_ones_are_a_problem() {
         let text = "a: ${SIGNET_SURELY_UNSET:-7}\nb: x/${SIGNET_SURELY_UNSET:-y}/z\nc: ${SIGNET_SURELY_UNSET}";
         let document = Document::parse("x.yaml".into(), text.into(), &[]).unwrap();
-        assert_eq!(document.root()["a"], Value::from(7));
+        assert_eq!(
+            readings(&document.root()["a"]),
+            [Value::from("7"), Value::from(7)]
+        );
         assert_eq!(document.root()["b"], Value::from("x/y/z"));
         let problems = document.verdict().unwrap_err().to_string();
         assert!(

@@ -19,7 +19,7 @@ use data::DataConfig;
 use document::{Document, Problems};
 use model::{ModelConfig, Output};
 use section::{Section, Setting, describe};
-use train::{CheckpointConfig, ExportConfig, LogConfig, RunConfig, Schedule, TrainConfig};
+use train::{CheckpointConfig, ExportConfig, LogConfig, Metric, RunConfig, Schedule, TrainConfig};
 
 /// The version of the file format this program reads.
 pub const VERSION: u64 = 1;
@@ -163,8 +163,11 @@ impl Experiment {
         rules: &[Rule],
     ) -> Result<Experiment, Problems> {
         let experiment = Experiment::read(Section::top(document), file);
-        document.verdict()?;
-        for rule in rules {
+        // What is wrong elsewhere keeps no rule about layers and pictures from being applied.
+        let sound = !["data", "model"]
+            .iter()
+            .any(|section| document.is_wrong(section));
+        for rule in rules.iter().filter(|_| sound) {
             if let Err((key, message)) = rule(&experiment) {
                 let path: Vec<String> = key.split('.').map(str::to_owned).collect();
                 document.wrong_value(&path, message);
@@ -185,10 +188,7 @@ impl Experiment {
             let message = format!("{other} is not a format this signet reads; it reads {VERSION}");
             top.wrong("version", message);
         }
-        let stem = file
-            .file_stem()
-            .map_or("experiment".into(), |stem| stem.to_string_lossy());
-        let name = top.get_if("name", stem.into_owned(), |name: &String| file_name(name));
+        let name = top.get_if("name", name_from(file), |name: &String| file_name(name));
         let data = DataConfig::read(top.section("data"));
         let model = ModelConfig::read(top.section("model"));
         let train = TrainConfig::read(top.section("train"));
@@ -219,6 +219,19 @@ impl Experiment {
             let message = "binary is one logit for two classes, but data.classes names another number; use output: classes";
             top.wrong("model.output", message.to_owned());
         }
+        for (key, metric) in self.needs_val() {
+            if !self.data.may_have_val() {
+                let message = format!(
+                    "{} needs a val part, but data.split.val is 0; use train.loss, or hold back a val part",
+                    metric.word()
+                );
+                top.wrong(key, message);
+            }
+        }
+    }
+
+    /// The keys that watch a figure of the val part, with that figure.
+    pub fn needs_val(&self) -> Vec<(&'static str, Metric)> {
         let early = self.train.early_stopping.as_ref().map(|early| early.metric);
         let plateau = match self.train.schedule {
             Schedule::Plateau { metric, .. } => Some(metric),
@@ -229,23 +242,33 @@ impl Experiment {
             ("train.early_stopping.metric", early),
             ("train.schedule.metric", plateau),
         ];
-        for (key, metric) in watched {
-            if let Some(metric) =
-                metric.filter(|metric| metric.needs_val() && !self.data.may_have_val())
-            {
-                let message = format!(
-                    "{} needs a val part, but data.split.val is 0; use train.loss, or hold back a val part",
-                    metric.word()
-                );
-                top.wrong(key, message);
-            }
-        }
+        let watched = watched.into_iter();
+        watched
+            .filter_map(|(key, metric)| Some((key, metric.filter(|metric| metric.needs_val())?)))
+            .collect()
     }
 }
 
+/// The name of what `file` describes, if it does not say: its own, with a dash for what no folder should be called.
+pub fn name_from(file: &Path) -> String {
+    let stem = file.file_stem().unwrap_or_default().to_string_lossy();
+    let name: String = stem
+        .chars()
+        .map(|c| if plain(c) { c } else { '-' })
+        .collect();
+    match name.trim_start_matches(['.', '-']) {
+        "" => "experiment".to_owned(),
+        name => name.to_owned(),
+    }
+}
+
+/// Whether `c` may stand in the name of a folder.
+fn plain(c: char) -> bool {
+    c.is_alphanumeric() || "-_.+".contains(c)
+}
+
 /// A rule: usable as the name of a folder.
-fn file_name(name: &str) -> Result<(), String> {
-    let plain = |c: char| c.is_alphanumeric() || "-_.+".contains(c);
+pub fn file_name(name: &str) -> Result<(), String> {
     if !name.is_empty() && !name.starts_with(['.', '-']) && name.chars().all(plain) {
         Ok(())
     } else {

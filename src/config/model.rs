@@ -5,7 +5,7 @@
 
 use serde::Serialize;
 
-use super::section::{Section, at_least, below, words};
+use super::section::{Section, at_least, below, whole, words};
 
 /// Everything about the network.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -325,6 +325,15 @@ pub struct Cells {
     pub dropout: f64,
 }
 
+/// The most units, filters or cells of one layer.
+const MOST_UNITS: usize = 1_000_000;
+
+/// The largest kernel, stride, window or patch, in pixels: the largest picture.
+const MOST_PIXELS: usize = 4096;
+
+/// The most recurrent layers on top of each other.
+const MOST_LAYERS: usize = 100;
+
 const KINDS: [&str; 7] = ["ann", "dnn", "cnn", "rnn", "lstm", "gru", "layers"];
 
 const LAYERS: [&str; 12] = [
@@ -369,6 +378,7 @@ impl ModelConfig {
                 "a dnn has two hidden layers or more; with fewer it is kind ann".to_owned(),
             );
         }
+        check_effects(&kind, &section);
         ModelConfig {
             kind,
             output: section.get("output", Output::Classes),
@@ -377,11 +387,34 @@ impl ModelConfig {
     }
 }
 
+/// Notes settings of hidden layers where there are none: they would change nothing, and look as if they did.
+fn check_effects(kind: &ModelKind, section: &Section) {
+    let (head, dropout_matters) = match kind {
+        ModelKind::Ann(head) | ModelKind::Dnn(head) => (head, false),
+        ModelKind::Rnn { recurrent, .. } => (&recurrent.head, true),
+        ModelKind::Lstm(recurrent) | ModelKind::Gru(recurrent) => (&recurrent.head, true),
+        ModelKind::Cnn { .. } | ModelKind::Layers { .. } => return,
+    };
+    if !head.hidden.is_empty() {
+        return;
+    }
+    let idle = [
+        ("activation", head.activation != Function::Relu),
+        ("batch_norm", head.batch_norm),
+        ("dropout", head.dropout > 0.0 && !dropout_matters),
+    ];
+    for (key, _) in idle.into_iter().filter(|(_, set)| *set) {
+        let message =
+            "belongs to hidden layers, and model.hidden is empty; add some, or take this out";
+        section.wrong(key, message.to_owned());
+    }
+}
+
 impl Dense {
     fn read(section: &mut Section, hidden: &[usize]) -> Dense {
         Dense {
             hidden: section
-                .values_if("hidden", at_least(1))
+                .values_if("hidden", whole(1, MOST_UNITS))
                 .unwrap_or(hidden.to_vec()),
             activation: section.get("activation", Function::Relu),
             dropout: section.get_if("dropout", 0.0, below(0.0, 1.0)),
@@ -413,11 +446,11 @@ impl Block {
 
     fn read(mut section: Section) -> Block {
         Block {
-            filters: section.get_if("filters", 16, at_least(1)),
-            kernel: section.get_if("kernel", 3, at_least(1)),
-            stride: section.get_if("stride", 1, at_least(1)),
+            filters: section.get_if("filters", 16, whole(1, MOST_UNITS)),
+            kernel: section.get_if("kernel", 3, whole(1, MOST_PIXELS)),
+            stride: section.get_if("stride", 1, whole(1, MOST_PIXELS)),
             padding: section.get("padding", Padding::Same),
-            pool: section.get_if("pool", 2, at_least(1)),
+            pool: section.get_if("pool", 2, whole(1, MOST_PIXELS)),
         }
     }
 }
@@ -428,8 +461,8 @@ impl RecurrentConfig {
         RecurrentConfig {
             sequence,
             patch_px: read_patch(section, sequence),
-            hidden_size: section.get_if("hidden_size", 64, at_least(1)),
-            num_layers: section.get_if("num_layers", 1, at_least(1)),
+            hidden_size: section.get_if("hidden_size", 64, whole(1, MOST_UNITS)),
+            num_layers: section.get_if("num_layers", 1, whole(1, MOST_LAYERS)),
             bidirectional: section.get("bidirectional", false),
             pooling: section.get("pooling", Pooling::Last),
             head: Dense::read(section, &[]),
@@ -439,7 +472,7 @@ impl RecurrentConfig {
 
 /// The side of a patch, a key that exists for `sequence: patches` alone.
 fn read_patch(section: &mut Section, sequence: Sequence) -> Option<usize> {
-    (sequence == Sequence::Patches).then(|| section.get_if("patch_px", 8, at_least(1)))
+    (sequence == Sequence::Patches).then(|| section.get_if("patch_px", 8, whole(1, MOST_PIXELS)))
 }
 
 impl Init {
@@ -490,17 +523,17 @@ impl LayerConfig {
         Some(match section.kind(&LAYERS, None)? {
             "flatten" => LayerConfig::Flatten {},
             "linear" => LayerConfig::Linear {
-                units: section.optional_if("units", at_least(1)),
+                units: section.optional_if("units", whole(1, MOST_UNITS)),
             },
             "conv2d" => LayerConfig::Conv2d {
-                filters: section.get_if("filters", 16, at_least(1)),
-                kernel: section.get_if("kernel", 3, at_least(1)),
-                stride: section.get_if("stride", 1, at_least(1)),
+                filters: section.get_if("filters", 16, whole(1, MOST_UNITS)),
+                kernel: section.get_if("kernel", 3, whole(1, MOST_PIXELS)),
+                stride: section.get_if("stride", 1, whole(1, MOST_PIXELS)),
                 padding: section.get("padding", Padding::Same),
             },
             "batch_norm" => LayerConfig::BatchNorm {},
             "max_pool2d" => LayerConfig::MaxPool2d {
-                size: section.get_if("size", 2, at_least(1)),
+                size: section.get_if("size", 2, whole(1, MOST_PIXELS)),
             },
             "activation" => LayerConfig::Activation {
                 function: section.get("function", Function::Relu),
@@ -530,11 +563,16 @@ impl LayerConfig {
 
 impl Cells {
     fn read(section: &mut Section) -> Cells {
-        Cells {
-            hidden_size: section.get_if("hidden_size", 64, at_least(1)),
-            num_layers: section.get_if("num_layers", 1, at_least(1)),
+        let cells = Cells {
+            hidden_size: section.get_if("hidden_size", 64, whole(1, MOST_UNITS)),
+            num_layers: section.get_if("num_layers", 1, whole(1, MOST_LAYERS)),
             bidirectional: section.get("bidirectional", false),
             dropout: section.get_if("dropout", 0.0, below(0.0, 1.0)),
+        };
+        if cells.num_layers == 1 && cells.dropout > 0.0 {
+            let message = "stands between recurrent layers, and there is one; add {kind: dropout} behind it instead";
+            section.wrong("dropout", message.to_owned());
         }
+        cells
     }
 }

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use serde_yaml::{Mapping, Value};
 
-use super::document::{Document, key_text};
+use super::document::{Document, key_text, readings};
 
 /// A map in the experiment (or its absence), and the keys asked of it so far.
 pub struct Section<'d> {
@@ -59,7 +59,7 @@ impl<'d> Section<'d> {
         rule: impl Fn(&T) -> Result<(), String>,
     ) -> Option<T> {
         let value = self.value(key)?;
-        let read = T::read(value).and_then(|setting| {
+        let read = read(value).and_then(|setting: T| {
             rule(&setting)
                 .map(|()| setting)
                 .map_err(|wanted| format!("expected {wanted}, found {}", describe(value)))
@@ -93,7 +93,7 @@ impl<'d> Section<'d> {
         };
         let mut list = Vec::new();
         for (index, item) in items.iter().enumerate() {
-            let read = T::read(item).and_then(|setting| {
+            let read = read(item).and_then(|setting: T| {
                 rule(&setting)
                     .map(|()| setting)
                     .map_err(|wanted| format!("expected {wanted}, found {}", describe(item)))
@@ -158,7 +158,12 @@ impl<'d> Section<'d> {
         let mut entries = Vec::new();
         for (key, value) in map.into_iter().flatten() {
             let key = key_text(key);
-            match T::read(value) {
+            let twice = entries.iter().any(|(known, _)| *known == key);
+            match read(value) {
+                Ok(_) if twice => {
+                    let message = "stands there twice".to_owned();
+                    self.document.wrong_value(&self.below(&[&key]), message);
+                }
                 Ok(setting) => entries.push((key, setting)),
                 Err(message) => self.document.wrong_value(&self.below(&[&key]), message),
             }
@@ -185,9 +190,10 @@ impl<'d> Section<'d> {
         self.kind
     }
 
-    /// Notes something wrong with the value of `key`.
+    /// Notes something wrong with the value of `key`, which may be dotted.
     pub fn wrong(&self, key: &str, message: String) {
-        self.document.wrong_value(&self.below(&[key]), message);
+        let steps: Vec<&str> = key.split('.').collect();
+        self.document.wrong_value(&self.below(&steps), message);
     }
 
     fn value(&mut self, key: &'static str) -> Option<&'d Value> {
@@ -240,7 +246,7 @@ impl Drop for Section<'_> {
             }
             let here = match (self.kind, self.path.last()) {
                 (Some(kind), _) => format!("kind {kind}"),
-                (None, Some(section)) => section.clone(),
+                (None, Some(_)) => self.path.join("."),
                 (None, None) => "this file".to_owned(),
             };
             let message = match nearest(&key, &self.known) {
@@ -283,6 +289,18 @@ pub fn describe(value: &Value) -> String {
         Value::Mapping(_) => "a section".to_owned(),
         Value::Tagged(tagged) => format!("the tag {}", tagged.tag),
     }
+}
+
+/// Reads a value as whatever the key wants, where a filled-in variable leaves a choice.
+fn read<T: Setting>(value: &Value) -> Result<T, String> {
+    let mut found = Err(String::new());
+    for reading in readings(value) {
+        found = T::read(&reading);
+        if found.is_ok() {
+            break;
+        }
+    }
+    found
 }
 
 /// A type that one plain YAML value can be read as.
@@ -340,13 +358,7 @@ impl Setting for String {
 
 impl Setting for PathBuf {
     fn read(value: &Value) -> Result<PathBuf, String> {
-        // A variable may have filled in a folder whose name is a number.
-        let number = value.as_u64().map(|number| number.to_string());
-        let text = value
-            .as_str()
-            .map(str::to_owned)
-            .or(number)
-            .filter(|text| !text.is_empty());
+        let text = value.as_str().filter(|text| !text.is_empty());
         text.map(PathBuf::from)
             .ok_or_else(|| format!("expected a path, found {}", describe(value)))
     }
@@ -357,7 +369,7 @@ impl<T: Setting> Setting for Vec<T> {
         let items = value
             .as_sequence()
             .ok_or_else(|| format!("expected a list, found {}", describe(value)))?;
-        items.iter().map(T::read).collect()
+        items.iter().map(read).collect()
     }
 }
 
@@ -409,6 +421,17 @@ pub fn at_least<T: PartialOrd + std::fmt::Display>(low: T) -> impl Fn(&T) -> Res
             Ok(())
         } else {
             Err(format!("{low} or more"))
+        }
+    }
+}
+
+/// A rule: a whole number in [low, high].
+pub fn whole(low: usize, high: usize) -> impl Fn(&usize) -> Result<(), String> {
+    move |value| {
+        if (low..=high).contains(value) {
+            Ok(())
+        } else {
+            Err(format!("{low} to {high}"))
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Pictures and labels in `.npy` files, as on Kaggle.
 
 use std::fs::File;
-use std::io::{BufReader, BufWriter};
+use std::io::{BufReader, BufWriter, Read, Seek};
 use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
@@ -259,8 +259,10 @@ fn read_numbers_as_they_are(file: &Path) -> Result<(Vec<f64>, Vec<u64>)> {
 }
 
 fn open(file: &Path) -> Result<NpyFile<BufReader<File>>> {
-    let opened = File::open(file).with_context(|| format!("{}: cannot be read", file.display()))?;
+    let place = || format!("{}: cannot be read", file.display());
+    let mut opened = File::open(file).with_context(place)?;
     let size = opened.metadata().map_or(0, |found| found.len());
+    let header = header_length(&mut opened).with_context(place)?;
     // The reason is a parser's drawing of several lines, so it is left out.
     let array = NpyFile::new(BufReader::new(opened)).map_err(|_| {
         anyhow!(
@@ -275,11 +277,34 @@ fn open(file: &Path) -> Result<NpyFile<BufReader<File>>> {
         .try_fold(array.dtype().num_bytes().unwrap_or(1) as u64, |a, b| {
             a.checked_mul(*b)
         });
+    let held = size.saturating_sub(header);
     ensure!(
-        claimed.is_some_and(|claimed| claimed <= size),
-        "{}: its header claims {:?} numbers, more than its {size} bytes can hold",
+        claimed == Some(held),
+        "{}: its header claims {:?} numbers, and {held} bytes are {} than that; write it again with numpy.save",
         file.display(),
-        array.shape()
+        array.shape(),
+        if claimed.is_some_and(|claimed| claimed < held) {
+            "more"
+        } else {
+            "fewer"
+        }
     );
     Ok(array)
+}
+
+/// Bytes before the numbers: magic, version, and a length of two bytes in version 1 and four in later ones
+/// (`numpy.lib.format`). The file is read from its beginning again afterwards.
+fn header_length(file: &mut File) -> std::io::Result<u64> {
+    let mut start = Vec::new();
+    file.by_ref().take(12).read_to_end(&mut start)?;
+    file.rewind()?;
+    start.resize(12, 0);
+    Ok(match start[6] {
+        1 => 10 + u64::from(u16::from_le_bytes([start[8], start[9]])),
+        _ => {
+            12 + u64::from(u32::from_le_bytes([
+                start[8], start[9], start[10], start[11],
+            ]))
+        }
+    })
 }

@@ -7,9 +7,9 @@
 use std::io::Cursor;
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use image::imageops::{self, FilterType};
-use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage};
+use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits, RgbImage};
 
 use crate::config::data::{Channels, Image, Preprocess};
 
@@ -35,6 +35,17 @@ pub fn read(file: &Path, shape: &Image) -> Result<Vec<f32>> {
     Ok(prepare(&pixels, shape))
 }
 
+/// Width and height of a JPEG or PNG file as it is stored.
+///
+/// # Errors
+/// A file that cannot be read or is neither.
+pub fn size(file: &Path) -> Result<(u32, u32)> {
+    let reader = ImageReader::open(file)?.with_guessed_format()?;
+    reader
+        .into_dimensions()
+        .with_context(|| file.display().to_string())
+}
+
 fn decode(bytes: &[u8]) -> Result<DynamicImage> {
     let mut reader = match image::guess_format(bytes) {
         Ok(format @ (ImageFormat::Jpeg | ImageFormat::Png)) => {
@@ -42,33 +53,43 @@ fn decode(bytes: &[u8]) -> Result<DynamicImage> {
         }
         _ => bail!("is neither a JPEG nor a PNG, whatever its name says"),
     };
-    // Decoders fill what is missing with grey and say nothing.
-    if reader.format() == Some(ImageFormat::Jpeg) && is_cut_short(bytes) {
-        bail!("is a truncated JPEG: its end is missing");
-    }
     let mut limits = Limits::default();
     limits.max_image_width = Some(LONGEST_SIDE);
     limits.max_image_height = Some(LONGEST_SIDE);
     limits.max_alloc = Some(MOST_MEMORY);
     reader.limits(limits);
-    let refused =
-        || format!("cannot be decoded (pictures up to {LONGEST_SIDE} pixels a side are read)");
-    let mut decoder = reader.into_decoder().with_context(refused)?;
-    let orientation = decoder.orientation().with_context(refused)?;
-    let mut picture = DynamicImage::from_decoder(decoder).with_context(refused)?;
+    let is_jpeg = reader.format() == Some(ImageFormat::Jpeg);
+    let mut decoder = reader.into_decoder().map_err(refused)?;
+    if is_jpeg {
+        check_jpeg(bytes)?;
+    }
+    let orientation = decoder.orientation().map_err(refused)?;
+    let mut picture = DynamicImage::from_decoder(decoder).map_err(refused)?;
     picture.apply_orientation(orientation);
     Ok(picture)
 }
 
-/// Whether no end marker (FF D9) follows the last start of scan (FF DA). Inside a scan FF is always
-/// followed by 00 or a restart marker (ITU-T T.81, B.1.1.5), so neither is met by accident there; a
-/// thumbnail's own end comes before the scan.
-fn is_cut_short(jpeg: &[u8]) -> bool {
-    let last = |marker: [u8; 2]| jpeg.windows(2).rposition(|pair| pair == marker);
-    match (last([0xFF, 0xDA]), last([0xFF, 0xD9])) {
-        (Some(scan), Some(end)) => end < scan,
-        _ => true,
+/// What a decoder says, on one line and once.
+fn refused(error: ImageError) -> anyhow::Error {
+    let words = error.to_string();
+    let words = words.split_whitespace().collect::<Vec<_>>().join(" ");
+    let words = words.trim_end_matches('.');
+    match error {
+        ImageError::Limits(_) => anyhow!(
+            "cannot be decoded: {words} (pictures up to {LONGEST_SIDE} pixels a side are read)"
+        ),
+        _ => anyhow!("is truncated or damaged: {words}"),
     }
+}
+
+/// image's decoder fills what is missing or damaged with grey and says nothing; another one finds it out, as far as
+/// anybody can: what still decodes to something, in a scan without restart markers, looks like a picture.
+fn check_jpeg(bytes: &[u8]) -> Result<()> {
+    let found = jpeg_decoder::Decoder::new(bytes).decode();
+    found.map(drop).map_err(|error| {
+        let words = error.to_string();
+        anyhow!("is truncated or damaged: {words}")
+    })
 }
 
 /// From upright colour pixels of any size to `[C, H, W]` numbers in 0..1.
@@ -170,6 +191,16 @@ mod tests {
                 whole.len()
             );
         }
+    }
+
+    #[test]
+    fn a_jpeg_with_something_behind_its_end_is_read() {
+        let pixels =
+            RgbImage::from_fn(40, 40, |x, y| image::Rgb([(x * y) as u8, x as u8, y as u8]));
+        let whole = jpeg(&pixels);
+        // As cameras write that put a film behind the picture.
+        let trailed = [&whole[..], b"\xFF\xDA a film"].concat();
+        assert!(decode(&trailed).unwrap() == decode(&whole).unwrap());
     }
 
     #[test]

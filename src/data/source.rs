@@ -39,15 +39,30 @@ impl Dataset {
             }
             Source::Generated { pictures, seed } => draw(*pictures, *seed, config)?,
         };
-        ensure!(
-            data.classes.len() >= 2,
-            "data: only the class {:?} is there, and a classifier needs two",
-            data.classes.first().map_or("", String::as_str)
-        );
-        for (label, class) in data.classes.iter().enumerate() {
-            ensure!(
-                data.labels.contains(&(label as i64)),
-                "data.classes: the class {class:?} has no picture; take it out of the list or add pictures"
+        match data.classes.as_slice() {
+            [] => bail!("data.source: there is no class, and a classifier needs two"),
+            [only] => {
+                bail!("data.source: only the class {only:?} is there, and a classifier needs two")
+            }
+            _ => {}
+        }
+        let missing = (0..data.classes.len()).find(|label| !data.labels.contains(&(*label as i64)));
+        if let Some(label) = missing {
+            let class = &data.classes[label];
+            let skipped = data
+                .skipped
+                .iter()
+                .filter(|(name, _)| name.starts_with(&format!("{class}/")));
+            let why: Vec<String> = skipped
+                .map(|(name, why)| format!("{name} {why}"))
+                .take(3)
+                .collect();
+            let why = match why.as_slice() {
+                [] => String::new(),
+                why => format!(" (left out: {})", why.join(", ")),
+            };
+            bail!(
+                "data.classes: the class {class:?} has no picture{why}; take it out of the list or add pictures"
             );
         }
         Ok(data)
@@ -85,8 +100,10 @@ fn distinct(rows: &[(usize, String)]) -> Vec<String> {
 fn from_folders(root: &Path, config: &DataConfig) -> Result<Dataset> {
     let mut folders = list(root, |entry| entry.is_dir()).with_context(|| {
         format!(
-            "data.source.root: {} cannot be read; `signet data fetch` downloads the real pictures, SIGNET_DATA names a folder that has them",
-            root.display()
+            "data.source.root: {} cannot be read from {}; `signet data fetch` downloads the real pictures, SIGNET_DATA names a \
+             folder that has them",
+            root.display(),
+            std::env::current_dir().unwrap_or_default().display()
         )
     })?;
     order::sort(&mut folders, config.order);
@@ -131,6 +148,7 @@ fn from_folders(root: &Path, config: &DataConfig) -> Result<Dataset> {
         .par_iter()
         .map(|(_, file, _)| images::read(file, &config.image))
         .collect();
+    let bad = read.iter().filter(|picture| picture.is_err()).count();
     let mut data = Dataset::new(Vec::new(), Vec::new(), Vec::new(), classes, config);
     for ((name, file, label), picture) in files.into_iter().zip(read) {
         match (picture, config.on_bad_image) {
@@ -141,8 +159,12 @@ fn from_folders(root: &Path, config: &DataConfig) -> Result<Dataset> {
             }
             (Err(error), OnBadImage::Skip) => data.skipped.push((name, format!("{error:#}"))),
             (Err(error), OnBadImage::Error) => {
+                let more = match bad - 1 {
+                    0 => String::new(),
+                    more => format!(" (and {more} more cannot be read)"),
+                };
                 let advice = "repair or remove it, or set data.on_bad_image: skip";
-                return Err(anyhow!("{} {error:#}; {advice}", file.display()));
+                return Err(anyhow!("{} {error:#}{more}; {advice}", file.display()));
             }
         }
     }
@@ -155,14 +177,14 @@ fn list(folder: &Path, wanted: impl Fn(&Path) -> bool) -> Result<Vec<String>> {
     let mut names = Vec::new();
     for entry in std::fs::read_dir(folder).with_context(place)? {
         let path = entry.with_context(place)?.path();
-        let name = path
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
-        if !name.starts_with('.') && wanted(&path) {
-            names.push(name);
+        let name = path.file_name().unwrap_or_default();
+        if name.as_encoded_bytes().starts_with(b".") || !wanted(&path) {
+            continue;
         }
+        let Some(name) = name.to_str() else {
+            bail!("{} has a name that is not UTF-8; rename it", path.display());
+        };
+        names.push(name.to_owned());
     }
     Ok(names)
 }
@@ -181,7 +203,7 @@ fn draw(pictures: usize, seed: u64, config: &DataConfig) -> Result<Dataset> {
         let digit = class
             .parse()
             .ok()
-            .filter(|digit| generated::DIGITS.contains(digit));
+            .filter(|digit: &u8| generated::DIGITS.contains(digit) && digit.to_string() == *class);
         let digit = digit.with_context(|| {
             format!("data.classes: only the digits 0 to 9 can be drawn, not {class:?}")
         })?;

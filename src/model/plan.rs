@@ -10,6 +10,9 @@ use super::layers::{
     PoolTime, Recurrent, ToSequence,
 };
 
+/// The most numbers a network may train: 4 GB of weights, and three times that with gradients and moments.
+const MOST_PARAMETERS: usize = 1_000_000_000;
+
 /// A network before it has weights.
 #[derive(Debug)]
 pub struct Plan {
@@ -66,7 +69,19 @@ impl Plan {
         if model.output == Output::Binary {
             layers.push(("logits".to_owned(), Box::new(BinaryLogits)));
         }
-        Ok(Plan { layers })
+        let plan = Plan { layers };
+        let numbers = plan
+            .parameters()
+            .into_iter()
+            .map(|(_, parameter)| parameter.numbers());
+        let total: usize = numbers.sum();
+        if total > MOST_PARAMETERS {
+            let message = format!(
+                "{total} parameters, and {MOST_PARAMETERS} is the most that is trained; make a layer smaller"
+            );
+            return Err(("model".to_owned(), message));
+        }
+        Ok(plan)
     }
 
     /// Every tensor with its full dotted name, in the order in which `torch.nn` makes them.

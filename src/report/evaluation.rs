@@ -68,12 +68,15 @@ impl Evaluation {
         names: &[&str],
         classes: &[String],
     ) -> Result<Evaluation> {
-        let probabilities =
-            Vec::<Vec<f64>>::try_from(logits.to_kind(Kind::Double).softmax(1, None))?;
+        // Logarithms first: a probability that rounds to zero still has one.
+        let log_probabilities = logits.to_kind(Kind::Double).log_softmax(1, None);
+        let probabilities = Vec::<Vec<f64>>::try_from(log_probabilities.exp())?;
+        let log_probabilities = Vec::<Vec<f64>>::try_from(log_probabilities)?;
         let mut confusion = vec![vec![0; classes.len()]; classes.len()];
         let mut predictions = Vec::new();
         let mut loss = 0.0;
-        for ((probabilities, &label), name) in probabilities.into_iter().zip(labels).zip(names) {
+        let rows = probabilities.into_iter().zip(log_probabilities);
+        for (((probabilities, logs), &label), name) in rows.zip(labels).zip(names) {
             let label = label as usize;
             // The first of equals, as argmax has it.
             let predicted = (0..classes.len())
@@ -81,7 +84,7 @@ impl Evaluation {
                 .max_by(|&a, &b| probabilities[a].total_cmp(&probabilities[b]));
             let predicted = predicted.unwrap_or(0);
             confusion[label][predicted] += 1;
-            loss -= probabilities[label].ln();
+            loss -= logs[label];
             predictions.push(Prediction {
                 name: (*name).to_owned(),
                 label: classes[label].clone(),

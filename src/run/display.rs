@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use clap::ValueEnum;
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{HumanDuration, MultiProgress, ProgressBar, ProgressStyle};
 
 use crate::train::event::{Event, Observer};
 use crate::train::metrics::{EpochRecord, Figures};
@@ -15,7 +15,7 @@ use crate::train::metrics::{EpochRecord, Figures};
 pub enum Style {
     /// Bars on a terminal, else plain lines.
     Auto,
-    /// An epoch bar and a step bar.
+    /// An epoch bar and a step bar; off a terminal, plain lines.
     Bar,
     /// One line per epoch.
     Plain,
@@ -26,12 +26,14 @@ pub enum Style {
 }
 
 impl Style {
-    /// Whether bars are drawn.
+    /// Whether bars are drawn; off a terminal there is nothing to draw them on, so lines are printed instead.
     pub fn draws_bars(self) -> bool {
-        match self {
-            Style::Auto => std::io::stderr().is_terminal(),
-            style => style == Style::Bar,
-        }
+        matches!(self, Style::Auto | Style::Bar) && std::io::stderr().is_terminal()
+    }
+
+    /// Whether people read it, who want to know what goes on besides.
+    pub fn is_for_people(self) -> bool {
+        !matches!(self, Style::Json | Style::None)
     }
 }
 
@@ -113,8 +115,15 @@ struct Bars {
     _both: MultiProgress,
     epochs: ProgressBar,
     steps: ProgressBar,
-    pictures: usize,
+    steps_per_epoch: usize,
+    /// Of the last epoch that ended.
+    figures: String,
+    /// Steps of this sitting, and when it began.
+    taken: usize,
     began: Instant,
+    /// Pictures of the epoch under way, and when it began.
+    pictures: usize,
+    epoch_began: Instant,
     asked: Instant,
 }
 
@@ -130,26 +139,37 @@ impl Bars {
         let bar = |length: usize, template| {
             both.add(ProgressBar::new(length as u64).with_style(style(template)))
         };
-        let epochs = bar(
-            epochs,
-            "epoch {pos:>5}/{len:<5} {bar:30.cyan} {msg}  {eta} left",
-        );
+        let epochs = bar(epochs, "epoch {pos:>5}/{len:<5} {wide_bar:.cyan} {msg}");
         let steps = bar(
             steps_per_epoch,
-            "step  {pos:>5}/{len:<5} {bar:30.cyan} {msg}",
+            "step  {pos:>5}/{len:<5} {wide_bar:.cyan} {msg}",
         );
-        // So that the time left is estimated from this sitting alone.
         epochs.set_position(done as u64);
-        epochs.reset_eta();
         let now = Instant::now();
         Bars {
             _both: both,
             epochs,
             steps,
-            pictures: 0,
+            steps_per_epoch,
+            figures: String::new(),
+            taken: 0,
             began: now,
+            pictures: 0,
+            epoch_began: now,
             asked: now,
         }
+    }
+
+    /// The time that the rest takes at the pace of this sitting; early stopping may end it sooner.
+    fn left(&self) -> HumanDuration {
+        let epochs = self.epochs.length().unwrap_or(0) - self.epochs.position();
+        let all = epochs as usize * self.steps_per_epoch;
+        let rest = all.saturating_sub(self.steps.position() as usize % self.steps_per_epoch);
+        HumanDuration(
+            self.began
+                .elapsed()
+                .mul_f64(rest as f64 / self.taken.max(1) as f64),
+        )
     }
 }
 
@@ -163,7 +183,7 @@ impl Observer for Bars {
             Event::EpochStarted { .. } => {
                 self.steps.set_position(0);
                 self.pictures = 0;
-                self.began = Instant::now();
+                self.epoch_began = Instant::now();
             }
             Event::Stepped {
                 step,
@@ -173,11 +193,14 @@ impl Observer for Bars {
                 ..
             } => {
                 self.pictures += pictures;
+                self.taken += 1;
                 self.steps.set_position(*step as u64);
                 if let Some(met) = met {
-                    let rate = self.pictures as f64 / self.began.elapsed().as_secs_f64();
+                    let rate = self.pictures as f64 / self.epoch_began.elapsed().as_secs_f64();
                     self.steps
                         .set_message(format!("{}  lr {lr:.2e}  {rate:.0} images/s", figures(met)));
+                    self.epochs
+                        .set_message(format!("{}{:#} left", self.figures, self.left()));
                     self.asked = Instant::now();
                 }
             }
@@ -185,8 +208,7 @@ impl Observer for Bars {
                 self.epochs.set_position(record.epoch as u64);
                 let shown = record.val.unwrap_or(record.train);
                 let part = if record.val.is_some() { "val" } else { "train" };
-                self.epochs
-                    .set_message(format!("{part} {}", figures(&shown)));
+                self.figures = format!("{part} {}  ", figures(&shown));
             }
             Event::Finished | Event::Paused { .. } => {
                 self.steps.finish_and_clear();

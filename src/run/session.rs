@@ -1,6 +1,6 @@
 //! Everything an experiment needs in memory: pictures, their split, a network on a device.
 
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use sha2::{Digest, Sha256};
 
 use super::checkpoint::{self, Document, Fingerprints};
@@ -251,24 +251,30 @@ pub fn fit(experiment: &Experiment, data: &Dataset, split: &Split) -> Result<Pla
 
 /// Rules between the config and the pictures that were found.
 fn check_batches(experiment: &Experiment, split: &Split, plan: &Plan) -> Result<()> {
+    if let (true, Some((key, metric))) = (split.val.is_empty(), experiment.needs_val().first()) {
+        bail!(
+            "{key}: {} needs a val part, and the manifest has none; use train.loss",
+            metric.word()
+        );
+    }
     let train = split.train.len();
-    let BatchSize::Pictures(batch) = experiment.train.batch_size else {
-        return Ok(());
+    let batch = match experiment.train.batch_size {
+        BatchSize::Pictures(batch) => batch,
+        BatchSize::Full => train,
     };
     ensure!(
         batch <= train,
         "train.batch_size: {batch} is larger than the training part of {train} pictures; use at most {train}, or full"
     );
-    ensure!(
-        !(plan.needs_company() && train % batch == 1),
-        "train.batch_size: {batch} leaves a last batch of one picture out of {train}, and batch_norm cannot normalise one; use {}",
-        batch + 1
-    );
-    let needs_val = experiment.checkpoint.metric.needs_val() && split.val.is_empty();
-    ensure!(
-        !needs_val,
-        "checkpoint.metric: {} needs a val part, and the manifest has none; use train.loss",
-        experiment.checkpoint.metric.word()
-    );
+    let leaves_one = |batch: usize| batch == 1 || train % batch == 1;
+    if plan.needs_company() && leaves_one(batch) {
+        let advice = match (batch..=train).find(|&batch| !leaves_one(batch)) {
+            Some(better) => format!("use {better}"),
+            None => "take batch_norm out, or use more pictures".to_owned(),
+        };
+        bail!(
+            "train.batch_size: {batch} leaves a batch of one picture out of {train}, and batch_norm cannot normalise one; {advice}"
+        );
+    }
     Ok(())
 }

@@ -20,7 +20,7 @@ impl Display {
         let bars = style.draws_bars().then(|| {
             let all = MultiProgress::new();
             let style =
-                ProgressStyle::with_template("trials {pos:>4}/{len:<4} {bar:30.cyan} {msg}")
+                ProgressStyle::with_template("trials {pos:>4}/{len:<4} {wide_bar:.cyan} {msg}")
                     .expect("the template is fixed and valid");
             let top = all.add(ProgressBar::new(0).with_style(style));
             (all, top)

@@ -10,10 +10,10 @@ use serde::{Deserialize, Serialize};
 use serde_yaml::Value;
 
 use super::trials::{self, Deal, Trial, plan};
-use crate::config::Experiment;
 use crate::config::document::{Document, Problems};
 use crate::config::section::{Section, Setting, at_least, describe};
 use crate::config::train::Metric;
+use crate::config::{Experiment, file_name, name_from};
 use crate::rng::{Purpose, Stream};
 
 /// The version of the file format.
@@ -202,9 +202,6 @@ impl Sweep {
             let message = format!("{other} is not a format this signet reads; it reads {VERSION}");
             top.wrong("version", message);
         }
-        let stem = file
-            .file_stem()
-            .map_or("sweep".into(), |stem| stem.to_string_lossy());
         let base: Option<PathBuf> = top.required("base", "the experiment file to vary");
         let over = top.section("over").entries();
         if over.is_empty() {
@@ -224,7 +221,7 @@ impl Sweep {
             );
         }
         let sweep = Sweep {
-            name: top.get("name", stem.into_owned()),
+            name: top.get_if("name", name_from(file), |name: &String| file_name(name)),
             base: file
                 .parent()
                 .unwrap_or(Path::new(""))

@@ -147,12 +147,10 @@ pub fn best(records: Vec<EpochRecord>, config: &CheckpointConfig) -> Option<Epoc
 /// Puts `record` where it belongs among the best. Between equals the lower loss wins, since small val
 /// parts are often recognised completely by many epochs, and then the earlier epoch.
 fn rank(ranking: &mut Vec<EpochRecord>, record: &EpochRecord, config: &CheckpointConfig) {
-    let value = |record: &EpochRecord| {
-        let value = record.get(config.metric).unwrap_or(record.train.loss);
-        match config.mode {
-            Mode::Max => -value,
-            Mode::Min => value,
-        }
+    let value = |record: &EpochRecord| match (record.get(config.metric), config.mode) {
+        (None, _) => f64::INFINITY, // refused before a training begins
+        (Some(value), Mode::Max) => -value,
+        (Some(value), Mode::Min) => value,
     };
     let loss = |record: &EpochRecord| record.val.unwrap_or(record.train).loss;
     let beats = |other: &EpochRecord| {

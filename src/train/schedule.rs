@@ -91,7 +91,9 @@ pub fn rate(schedule: &Schedule, lr: f64, at: Position) -> f64 {
             min_lr,
         } => {
             let warmup = warmup(warmup_epochs);
-            let done = at.step.saturating_sub(warmup) as f64 / (total - warmup) as f64;
+            // A warm-up that rounds to the whole run leaves no step to fall in.
+            let falls = (total - warmup).max(1) as f64;
+            let done = at.step.saturating_sub(warmup) as f64 / falls;
             (warmup, anneal(lr, min_lr, done))
         }
         Schedule::Plateau {
