@@ -525,9 +525,11 @@ fn pictures_that_came_went_or_changed_are_named() {
     std::fs::rename(workshop.path("data"), workshop.path("pictures")).unwrap();
     workshop.signet(&["resume", "r", "-s", "data.source.root=pictures"]);
     // A split that was tampered with is not the run's.
-    let split = workshop
-        .text("r/split.json")
-        .replacen("\"test\"", "\"ignored\"", 1);
+    let split = workshop.text("r/split.json");
+    let split = split.replace("\"test\"", "\"other\"");
+    let split = split
+        .replace("\"val\"", "\"test\"")
+        .replace("\"other\"", "\"val\"");
     workshop.write("r/split.json", split);
     let answer = workshop.call(&["eval", "r"]);
     assert_eq!(answer.code, 3, "{}", answer.stderr);
