@@ -426,11 +426,11 @@ impl NpyLabels {
             }
         }
         for (index, (class, range)) in rows.iter().flatten().enumerate() {
-            let others = rows.iter().flatten().take(index);
+            let mut others = rows.iter().flatten().take(index);
             let shared = |(_, other): &&(String, Vec<u64>)| {
                 range.len() == 2 && other.len() == 2 && range[0] < other[1] && other[0] < range[1]
             };
-            if let Some((other, _)) = others.filter(|other| shared(other)).next() {
+            if let Some((other, _)) = others.find(shared) {
                 let message =
                     format!("{other:?} and {class:?} share rows, and a picture shows one thing");
                 section.wrong("rows", message);
