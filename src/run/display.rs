@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use clap::ValueEnum;
-use indicatif::{HumanDuration, MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{HumanDuration, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::train::event::{Event, Observer};
 use crate::train::metrics::{EpochRecord, Figures};
@@ -111,8 +111,17 @@ impl Observer for Lines {
     }
 }
 
+/// A bar called `name` with its message behind it, no longer than the terminal leaves room for.
+pub fn bar_style(name: &str) -> ProgressStyle {
+    const REST: usize = 80;
+    let width = usize::from(console::Term::stderr().size().1);
+    let width = width.saturating_sub(REST).clamp(3, 30);
+    let template = format!("{name:<6}{{pos:>5}}/{{len:<5}} {{bar:{width}.cyan}} {{msg}}");
+    ProgressStyle::with_template(&template).expect("the template is valid for every width")
+}
+
 struct Bars {
-    _both: MultiProgress,
+    both: MultiProgress,
     epochs: ProgressBar,
     steps: ProgressBar,
     steps_per_epoch: usize,
@@ -132,22 +141,15 @@ impl Bars {
     const PAUSE: Duration = Duration::from_millis(100);
 
     fn new(done: usize, epochs: usize, steps_per_epoch: usize) -> Bars {
-        let style = |template| {
-            ProgressStyle::with_template(template).expect("the template is fixed and valid")
-        };
         let both = MultiProgress::new();
-        let bar = |length: usize, template| {
-            both.add(ProgressBar::new(length as u64).with_style(style(template)))
+        let bar = |length: usize, name: &str| {
+            both.add(ProgressBar::new(length as u64).with_style(bar_style(name)))
         };
-        let epochs = bar(epochs, "epoch {pos:>5}/{len:<5} {wide_bar:.cyan} {msg}");
-        let steps = bar(
-            steps_per_epoch,
-            "step  {pos:>5}/{len:<5} {wide_bar:.cyan} {msg}",
-        );
+        let (epochs, steps) = (bar(epochs, "epoch"), bar(steps_per_epoch, "step"));
         epochs.set_position(done as u64);
         let now = Instant::now();
         Bars {
-            _both: both,
+            both: both,
             epochs,
             steps,
             steps_per_epoch,
@@ -210,9 +212,13 @@ impl Observer for Bars {
                 let part = if record.val.is_some() { "val" } else { "train" };
                 self.figures = format!("{part} {}  ", figures(&shown));
             }
-            Event::Finished | Event::Paused { .. } => {
-                self.steps.finish_and_clear();
-                self.epochs.finish_and_clear();
+            Event::Finished => {
+                let _ = self.both.clear();
+            }
+            // They stay as they were: the ^C that a terminal prints has moved the cursor, and nobody knows where to.
+            Event::Paused { .. } => {
+                self.both.set_draw_target(ProgressDrawTarget::hidden());
+                crate::note!("");
             }
         }
         Ok(())

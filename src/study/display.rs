@@ -2,10 +2,10 @@
 
 use std::sync::Mutex;
 
-use indicatif::{HumanDuration, MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{HumanDuration, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::figures::Figures;
-use crate::run::display::Style;
+use crate::run::display::{Style, bar_style};
 
 /// Shows which trials run, how far they are, and what the finished ones say together.
 pub struct Display {
@@ -19,10 +19,7 @@ impl Display {
     pub fn new(style: Style) -> Display {
         let bars = style.draws_bars().then(|| {
             let all = MultiProgress::new();
-            let style =
-                ProgressStyle::with_template("trials {pos:>4}/{len:<4} {wide_bar:.cyan} {msg}")
-                    .expect("the template is fixed and valid");
-            let top = all.add(ProgressBar::new(0).with_style(style));
+            let top = all.add(ProgressBar::new(0).with_style(bar_style("trials")));
             (all, top)
         });
         Display {
@@ -102,10 +99,18 @@ impl Display {
     }
 
     /// Clears the screen of bars.
-    pub fn finish(&self) {
+    pub fn clear(&self) {
         if let Some((all, top)) = &self.bars {
             top.finish_and_clear();
             let _ = all.clear();
+        }
+    }
+
+    /// Leaves the bars as they are: a ^C has moved the cursor, and nobody knows where to.
+    pub fn leave(&self) {
+        if let Some((all, _)) = &self.bars {
+            all.set_draw_target(ProgressDrawTarget::hidden());
+            crate::note!("");
         }
     }
 }

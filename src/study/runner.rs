@@ -110,7 +110,10 @@ impl Runner<'_> {
                 scope.spawn(work);
             }
         });
-        self.display.finish();
+        match self.interrupt.signal() {
+            None => self.display.clear(),
+            Some(_) => self.display.leave(),
+        }
         let place = |name: &str| trials.iter().position(|trial| trial.name == name);
         let mut results = results.into_inner().unwrap_or_default();
         results.sort_by_key(|figures: &F| place(figures.trial()));
