@@ -108,7 +108,7 @@ impl Display {
 
     /// Leaves the bars as they are: a ^C has moved the cursor, and nobody knows where to.
     pub fn leave(&self) {
-        if let Some((all, _)) = &self.bars {
+        if let Some((all, _)) = self.bars.as_ref().filter(|(all, _)| !all.is_hidden()) {
             all.set_draw_target(ProgressDrawTarget::hidden());
             crate::note!("");
         }

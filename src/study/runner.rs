@@ -110,9 +110,8 @@ impl Runner<'_> {
                 scope.spawn(work);
             }
         });
-        match self.interrupt.signal() {
-            None => self.display.clear(),
-            Some(_) => self.display.leave(),
+        if self.interrupt.signal().is_none() {
+            self.display.clear();
         }
         let place = |name: &str| trials.iter().position(|trial| trial.name == name);
         let mut results = results.into_inner().unwrap_or_default();
@@ -238,6 +237,7 @@ impl Runner<'_> {
             }
             match asked {
                 None if self.interrupt.signal().is_some() => {
+                    self.display.leave();
                     bridge::ask_to_stop(child)?;
                     asked = Some(Instant::now());
                 }
