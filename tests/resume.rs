@@ -404,6 +404,25 @@ fn a_checkpoint_of_a_newer_format_or_of_another_model_is_refused() {
     }
 }
 
+/// Resumes the run `r` where no file may become longer than `bytes`: what goes beyond fails as on a full disk,
+/// once its signal is ignored. Answers with the exit code and what was said.
+fn resume_within(workshop: &Workshop, bytes: u64) -> (Option<i32>, String) {
+    let script = format!(
+        "trap '' XFSZ; ulimit -f {}; exec {} resume r --progress none",
+        bytes / 512,
+        env!("CARGO_BIN_EXE_signet")
+    );
+    let output = Command::new("sh")
+        .current_dir(workshop.path(""))
+        .args(["-c", &script])
+        .output()
+        .unwrap();
+    (
+        output.status.code(),
+        String::from_utf8(output.stderr).unwrap(),
+    )
+}
+
 #[test]
 fn a_full_disk_leaves_the_last_checkpoint_and_the_way_on() {
     let workshop = demanding();
@@ -413,21 +432,34 @@ fn a_full_disk_leaves_the_last_checkpoint_and_the_way_on() {
     let size = std::fs::metadata(checkpoints(&workshop, "r").pop().unwrap())
         .unwrap()
         .len();
-    // Writing past the limit fails as on a full disk, once its signal is ignored.
-    let script = format!(
-        "trap '' XFSZ; ulimit -f {}; exec {} resume r --progress none",
-        size / 512 / 2,
-        env!("CARGO_BIN_EXE_signet")
-    );
-    let output = Command::new("sh")
-        .current_dir(workshop.path(""))
-        .args(["-c", &script])
-        .output()
-        .unwrap();
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(4), "{said}");
+    let (code, said) = resume_within(&workshop, size / 2);
+    assert_eq!(code, Some(4), "{said}");
     assert!(said.contains("cannot write r/checkpoints/step-"), "{said}");
     assert_eq!(checkpoints(&workshop, "r"), before);
+    workshop.signet(&["resume", "r"]);
+    assert_same_end(&workshop, "r");
+}
+
+#[test]
+fn a_disk_that_is_full_at_once_leaves_every_document_of_the_run() {
+    let workshop = demanding();
+    straight(&workshop);
+    interrupted_at(&workshop, "r", 5);
+    let documents = [
+        "resolved.yaml",
+        "environment.json",
+        "split.json",
+        "data.json",
+    ];
+    let before = documents.map(|name| workshop.text(&format!("r/{name}")));
+    // Less than the first of them holds, so that one cut short in the middle would be seen.
+    let (code, said) = resume_within(&workshop, 1024);
+    assert_eq!(code, Some(4), "{said}");
+    assert!(said.contains("cannot write r/"), "{said}");
+    assert_eq!(
+        documents.map(|name| workshop.text(&format!("r/{name}"))),
+        before
+    );
     workshop.signet(&["resume", "r"]);
     assert_same_end(&workshop, "r");
 }
@@ -447,6 +479,28 @@ fn interrupted_at(workshop: &Workshop, run: &str, epoch: usize) {
             std::fs::remove_file(file).unwrap();
         }
     }
+}
+
+#[test]
+fn a_run_killed_behind_its_last_checkpoint_gets_its_pointers() {
+    let workshop = demanding();
+    straight(&workshop);
+    let pointers = ["last.json", "best.json"];
+    let whole = pointers.map(|name| workshop.text(&format!("straight/{name}")));
+    interrupted_at(&workshop, "r", 5);
+    for name in pointers {
+        std::fs::copy(
+            workshop.path(&format!("r/{name}")),
+            workshop.path(&format!("straight/{name}")),
+        )
+        .unwrap();
+    }
+    let answer = workshop.signet(&["resume", "straight"]);
+    assert!(answer.stdout.contains("is complete"), "{}", answer.stdout);
+    assert_eq!(
+        pointers.map(|name| workshop.text(&format!("straight/{name}"))),
+        whole
+    );
 }
 
 #[test]

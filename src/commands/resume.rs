@@ -102,6 +102,8 @@ pub(super) fn go_on(folder: &RunDir, wish: Wish, style: Style) -> Result<()> {
         crate::note!("{}", summary::changes(&changes));
     }
     if progress.complete(&new) && changes.is_empty() && !branches {
+        // A process that was killed after its last checkpoint has not moved the pointers.
+        checkpoints::repoint(folder.path(), &newest.checkpoint).blame(Fault::Run)?;
         crate::answer!("{}", summary::complete(&new, &progress, folder.path()));
         return Ok(());
     }

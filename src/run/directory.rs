@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow, bail};
 use serde::{Deserialize, Serialize};
 
-use super::checkpoint::UNFINISHED;
+use super::checkpoint::{UNFINISHED, write_whole};
 use super::checkpoints;
 use super::lock::Lock;
 use crate::config::Experiment;
@@ -166,12 +166,12 @@ impl RunDir {
         self.write(name, &(serde_json::to_string_pretty(value)? + "\n"))
     }
 
-    /// Writes a text into the folder.
+    /// Writes a text into the folder, whole or not at all.
     ///
     /// # Errors
-    /// A disk that is full or cannot be written.
+    /// A disk that is full or cannot be written; what was there before is there still.
     pub fn write(&self, name: &str, text: &str) -> Result<()> {
-        std::fs::write(self.file(name), text)
+        write_whole(&self.file(name), text.as_bytes())
             .with_context(|| format!("cannot write {}", self.file(name).display()))
     }
 }
