@@ -3,7 +3,7 @@
 use comfy_table::Table;
 
 use super::studies::percent;
-use super::summary::{mebibytes, quoted, table};
+use super::summary::{best_and_last, mebibytes, quoted, table};
 use crate::config::train::Metric;
 use crate::run::checkpoints;
 use crate::study::compare::Comparison;
@@ -157,32 +157,7 @@ fn show_run(run: &RunEntry) -> String {
     if let Some(of) = parent["run"].as_str() {
         lines.push(format!("branched off {of}, step {}", parent["step"]));
     }
-    let mut figures = table(
-        1,
-        &[
-            "",
-            "epoch",
-            "train loss",
-            "train acc. %",
-            "val loss",
-            "val acc. %",
-        ],
-    );
-    for (name, record) in [("best", &run.best), ("last", &run.last)] {
-        let Some(record) = record else { continue };
-        let val = record
-            .val
-            .map(|val| [format!("{:.4}", val.loss), percent(val.accuracy)]);
-        let [loss, accuracy] = val.unwrap_or(["-".to_owned(), "-".to_owned()]);
-        figures.add_row([
-            name.to_owned(),
-            record.epoch.to_string(),
-            format!("{:.4}", record.train.loss),
-            percent(record.train.accuracy),
-            loss,
-            accuracy,
-        ]);
-    }
+    let figures = best_and_last(run.best.as_ref(), run.last.as_ref());
     let mut files = table(1, &["file", "MiB"]);
     let kept = checkpoints::list(&run.path)
         .into_iter()

@@ -12,7 +12,7 @@ use crate::model::transfer::Transfer;
 use crate::run::policy::Change;
 use crate::run::prove::Proof;
 use crate::run::session::Session;
-use crate::train::metrics::Figures;
+use crate::train::metrics::{EpochRecord, Figures};
 use crate::train::progress::Progress;
 
 /// A table without frames: the first `words` columns hold words, the others numbers.
@@ -77,22 +77,27 @@ pub fn before(session: &Session, steps_per_epoch: usize) -> String {
 
 /// The closing table.
 pub fn after(session: &Session, progress: &Progress, folder: &Path, took: Duration) -> String {
-    let mut table = table(
-        1,
-        &[
-            "",
-            "epoch",
-            "train loss",
-            "train acc. %",
-            "val loss",
-            "val acc. %",
-        ],
-    );
-    let rows = [
-        ("best", progress.ranking.first()),
-        ("last", progress.last.as_ref()),
+    let table = best_and_last(progress.ranking.first(), progress.last.as_ref());
+    let folder = folder.display();
+    format!(
+        "{table}\n\n{} in {:.1} s; the evidence is in {folder}\nnext: signet eval {folder}",
+        how_it_ended(&session.experiment, progress),
+        took.as_secs_f64(),
+    )
+}
+
+/// The figures of two epochs of a run.
+pub fn best_and_last(best: Option<&EpochRecord>, last: Option<&EpochRecord>) -> Table {
+    let header = [
+        "",
+        "epoch",
+        "train loss",
+        "train acc. %",
+        "val loss",
+        "val acc. %",
     ];
-    for (name, record) in rows {
+    let mut table = table(1, &header);
+    for (name, record) in [("best", best), ("last", last)] {
         let Some(record) = record else { continue };
         let [train_loss, train_accuracy] = cells(Some(record.train));
         let [val_loss, val_accuracy] = cells(record.val);
@@ -105,12 +110,7 @@ pub fn after(session: &Session, progress: &Progress, folder: &Path, took: Durati
             val_accuracy,
         ]);
     }
-    let folder = folder.display();
-    format!(
-        "{table}\n\n{} in {:.1} s; the evidence is in {folder}\nnext: signet eval {folder}",
-        how_it_ended(&session.experiment, progress),
-        took.as_secs_f64(),
-    )
+    table
 }
 
 /// One line on a run that has nothing left to do.

@@ -149,7 +149,7 @@ impl Bars {
         epochs.set_position(done as u64);
         let now = Instant::now();
         Bars {
-            both: both,
+            both,
             epochs,
             steps,
             steps_per_epoch,

@@ -5,9 +5,10 @@ use std::path::Path;
 use anyhow::Result;
 
 use super::figures::{self, Reached};
+use super::points::Point;
 use super::ranking::{Standing, rank};
 use super::runner::{Failure, Runner};
-use super::sweep::{Point, Sweep};
+use super::sweep::Sweep;
 use super::trials::{self, Trial};
 use crate::config::Experiment;
 

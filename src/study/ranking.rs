@@ -6,8 +6,8 @@ use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
 use super::figures::{self, Judged, Reached};
+use super::points::Point;
 use super::statistics::Spread;
-use super::sweep::Point;
 use crate::config::train::Mode;
 
 /// What a sweep found.
