@@ -294,7 +294,7 @@ fn one_process_at_a_time_uses_a_run() {
     holder.wait().unwrap();
     // The dead holder's lock file is still there, and locks nobody out.
     assert!(!workshop.text("r/lock").is_empty());
-    workshop.signet(&["resume", "r", "--epochs", "3"]);
+    workshop.signet(&["resume", "r", "--until", "1"]);
 }
 
 #[test]
@@ -1064,5 +1064,146 @@ fn a_training_goes_on_when_nobody_listens() {
     assert!(
         said.starts_with("signet: cannot write to standard output: "),
         "{said}"
+    );
+}
+
+#[test]
+fn settings_are_not_lost_with_the_checkpoint_that_knew_them() {
+    let workshop = demanding();
+    straight(&workshop);
+    // Made longer, and killed at once: the newest checkpoint alone knows of it.
+    let longer = ["resume", "straight", "--epochs", "3000", "--extend", "hold"];
+    let mut child = workshop.start(&longer);
+    wait_until(|| {
+        workshop
+            .text("straight/resolved.yaml")
+            .contains("epochs: 3000")
+    });
+    let known = |file: &PathBuf| {
+        Checkpoint::load(file).is_ok_and(|found| found.document.config.contains("epochs: 3000"))
+    };
+    wait_until(|| checkpoints(&workshop, "straight").iter().any(known));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    for file in checkpoints(&workshop, "straight")
+        .iter()
+        .filter(|file| known(file))
+    {
+        let mut bytes = std::fs::read(file).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        std::fs::write(file, bytes).unwrap();
+    }
+    let answer = workshop.call(&["resume", "straight"]);
+    assert_eq!(answer.code, 4, "{}", answer.stderr);
+    let words = "is older than its settings: train.epochs was 3000 and would be 12 again; say again how it should go on";
+    assert!(answer.stderr.contains(words), "{}", answer.stderr);
+    workshop.signet(&[&longer[..], &["--until", "14"]].concat());
+    assert_eq!(workshop.text("straight/metrics.jsonl").lines().count(), 14);
+}
+
+#[test]
+fn a_checkpoint_that_is_sound_and_cannot_be_used_stops_the_run_and_stays() {
+    let workshop = demanding();
+    straight(&workshop);
+    interrupted_at(&workshop, "r", 5);
+    let newest = checkpoints(&workshop, "r").pop().unwrap();
+    let sound = Checkpoint::load(&newest).unwrap();
+    let step = sound.document.progress.step;
+    let place = |step: usize| workshop.path(&format!("r/checkpoints/step-{step:08}.safetensors"));
+    let mut newer = Checkpoint::load(&newest).unwrap();
+    newer.document.format = 2;
+    newer.document.progress.step = step + 1;
+    newer.save(&place(step + 1)).unwrap();
+    let mut stranger = Checkpoint::load(&newest).unwrap();
+    stranger.document.config = stranger.document.config.replace("seed: 42", "seed: 99");
+    stranger.document.progress.step = step + 2;
+    let cases = [
+        (&newer, step + 1, "its format is 2, but this signet reads 1"),
+        (
+            &stranger,
+            step + 2,
+            "belongs to another run: seed is 99 there, but 42 in r",
+        ),
+    ];
+    for (checkpoint, step, words) in cases {
+        checkpoint.save(&place(step)).unwrap();
+        let bytes = std::fs::read(place(step)).unwrap();
+        for from in [&[][..], &["--from", newest.to_str().unwrap()]] {
+            let answer = workshop.call(&[&["resume", "r"], from].concat());
+            assert_eq!(answer.code, 4, "{}", answer.stderr);
+            assert!(answer.stderr.contains(words), "{}", answer.stderr);
+        }
+        assert_eq!(std::fs::read(place(step)).unwrap(), bytes);
+        std::fs::remove_file(place(step)).unwrap();
+    }
+    // One under a name that is not its own is put aside, and nothing is removed for its sake.
+    std::fs::copy(&newest, place(999)).unwrap();
+    let answer = workshop.signet(&["resume", "r"]);
+    let words = format!("damaged: it was taken at step {step}, which its name does not say");
+    assert!(answer.stderr.contains(&words), "{}", answer.stderr);
+    assert_same_end(&workshop, "r");
+}
+
+#[test]
+fn a_run_killed_before_its_export_is_exported_when_it_is_asked_for_again() {
+    let workshop = demanding();
+    let train = [
+        "train",
+        "own.yaml",
+        "--run",
+        "r",
+        "--resume",
+        "-s",
+        "export.on_finish=true",
+    ];
+    workshop.signet(&train);
+    let exported = workshop.read("r/export/model.pt");
+    std::fs::remove_dir_all(workshop.path("r/export")).unwrap();
+    let answer = workshop.signet(&train);
+    assert!(answer.stdout.contains("is complete"), "{}", answer.stdout);
+    assert_eq!(workshop.read("r/export/model.pt"), exported);
+}
+
+#[test]
+fn files_of_others_beside_event_files_are_left_alone() {
+    let workshop = demanding();
+    workshop.signet(&[
+        "train",
+        "own.yaml",
+        "--run",
+        "r",
+        "-s",
+        "log.tensorboard=true",
+        "--until",
+        "3",
+    ]);
+    workshop.write("r/tensorboard/notes.txt", "mine");
+    workshop.signet(&["resume", "r"]);
+    assert_eq!(workshop.text("r/tensorboard/notes.txt"), "mine");
+}
+
+#[test]
+fn a_training_cannot_begin_with_a_damaged_checkpoint() {
+    let workshop = demanding();
+    straight(&workshop);
+    let file = checkpoints(&workshop, "straight").pop().unwrap();
+    let mut bytes = std::fs::read(file).unwrap();
+    let last = bytes.len() - 1;
+    bytes[last] ^= 1;
+    workshop.write("flipped.safetensors", bytes);
+    let answer = workshop.call(&[
+        "train",
+        "own.yaml",
+        "-s",
+        "train.init_from=flipped.safetensors",
+    ]);
+    assert_eq!(answer.code, 4, "{}", answer.stderr);
+    assert!(
+        answer
+            .stderr
+            .contains("flipped.safetensors: damaged: its checksum is not that of its bytes"),
+        "{}",
+        answer.stderr
     );
 }

@@ -1,5 +1,6 @@
 //! `signet export`, and the part of `signet train` that is the same.
 
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
@@ -10,6 +11,7 @@ use tch::{Device, Tensor};
 use tempfile::TempPath;
 
 use crate::cli::Export;
+use crate::config::Experiment;
 use crate::config::train::Format;
 use crate::data::batches::Pictures;
 use crate::export::card::{Card, TestFigures};
@@ -24,8 +26,11 @@ use crate::run::checkpoint::{UNFINISHED, write_whole};
 use crate::run::checkpoints::{self, Found};
 use crate::run::directory::RunDir;
 use crate::run::resume::{self, From};
-use crate::run::session::{Session, reload};
+use crate::run::session::reload;
 use crate::train::metrics;
+
+/// What the gates found, written last.
+const PARITY: &str = "parity.json";
 
 pub(super) fn run(command: Export) -> Result<()> {
     let folder = RunDir::open(&command.run).blame(Fault::Run)?;
@@ -38,9 +43,17 @@ pub(super) fn run(command: Export) -> Result<()> {
     Ok(())
 }
 
-/// Exports the best epoch of a run that has just ended, if its experiment wants that.
-pub(super) fn on_finish(session: &Session, folder: &RunDir) -> Result<()> {
-    if !session.experiment.export.on_finish {
+/// As [`on_finish`], for a run that ended earlier and may have been killed before it was exported.
+pub(super) fn unless_done(experiment: &Experiment, folder: &RunDir) -> Result<()> {
+    match folder.file("export").join(PARITY).is_file() {
+        true => Ok(()),
+        false => on_finish(experiment, folder),
+    }
+}
+
+/// Exports the best epoch of a run that has ended, if its experiment wants that.
+pub(super) fn on_finish(experiment: &Experiment, folder: &RunDir) -> Result<()> {
+    if !experiment.export.on_finish {
         return Ok(());
     }
     let found = resume::find(folder, &From::Best).blame(Fault::Run)?;
@@ -115,7 +128,7 @@ fn export(
         all.push(exported);
     }
     let parity = serde_json::to_string_pretty(&parity)? + "\n";
-    write_whole(&out.join("parity.json"), parity.as_bytes()).blame(Fault::Run)?;
+    write_whole(&out.join(PARITY), parity.as_bytes()).blame(Fault::Run)?;
     Ok(all)
 }
 
@@ -178,6 +191,7 @@ fn verify_in_a_fresh_process(artefact: &Path, folder: &RunDir, live: &Path) -> R
         .arg("--checkpoint")
         .arg(live)
         .arg(artefact)
+        .process_group(0) // a Ctrl-C is meant for the training, which is over by now
         .output()
         .context("cannot start the process that checks the artefact")?;
     serde_json::from_slice(&output.stdout)

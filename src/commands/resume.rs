@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, anyhow};
 
+use super::export;
 use super::sitting::{go, trainer};
 use crate::cli::Resume;
 use crate::config::{Device, Experiment, Threads};
@@ -87,6 +88,7 @@ pub(super) fn go_on(folder: &RunDir, wish: Wish, style: Style) -> Result<()> {
     let document = &found.checkpoint.document;
     // Settings are those of the last sitting, whichever checkpoint it goes on from.
     let newest = checkpoints::newest(folder.path()).blame(Fault::Run)?;
+    resume::belongs(folder, &newest).blame(Fault::Run)?;
     let latest = &newest.checkpoint.document;
     let old = resume::experiment(latest, &[]).blame(Fault::Config)?;
     let new = match wish.experiment {
@@ -98,12 +100,19 @@ pub(super) fn go_on(folder: &RunDir, wish: Wish, style: Style) -> Result<()> {
     let branches = wish.branch.is_some();
     let changes =
         resume::settle(&old, &new, branches, wish.extend, &mut progress).blame(Fault::Config)?;
+    if !branches {
+        resume::keeps_settings(folder, &old, &new).blame(Fault::Run)?;
+    }
     if style.is_for_people() && !changes.is_empty() {
         crate::note!("{}", summary::changes(&changes));
+    }
+    if progress.stopped_early(&new) && !changes.is_empty() {
+        crate::note!("{}", summary::complete(&new, &progress, folder.path()));
     }
     if progress.complete(&new) && changes.is_empty() && !branches {
         // A process that was killed after its last checkpoint has not moved the pointers.
         checkpoints::repoint(folder.path(), &newest.checkpoint).blame(Fault::Run)?;
+        export::unless_done(&new, folder)?;
         crate::answer!("{}", summary::complete(&new, &progress, folder.path()));
         return Ok(());
     }
@@ -122,8 +131,11 @@ pub(super) fn go_on(folder: &RunDir, wish: Wish, style: Style) -> Result<()> {
             for remark in resume::rewind(folder, &found, &session).blame(Fault::Run)? {
                 crate::note!("signet: {remark}");
             }
-            // Settings that changed are part of the run from now on, whatever happens next.
-            if !changes.is_empty() {
+            // Settings that changed are part of the run from now on, whatever happens next; an older checkpoint
+            // than the newest may not know them yet.
+            let knows = document.config == latest.config
+                && document.progress.extensions == latest.progress.extensions;
+            if !changes.is_empty() || !knows {
                 keeper::save(&session, folder.path(), snapshot).blame(Fault::Run)?;
             }
             (

@@ -58,7 +58,7 @@ pub(super) fn go(
         "{}",
         summary::after(session, &state.progress, folder.path(), began.elapsed())
     );
-    export::on_finish(session, folder)
+    export::on_finish(&session.experiment, folder)
 }
 
 /// The trainer of a session.

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::io::Write;
 use std::path::Path;
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -61,6 +61,24 @@ pub struct Fingerprints {
     pub normalization: String,
 }
 
+/// The bytes of a checkpoint are not those that were written. Anything else that keeps one from being read (a newer
+/// format, a folder that is closed) leaves it sound, and nobody should go on without it.
+#[derive(Debug)]
+pub struct Damaged(String);
+
+impl std::fmt::Display for Damaged {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        write!(f, "damaged: {}", self.0)
+    }
+}
+
+impl std::error::Error for Damaged {}
+
+/// Whether `error` says that a checkpoint is damaged.
+pub fn is_damage(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<Damaged>().is_some()
+}
+
 /// A checkpoint in memory.
 #[derive(Debug)]
 pub struct Checkpoint {
@@ -102,6 +120,22 @@ impl Checkpoint {
         Checkpoint::from_bytes(&bytes).with_context(place)
     }
 
+    /// Reads the checkpoint at `step` of a run.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::load`]; one that was taken at another step than its name says counts as damaged.
+    pub fn load_at(step: usize, file: &Path) -> Result<Checkpoint> {
+        let checkpoint = Checkpoint::load(file)?;
+        let taken = checkpoint.document.progress.step;
+        if taken != step {
+            let error = Damaged(format!(
+                "it was taken at step {taken}, which its name does not say"
+            ));
+            return Err(anyhow::Error::new(error)).with_context(|| file.display().to_string());
+        }
+        Ok(checkpoint)
+    }
+
     fn to_bytes(&self) -> Result<Vec<u8>> {
         let metadata = HashMap::from([
             ("format".to_owned(), "pt".to_owned()),
@@ -116,7 +150,7 @@ impl Checkpoint {
     }
 
     fn from_bytes(bytes: &[u8]) -> Result<Checkpoint> {
-        let damaged = || anyhow!("damaged: its checksum is not that of its bytes");
+        let damaged = || Damaged("its checksum is not that of its bytes".to_owned());
         let text = metadata(bytes)
             .map_err(|_| damaged())?
             .remove("signet")
@@ -126,10 +160,9 @@ impl Checkpoint {
         hash.update(&bytes[..digits]);
         hash.update("0".repeat(64));
         hash.update(&bytes[digits + 64..]);
-        ensure!(
-            hex(&hash.finalize()).as_bytes() == &bytes[digits..digits + 64],
-            damaged()
-        );
+        if hex(&hash.finalize()).as_bytes() != &bytes[digits..digits + 64] {
+            return Err(damaged().into());
+        }
         #[derive(Deserialize)]
         struct Version {
             format: u32,
@@ -168,13 +201,19 @@ pub fn write_whole(file: &Path, bytes: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// The tensors of any safetensors file.
+/// The tensors of any safetensors file; one of signet's own checkpoints must be sound.
 ///
 /// # Errors
 /// A file that is missing, damaged, or holds a type that no network here has.
 pub fn load_tensors(file: &Path) -> Result<BTreeMap<String, Tensor>> {
     let place = || file.display().to_string();
-    from_safetensors(&std::fs::read(file).with_context(place)?).with_context(place)
+    let bytes = std::fs::read(file).with_context(place)?;
+    let is_ours = metadata(&bytes).is_ok_and(|found| found.contains_key("signet"));
+    let tensors = match is_ours {
+        true => Checkpoint::from_bytes(&bytes).map(|checkpoint| checkpoint.tensors),
+        false => from_safetensors(&bytes),
+    };
+    tensors.with_context(place)
 }
 
 /// Where the digits of the checksum stand: in the header, behind their key.

@@ -82,14 +82,14 @@ pub fn list(folder: &Path) -> Vec<(usize, PathBuf)> {
     found
 }
 
-/// The newest checkpoint that can be read.
+/// The newest sound checkpoint.
 ///
 /// # Errors
-/// There is none; each that was tried is named.
+/// There is none, and each that was tried is named; or a newer one is not damaged and still cannot be read.
 pub fn newest(folder: &Path) -> Result<Found> {
     let mut passed_over = Vec::new();
-    for (_, file) in list(folder) {
-        match Checkpoint::load(&file) {
+    for (step, file) in list(folder) {
+        match Checkpoint::load_at(step, &file) {
             Ok(checkpoint) => {
                 return Ok(Found {
                     file,
@@ -97,7 +97,8 @@ pub fn newest(folder: &Path) -> Result<Found> {
                     passed_over,
                 });
             }
-            Err(error) => passed_over.push(format!("{error:#}")),
+            Err(error) if checkpoint::is_damage(&error) => passed_over.push(format!("{error:#}")),
+            Err(error) => return Err(error),
         }
     }
     match passed_over.as_slice() {

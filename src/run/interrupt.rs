@@ -20,6 +20,8 @@ impl Interrupt {
     pub fn listen() -> Result<Interrupt> {
         let interrupt = Interrupt::default();
         let armed = Arc::new(AtomicBool::new(false));
+        // A limit on the size of files is met as an error of writing, which can be told, and not as an end.
+        flag::register(signal_hook::consts::SIGXFSZ, Arc::default())?;
         for signal in [SIGINT, SIGTERM] {
             // In this order: the first signal passes the still open exit and then closes it.
             flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&armed))?;

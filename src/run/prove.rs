@@ -138,6 +138,10 @@ pub fn prove(
         format!("{log} from byte {} on", length(&then)),
     );
     let mut causes = later.document.environment.differences(&session.environment);
+    let held = std::fs::metadata(folder.file(log)).map_or(0, |found| found.len());
+    if held < length(&later.document.logs) as u64 {
+        causes.push(format!("{log} has lost lines since it was written"));
+    }
     if session.device.is_cuda() && !session.experiment.train.deterministic {
         causes.push("train.deterministic is off, so CUDA kernels may add in any order".to_owned());
     }

@@ -14,7 +14,7 @@ use anyhow::{Context, Result};
 use super::directory::RunDir;
 use super::display::plain_line;
 use super::session::Session;
-use super::tensorboard::EventFile;
+use super::tensorboard::{self, EventFile};
 use crate::fault::{Blame, Fault};
 use crate::train::event::{Event, Observer};
 use crate::train::metrics::EpochRecord;
@@ -53,8 +53,10 @@ pub fn lengths(folder: &Path) -> Result<BTreeMap<String, u64>> {
         .into_iter()
         .flatten()
     {
-        let name = entry?.file_name();
-        logs.push(format!("{TENSORBOARD}/{}", name.to_string_lossy()));
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        if tensorboard::is_ours(&name) {
+            logs.push(format!("{TENSORBOARD}/{name}"));
+        }
     }
     let length = |log: String| {
         let found = std::fs::metadata(folder.join(&log)).ok()?;
@@ -71,6 +73,13 @@ pub fn lengths(folder: &Path) -> Result<BTreeMap<String, u64>> {
 pub fn cut_back(folder: &Path, recorded: &BTreeMap<String, u64>) -> Result<Vec<String>> {
     let mut missing = Vec::new();
     for (log, now) in lengths(folder)? {
+        if log.starts_with(TENSORBOARD) && !recorded.contains_key(&log) {
+            // An event file begins with a header, so one that began later begins anew.
+            let file = folder.join(&log);
+            std::fs::remove_file(&file)
+                .with_context(|| format!("cannot remove {}", file.display()))?;
+            continue;
+        }
         let then = recorded.get(&log).copied().unwrap_or(0);
         if then < now {
             let file = folder.join(&log);

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, anyhow, ensure};
 use serde::{Deserialize, Serialize};
 
 use super::beginning;
-use super::checkpoint::{Checkpoint, Document};
+use super::checkpoint::{Checkpoint, Document, is_damage};
 use super::checkpoints::{self, Found};
 use super::directory::RunDir;
 use super::keeper;
@@ -135,6 +135,25 @@ pub fn settle(
         "{refused} cannot change in a run that goes on, since nothing learned so far would mean the same; start a new \
          run with `signet train`"
     );
+    // What takes a layer or a moment away, or adds one, leaves the checkpoint's tensors without a place.
+    let zero = |value: &str| value.parse() == Ok(0.0);
+    let structural = changes.iter().find(|change| {
+        let known = ["model.dropout", "train.optimizer.momentum"].contains(&change.key.as_str());
+        known && zero(&change.old) != zero(&change.new)
+    });
+    if let Some(change) = structural {
+        return Err(anyhow!(
+            "{} cannot change to or from 0 in a run that goes on, since its tensors would have no place; use a small number, \
+             or start a new run with train.init_from",
+            sentence(change)
+        ));
+    }
+    let done = progress.epoch - 1;
+    ensure!(
+        new.train.epochs >= done,
+        "train.epochs: {} is less than the {done} epochs done; go on from an earlier checkpoint with --from",
+        new.train.epochs
+    );
     let branching = of(Policy::Branch);
     ensure!(
         branch || branching.is_empty(),
@@ -165,6 +184,42 @@ pub fn settle(
     Ok(changes)
 }
 
+/// Makes sure that settings of the last sitting are not lost with a damaged checkpoint: `old` are those that the newest
+/// sound one knows, `new` those to go on under, and the run's own `resolved.yaml` says which held last.
+///
+/// # Errors
+/// Settings that held last, are not in `new`, and have not been changed in it.
+pub fn keeps_settings(folder: &RunDir, old: &Experiment, new: &Experiment) -> Result<()> {
+    let last = Experiment::load(&folder.file("resolved.yaml"), &[], &[])?;
+    let (old, new, last) = (
+        policy::settings(old),
+        policy::settings(new),
+        policy::settings(&last),
+    );
+    let keys = last
+        .keys()
+        .chain(old.keys().filter(|key| !last.contains_key(*key)));
+    let lost = keys.filter(|key| last.get(*key) != old.get(*key) && new.get(*key) == old.get(*key));
+    let word = |value: Option<&String>| value.map_or("not set", String::as_str).to_owned();
+    let lost: Vec<String> = lost
+        .map(|key| {
+            format!(
+                "{key} was {} and would be {} again",
+                word(last.get(key)),
+                word(old.get(key))
+            )
+        })
+        .collect();
+    ensure!(
+        lost.is_empty(),
+        "the newest sound checkpoint of {} is older than its settings: {}; say again how it should go on, with -s, --epochs, \
+         --extend",
+        folder.path().display(),
+        lost.join(", ")
+    );
+    Ok(())
+}
+
 /// Makes the run in `folder` stand where `found` stood: later checkpoints go (damaged ones are kept aside),
 /// logs are cut back. Answers with remarks on what was found.
 ///
@@ -180,13 +235,17 @@ pub fn rewind(folder: &RunDir, found: &Found, session: &Session) -> Result<Vec<S
             break;
         }
         let place = || format!("cannot clear {}", file.display());
-        if Checkpoint::load(&file).is_ok() {
-            std::fs::remove_file(&file).with_context(place)?;
-            remarks.push(format!("removed {}, which lies ahead", file.display()));
-        } else {
-            let aside = file.with_extension("safetensors.damaged");
-            std::fs::rename(&file, &aside).with_context(place)?;
-            remarks.push(format!("put the damaged one aside as {}", aside.display()));
+        match Checkpoint::load_at(step, &file) {
+            Ok(_) => {
+                std::fs::remove_file(&file).with_context(place)?;
+                remarks.push(format!("removed {}, which lies ahead", file.display()));
+            }
+            Err(error) if is_damage(&error) => {
+                let aside = file.with_extension("safetensors.damaged");
+                std::fs::rename(&file, &aside).with_context(place)?;
+                remarks.push(format!("put the damaged one aside as {}", aside.display()));
+            }
+            Err(error) => return Err(error),
         }
     }
     checkpoints::repoint(folder.path(), &found.checkpoint)?;

@@ -16,6 +16,11 @@ use crate::train::metrics::EpochRecord;
 
 static CRC32C: Crc<u32> = Crc::<u32>::new(&CRC_32_ISCSI);
 
+/// Whether a file of that name is one of these event files.
+pub fn is_ours(name: &str) -> bool {
+    name.starts_with("events.out.tfevents.") && name.ends_with(".signet")
+}
+
 /// An event file that is being written.
 pub struct EventFile(File);
 
@@ -27,8 +32,9 @@ impl EventFile {
     pub fn open(folder: &Path) -> Result<EventFile> {
         let place = || format!("cannot write {}", folder.display());
         std::fs::create_dir_all(folder).with_context(place)?;
-        let mut entries = std::fs::read_dir(folder).with_context(place)?.flatten();
-        if let Some(entry) = entries.next() {
+        let entries = std::fs::read_dir(folder).with_context(place)?.flatten();
+        let mut own = entries.filter(|entry| is_ours(&entry.file_name().to_string_lossy()));
+        if let Some(entry) = own.next() {
             let file = File::options().append(true).open(entry.path());
             return Ok(EventFile(file.with_context(place)?));
         }
