@@ -10,7 +10,7 @@ use signet::export::classifier::Classifier;
 use signet::export::gate;
 use signet::run::checkpoint::Checkpoint;
 use signet::run::checkpoints;
-use support::Workshop;
+use support::{SMALL, Workshop};
 use tch::Tensor;
 
 /// A model of every kind, with what the kinds can do: several layers, both directions, every pooling,
@@ -282,7 +282,7 @@ fn what_is_no_model_or_not_this_one_is_refused_in_one_line() {
             5,
             "foreign.pt: not a model of signet's: it has no signet.json",
         ),
-        (&["verify", "missing.pt"], 5, "missing.pt: No such file"),
+        (&["verify", "missing.pt"], 4, "missing.pt is no file"),
         (&["verify", "own.yaml"], 2, "own.yaml is no artefact"),
         (
             &["verify", "r/export/model.onnx", "--against", "other"],
@@ -518,4 +518,65 @@ fn a_flipped_bit_in_an_artefact_is_noticed_even_where_it_changes_no_logit() {
         assert_eq!(answer.code, 5, "{file}: {}", answer.stderr);
         assert!(answer.stderr.contains(words), "{file}: {}", answer.stderr);
     }
+}
+
+#[test]
+fn a_large_model_is_known_again_without_its_run_and_a_changed_one_is_not() {
+    let workshop = Workshop::with_folders(20);
+    workshop.write("own.yaml", SMALL);
+    // Large layers add in another order for every size of batches: a few millionths.
+    workshop.signet(&[
+        "train",
+        "own.yaml",
+        "--run",
+        "r",
+        "--progress",
+        "none",
+        "-s",
+        "train.epochs=2",
+        "-s",
+        "model={kind: dnn, hidden: [512, 256]}",
+        "-s",
+        "data.image={height: 64, width: 64}",
+    ]);
+    workshop.signet(&["export", "r", "--format", "torchscript,onnx,safetensors"]);
+    for file in ["model.pt", "model.onnx", "model.safetensors"] {
+        let answer = workshop.signet(&["verify", &format!("r/export/{file}")]);
+        assert!(
+            answer.stdout.contains("passed: "),
+            "{file}: {}",
+            answer.stdout
+        );
+    }
+    // One format exported again leaves the figures of the others.
+    workshop.signet(&["export", "r", "--format", "torchscript"]);
+    let parity = workshop.json("r/export/parity.json");
+    let formats: Vec<&String> = parity.as_object().unwrap().keys().collect();
+    assert_eq!(formats, ["onnx", "safetensors", "torchscript"]);
+}
+
+#[test]
+fn a_name_that_is_taken_by_a_folder_leaves_every_file_as_it_was() {
+    let workshop = Workshop::with_folders(10);
+    workshop.write("own.yaml", SMALL);
+    workshop.signet(&["train", "own.yaml", "--run", "r", "--progress", "none"]);
+    workshop.write("out/parity.json/mine.txt", "mine");
+    let answer = workshop.call(&[
+        "export",
+        "r",
+        "--out",
+        "out",
+        "--format",
+        "torchscript,onnx",
+    ]);
+    assert_eq!(answer.code, 4, "{}", answer.stderr);
+    assert!(
+        answer
+            .stderr
+            .contains("cannot write out/parity.json, which is a folder"),
+        "{}",
+        answer.stderr
+    );
+    let held: Vec<_> = std::fs::read_dir(workshop.path("out")).unwrap().collect();
+    assert_eq!(held.len(), 1, "{held:?}");
 }

@@ -5,10 +5,10 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use serde_json::json;
 use tch::{Device, Tensor};
-use tempfile::TempPath;
+use tempfile::TempDir;
 
 use crate::cli::Export;
 use crate::config::Experiment;
@@ -23,7 +23,7 @@ use crate::model::network::Network;
 use crate::report::evaluation::Evaluation;
 use crate::report::summary::{self, Exported};
 use crate::run::checkpoint::{UNFINISHED, write_whole};
-use crate::run::checkpoints::{self, Found};
+use crate::run::checkpoints::Found;
 use crate::run::directory::RunDir;
 use crate::run::resume::{self, From};
 use crate::run::session::reload;
@@ -72,14 +72,10 @@ fn export(
 ) -> Result<Vec<Exported>> {
     resume::belongs(folder, found).blame(Fault::Run)?;
     let out = out.map_or_else(|| folder.file("export"), Path::to_owned);
-    std::fs::create_dir_all(&out)
-        .with_context(|| format!("cannot make {}; name another with --out", out.display()))
-        .blame(Fault::Run)?;
-    checkpoints::sweep(&out).blame(Fault::Run)?;
+    let unfinished = unfinished_folder(&out).blame(Fault::Run)?;
     // A run that goes on training may drop its own copy at any moment.
-    let copy = out.join(format!("{UNFINISHED}checkpoint.safetensors"));
+    let copy = unfinished.path().join("checkpoint.safetensors");
     found.checkpoint.save(&copy).blame(Fault::Run)?;
-    let copy = TempPath::try_from_path(copy)?;
     let card = card(folder, found)?;
     let network = card.live(&found.checkpoint).blame(Fault::Run)?;
     let mut formats = match formats {
@@ -88,12 +84,16 @@ fn export(
     };
     formats.sort_by_key(|format| format.file());
     formats.dedup();
-    let mut finished = Vec::new();
+    let mut parity = known_parity(&out);
+    let mut all = Vec::new();
     for format in formats {
         let began = Instant::now();
         let bytes = format.write(&network, &card)?;
-        let unfinished = write_beside(&out, format, &bytes).blame(Fault::Run)?;
-        let report = verify_in_a_fresh_process(&unfinished, folder, &copy)?;
+        let artefact = unfinished.path().join(format.file());
+        write_whole(&artefact, &bytes)
+            .with_context(|| format!("cannot write {}", artefact.display()))
+            .blame(Fault::Run)?;
+        let report = verify_in_a_fresh_process(&artefact, folder, &copy)?;
         let file = out.join(format.file());
         if !report.passed() {
             let why = summary::failed_gate(&report);
@@ -103,33 +103,77 @@ fn export(
             ))
             .blame(Fault::Export);
         }
-        let seconds = began.elapsed().as_secs_f64();
-        let exported = Exported {
+        parity.insert(format.word().to_owned(), json!(report));
+        all.push(Exported {
             format,
             file,
             bytes: bytes.len(),
             report,
-            seconds,
-        };
-        finished.push((unfinished, exported));
+            seconds: began.elapsed().as_secs_f64(),
+        });
     }
-    let mut parity = serde_json::Map::new();
-    let mut all = Vec::new();
-    for (unfinished, exported) in finished {
-        unfinished
-            .persist(&exported.file)
-            .with_context(|| format!("cannot write {}", exported.file.display()))
+    // Every file is written before the first gets its name, so that a full disk leaves what was there.
+    let mut names: Vec<&str> = all.iter().map(|exported| exported.format.file()).collect();
+    let mut documents = vec![(PARITY, serde_json::to_string_pretty(&parity)? + "\n")];
+    if names.contains(&Format::Safetensors.file()) {
+        documents.push((safetensors::CARD, card.to_json()?));
+    }
+    for (name, text) in documents {
+        let place = || format!("cannot write {}", out.join(name).display());
+        write_whole(&unfinished.path().join(name), text.as_bytes())
+            .with_context(place)
             .blame(Fault::Run)?;
-        parity.insert(exported.format.word().to_owned(), json!(exported.report));
-        if exported.format == Format::Safetensors {
-            write_whole(&out.join(safetensors::CARD), card.to_json()?.as_bytes())
-                .blame(Fault::Run)?;
-        }
-        all.push(exported);
+        names.push(name);
     }
-    let parity = serde_json::to_string_pretty(&parity)? + "\n";
-    write_whole(&out.join(PARITY), parity.as_bytes()).blame(Fault::Run)?;
+    give_names(unfinished.path(), &out, &names).blame(Fault::Run)?;
     Ok(all)
+}
+
+/// A folder in `out` that vanishes with everything in it.
+fn unfinished_folder(out: &Path) -> Result<TempDir> {
+    let place = || format!("cannot make {}; name another with --out", out.display());
+    std::fs::create_dir_all(out).with_context(place)?;
+    tempfile::Builder::new()
+        .prefix(UNFINISHED)
+        .tempdir_in(out)
+        .with_context(|| {
+            format!(
+                "cannot write into {}; name another with --out",
+                out.display()
+            )
+        })
+}
+
+/// What gates found earlier of artefacts that still lie in `out`.
+fn known_parity(out: &Path) -> serde_json::Map<String, serde_json::Value> {
+    let text = std::fs::read_to_string(out.join(PARITY)).unwrap_or_default();
+    let mut known: serde_json::Map<_, _> = serde_json::from_str(&text).unwrap_or_default();
+    let formats = [Format::Torchscript, Format::Onnx, Format::Safetensors];
+    known.retain(|word, _| {
+        let mut own = formats.iter().filter(|format| format.word() == word);
+        own.any(|format| out.join(format.file()).is_file())
+    });
+    known
+}
+
+/// Moves the files called `names` from one folder to another; a name that is a folder's is found out first.
+fn give_names(from: &Path, to: &Path, names: &[&str]) -> Result<()> {
+    if let Some(taken) = names
+        .iter()
+        .map(|name| to.join(name))
+        .find(|file| file.is_dir())
+    {
+        bail!(
+            "cannot write {}, which is a folder; name another with --out",
+            taken.display()
+        );
+    }
+    for name in names {
+        let file = to.join(name);
+        std::fs::rename(from.join(name), &file)
+            .with_context(|| format!("cannot write {}", file.display()))?;
+    }
+    Ok(std::fs::File::open(to)?.sync_all()?)
 }
 
 /// What the artefacts will say of the model: with its figures on the test part and on the probes.
@@ -166,21 +210,6 @@ fn probe(network: &Network, probes: &Tensor) -> Result<Vec<Vec<f32>>> {
         "the model's own logits are not finite; export another checkpoint with --from"
     );
     Ok(rows)
-}
-
-/// Puts `bytes` into a file that vanishes unless it is kept.
-fn write_beside(out: &Path, format: Format, bytes: &[u8]) -> Result<TempPath> {
-    let place = || format!("cannot write into {}", out.display());
-    let end = Path::new(format.file()).extension().unwrap_or_default();
-    let mut file = tempfile::Builder::new()
-        .prefix(UNFINISHED)
-        .suffix(&format!(".{}", end.display()))
-        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666))
-        .tempfile_in(out)
-        .with_context(place)?;
-    std::io::Write::write_all(&mut file, bytes).with_context(place)?;
-    file.as_file().sync_all().with_context(place)?;
-    Ok(file.into_temp_path())
 }
 
 /// What `signet verify` finds in another process, which knows only what is on the disk.

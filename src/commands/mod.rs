@@ -25,12 +25,14 @@ use crate::config::Experiment;
 use crate::data::Dataset;
 use crate::fault::{Blame, Fault};
 use crate::model::plan;
+use crate::run::interrupt;
 
 /// Does what the command line asks for.
 ///
 /// # Errors
 /// Whatever went wrong, marked with whose fault it is.
 pub fn run(arguments: Arguments) -> anyhow::Result<()> {
+    interrupt::tell_limits()?;
     let style = arguments.style();
     match arguments.command {
         Command::Train(command) => train::run(command, style),

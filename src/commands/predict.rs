@@ -39,7 +39,7 @@ pub(super) fn run(command: Predict) -> Result<()> {
 }
 
 fn predict(classifier: &Classifier, files: &[PathBuf], top: usize) -> Result<Vec<Answer>> {
-    let image = classifier.card.experiment()?.data.image;
+    let image = classifier.card.experiment().blame(Fault::Run)?.data.image;
     let pixels: Vec<Result<Vec<f32>>> = files
         .par_iter()
         .map(|file| images::read(file, &image))
@@ -53,19 +53,23 @@ fn predict(classifier: &Classifier, files: &[PathBuf], top: usize) -> Result<Vec
     ];
     let mut rows = Vec::new();
     if !good.is_empty() {
-        let logits = classifier.logits(&Tensor::from_slice(&good).view(size))?;
+        let pictures = Tensor::from_slice(&good).view(size);
+        let logits = classifier.logits(&pictures).blame(Fault::Run)?;
         let probabilities = logits.to_kind(Kind::Double).softmax(1, Kind::Double);
         rows = Vec::<Vec<f64>>::try_from(probabilities)?;
     }
     let mut rows = rows.into_iter();
     let answer = |(file, pixels): (&PathBuf, Result<Vec<f32>>)| {
-        let named = pixels.map_err(|error| format!("{error:#}")).map(|_| {
+        let named = pixels.map_err(|error| format!("{error:#}")).and_then(|_| {
             let row = rows.next().unwrap_or_default();
+            if row.iter().any(|probability| !probability.is_finite()) {
+                return Err("gets no answer: the model's logits are not finite".to_owned());
+            }
             let classes = classifier.card.classes.iter().cloned();
             let mut named: Vec<(String, f64)> = classes.zip(row).collect();
             named.sort_by(|a, b| b.1.total_cmp(&a.1));
             named.truncate(top);
-            named
+            Ok(named)
         });
         (file.clone(), named)
     };

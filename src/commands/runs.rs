@@ -117,7 +117,11 @@ fn gc(
         return Ok(());
     }
     for Litter { path, .. } in &litter {
-        std::fs::remove_file(path).with_context(|| format!("cannot remove {}", path.display()))?;
+        let removed = match path.is_dir() {
+            true => std::fs::remove_dir_all(path),
+            false => std::fs::remove_file(path),
+        };
+        removed.with_context(|| format!("cannot remove {}", path.display()))?;
     }
     crate::answer!("removed {} file(s), {size}", litter.len());
     Ok(())

@@ -20,9 +20,13 @@ use crate::run::session::reload;
 
 pub(super) fn run(command: Verify) -> Result<()> {
     let format = gate::format_of(&command.artefact).blame(Fault::Config)?;
+    if !command.artefact.is_file() {
+        let error = anyhow!("{} is no file", command.artefact.display());
+        return Err(error).blame(Fault::Run);
+    }
     let artefact = Classifier::open(&command.artefact).blame(Fault::Export)?;
     let report = match &command.against {
-        None => gate::compare_with_probes(format, &artefact).blame(Fault::Export)?,
+        None => gate::compare_with_probes(&artefact).blame(Fault::Export)?,
         Some(run) => {
             let folder = RunDir::open(run).blame(Fault::Run)?;
             let checkpoint = match &command.checkpoint {
@@ -63,6 +67,7 @@ fn say(report: &Report, command: &Verify) -> Result<()> {
 
 /// The checkpoint of the run in `folder` whose weights the artefact says it holds.
 fn same_weights(folder: &RunDir, card: &Card, artefact: &Path) -> Result<Checkpoint> {
+    checkpoints::newest(folder.path()).blame(Fault::Run)?;
     for (_, file) in checkpoints::list(folder.path()) {
         let Ok(checkpoint) = Checkpoint::load(&file) else {
             continue;
@@ -82,12 +87,14 @@ fn same_weights(folder: &RunDir, card: &Card, artefact: &Path) -> Result<Checkpo
     .blame(Fault::Export)
 }
 
-/// The test part of the run, or what there is instead, with labels.
+/// The test part of the run, with labels; where it is too small for all sizes of batches, the others too.
 fn pictures(folder: &RunDir, checkpoint: &Checkpoint) -> Result<(Tensor, Tensor)> {
     let document = &checkpoint.document;
     let experiment = resume::experiment(document, &[]).blame(Fault::Config)?;
     let (data, split) = reload(&experiment, &document.fingerprints, Some(folder))?;
-    let parts = [&split.test, &split.val, &split.train];
-    let part = parts.into_iter().find(|part| !part.is_empty());
-    Ok(Pictures::new(&data, Device::Cpu).batch(part.unwrap_or(&split.train)))
+    let part = match split.test.len() as i64 >= gate::TRIED {
+        true => split.test,
+        false => [split.test, split.val, split.train].concat(),
+    };
+    Ok(Pictures::new(&data, Device::Cpu).batch(&part))
 }

@@ -135,6 +135,20 @@ impl Card {
             "its signet.json has format {}, but this signet reads {FORMAT}; use the signet that wrote it",
             card.format
         );
+        let image = card.experiment()?.data.image;
+        let Input {
+            channels,
+            height,
+            width,
+            ..
+        } = card.input;
+        let figures = [&card.normalization.mean, &card.normalization.std];
+        ensure!(
+            [channels, height, width] == [image.depth(), image.height, image.width]
+                && figures.iter().all(|list| list.len() == channels)
+                && card.classes.len() >= 2,
+            "its signet.json contradicts itself: input, normalization and classes are not those of its experiment"
+        );
         Ok(card)
     }
 
@@ -154,26 +168,30 @@ impl Card {
         read(&self.config)
     }
 
-    /// The model's layers with random weights, on the CPU.
+    /// The model's layers.
     ///
     /// # Errors
     /// An experiment that this signet no longer reads.
-    pub fn network(&self) -> Result<Network> {
-        let experiment = self.experiment()?;
+    pub fn plan(&self) -> Result<Plan> {
         let Input {
             channels,
             height,
             width,
             ..
         } = self.input;
-        let plan = Plan::new(
-            &experiment.model,
-            [channels, height, width],
-            self.classes.len(),
-        )
-        .map_err(|(key, message)| anyhow::anyhow!("{key}: {message}"))?;
+        let model = self.experiment()?.model;
+        Plan::new(&model, [channels, height, width], self.classes.len())
+            .map_err(|(key, message)| anyhow::anyhow!("{key}: {message}"))
+    }
+
+    /// The model's layers with random weights, on the CPU.
+    ///
+    /// # Errors
+    /// An experiment that this signet no longer reads.
+    pub fn network(&self) -> Result<Network> {
+        let experiment = self.experiment()?;
         Ok(Network::new(
-            plan,
+            self.plan()?,
             &experiment.model,
             experiment.seed,
             &self.normalization,

@@ -3,7 +3,7 @@
 use std::io::Cursor;
 use std::path::Path;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use tch::{CModule, Kind, Tensor};
 use tract_onnx::model::ParsingContext;
 use tract_onnx::ops::rec::common::CommonRec;
@@ -54,20 +54,14 @@ impl Classifier {
             return Classifier::live(&found.checkpoint).with_context(place);
         }
         match Format::of(target) {
-            Some(Format::Safetensors) => match Checkpoint::load(target) {
-                Ok(checkpoint) => Classifier::live(&checkpoint).with_context(place),
-                Err(not_a_checkpoint) => match safetensors::read(target) {
-                    Ok((network, card)) => Ok(Classifier {
-                        card,
-                        engine: Engine::Network(Box::new(network)),
-                    }),
-                    // Whatever it is, it says so better.
-                    Err(error) if format!("{error:#}").contains("damaged: its weights") => {
-                        Err(error).with_context(place)
-                    }
-                    Err(_) => Err(not_a_checkpoint),
-                },
-            },
+            Some(Format::Safetensors) if safetensors::has_card(target) => {
+                let (network, card) = safetensors::read(target).with_context(place)?;
+                let engine = Engine::Network(Box::new(network));
+                Ok(Classifier { card, engine })
+            }
+            Some(Format::Safetensors) => {
+                Classifier::live(&Checkpoint::load(target)?).with_context(place)
+            }
             Some(format) => {
                 let bytes = std::fs::read(target).with_context(place)?;
                 Classifier::from_bytes(format, &bytes).with_context(place)
@@ -114,14 +108,22 @@ impl Classifier {
     /// A graph that cannot compute them.
     pub fn batch_logits(&self, pictures: &Tensor) -> Result<Tensor> {
         let _guard = tch::no_grad_guard();
-        match &self.engine {
-            Engine::Network(network) => Ok(network.forward(pictures, Mode::Eval)),
+        let logits = match &self.engine {
+            Engine::Network(network) => network.forward(pictures, Mode::Eval),
             Engine::TorchScript(module) => module
                 .forward_ts(&[pictures])
-                .map_err(|error| anyhow!("the model does not run: {}", first_line(&error))),
+                .map_err(|error| anyhow!("the model does not run: {}", last_words(&error)))?,
             Engine::Onnx(model) => run_onnx(model, pictures)
-                .map_err(|error| anyhow!("the model does not run: {}", first_line(&error))),
-        }
+                .map_err(|error| anyhow!("the model does not run: {}", first_line(&error)))?,
+        };
+        let expected = [pictures.size()[0], self.card.classes.len() as i64];
+        ensure!(
+            logits.size() == expected && logits.kind() == Kind::Float,
+            "the model gives {:?} {:?} where {expected:?} float32 logits are due",
+            logits.kind(),
+            logits.size()
+        );
+        Ok(logits)
     }
 
     /// The same in batches of moderate size.
@@ -145,6 +147,20 @@ fn first_line(error: &impl std::fmt::Display) -> String {
     line.unwrap_or_default().chars().take(300).collect()
 }
 
+/// What an error of libtorch's interpreter comes to: the exception itself stands last, behind the source it was met in.
+fn last_words(error: &impl std::fmt::Display) -> String {
+    let text = format!("{error:#}");
+    let mut lines = text
+        .lines()
+        .map(str::trim)
+        .filter(|line| line.contains("Error: "));
+    let line = lines.next_back().map(str::to_owned);
+    line.map_or_else(
+        || first_line(error),
+        |line| line.chars().take(300).collect(),
+    )
+}
+
 fn read_onnx(bytes: &[u8]) -> Result<(InferenceModel, Card)> {
     let mut reader = tract_onnx::onnx();
     reader.op_register.insert("RNN", rnn);
@@ -157,6 +173,7 @@ fn read_onnx(bytes: &[u8]) -> Result<(InferenceModel, Card)> {
         .find(|property| property.key == onnx::CARD)
         .context("not a model of signet's: its metadata has no card")?;
     let card = Card::parse(&card.value)?;
+    onnx::check(&proto, &card)?;
     let model = reader
         .model_for_proto_model(&proto)
         .map_err(|error| anyhow!("tract does not read it: {}", first_line(&error)))?;
@@ -187,7 +204,8 @@ fn run_onnx(model: &InferenceModel, pictures: &Tensor) -> TractResult<Tensor> {
     let numbers: Vec<f32> = Vec::try_from(pictures.contiguous().view([-1]))?;
     let input = tract_ndarray::ArrayD::from_shape_vec(size, numbers)?;
     let outputs = runnable.run(tvec!(input.into_tensor().into()))?;
-    let output = outputs[0].to_plain_array_view::<f32>()?;
+    let output = outputs.first().context("it has no output")?;
+    let output = output.to_plain_array_view::<f32>()?;
     let shape: Vec<i64> = output.shape().iter().map(|&n| n as i64).collect();
     let numbers: Vec<f32> = output.iter().copied().collect();
     Ok(Tensor::from_slice(&numbers)

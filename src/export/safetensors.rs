@@ -22,6 +22,14 @@ pub fn write(network: &Network, card: &Card) -> Result<Vec<u8>> {
     to_safetensors(&network.state(), metadata)
 }
 
+/// Whether `file` is a safetensors file that carries a card, sound or not.
+pub fn has_card(file: &Path) -> bool {
+    let metadata = std::fs::read(file)
+        .ok()
+        .and_then(|bytes| checkpoint::metadata(&bytes).ok());
+    metadata.is_some_and(|found| found.contains_key("card"))
+}
+
 /// The network in `file`, on the CPU, with its card.
 ///
 /// # Errors
@@ -33,8 +41,16 @@ pub fn read(file: &Path) -> Result<(Network, Card)> {
         .remove("card")
         .context("not a model of signet's: its metadata has no card")?;
     let card = Card::parse(&text)?;
-    let network = card.network()?;
     let tensors = checkpoint::from_safetensors(&bytes)?;
+    // Before memory is taken for layers as large as a card may claim.
+    for (name, parameter) in card.plan()?.parameters() {
+        let held = tensors.get(&name).map(tch::Tensor::size);
+        ensure!(
+            held.as_ref() == Some(&parameter.size),
+            "damaged: {name} is not the one of the layers that its card describes"
+        );
+    }
+    let network = card.network()?;
     ensure!(
         weights_sha256(&tensors)? == card.weights_sha256,
         "damaged: its weights are not those that its card names"

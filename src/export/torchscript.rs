@@ -16,7 +16,7 @@ use zip::{CompressionMethod, ZipArchive, ZipWriter};
 
 use super::card::Card;
 use super::pickle::{self, Storage, Value};
-use crate::model::layer::{Layer, Script};
+use crate::model::layer::{Layer, Parameter, Role, Script};
 use crate::model::network::{Network, Weight};
 
 /// The folder that all entries lie in.
@@ -30,7 +30,7 @@ const CARD: &str = "extra/signet.json";
 
 /// More entries or bytes than these belong to no model of signet's.
 const MOST_ENTRIES: usize = 100_000;
-const MOST_BYTES: u64 = 16 << 30;
+const MOST_REST: u64 = 64 << 20; // beside the numbers of the layers
 
 /// The archive of `network` with its `card`.
 ///
@@ -68,37 +68,58 @@ pub fn read_card(bytes: &[u8]) -> Result<Card> {
         "it has {} entries, more than any model of signet's",
         archive.len()
     );
-    let mut total = 0u64;
+    let first = archive.file_names().next().unwrap_or_default();
+    let root = first.split('/').next().unwrap_or_default().to_owned();
+    let (mut rest, mut numbers) = (0u64, Vec::new());
     for index in 0..archive.len() {
         let entry = archive.by_index_raw(index)?;
-        total = total.saturating_add(entry.size());
-        let inside = entry.enclosed_name().is_some() && !entry.name().starts_with('/');
+        let name = entry.name();
+        let inside = entry.enclosed_name().is_some() && !name.contains('\\');
         ensure!(
-            inside,
-            "its entry {:?} points outside the archive",
-            entry.name()
+            inside && name.split('/').next() == Some(&root),
+            "its entry {name:?} points outside the archive"
         );
+        if name.starts_with(&format!("{root}/data/")) {
+            ensure!(
+                entry.compression() == CompressionMethod::Stored,
+                "its entry {name:?} is compressed, and the numbers of a model never are"
+            );
+            numbers.push(entry.size());
+        } else {
+            rest = rest.saturating_add(entry.size());
+        }
     }
     ensure!(
-        total <= MOST_BYTES,
-        "it unpacks to {total} bytes, more than any model of signet's"
+        rest <= MOST_REST,
+        "it unpacks to {rest} bytes beside its numbers, more than any model of signet's"
     );
-    // Reading to the end compares each entry's checksum.
+    // Reading to the end compares each entry's checksum; one byte more, and it is longer than it says.
     for index in 0..archive.len() {
-        std::io::copy(&mut archive.by_index(index)?, &mut std::io::sink())
+        let entry = archive.by_index(index)?;
+        let size = entry.size();
+        let read = std::io::copy(&mut entry.take(size + 1), &mut std::io::sink())
             .map_err(|_| anyhow!("damaged: an entry does not have its checksum"))?;
+        ensure!(read == size, "damaged: an entry is not as long as it says");
     }
-    let name = archive
-        .file_names()
-        .find(|name| name.ends_with(&format!("/{CARD}")))
-        .map(str::to_owned)
-        .context("not a model of signet's: it has no signet.json")?;
     let mut text = String::new();
     archive
-        .by_name(&name)?
+        .by_name(&format!("{root}/{CARD}"))
+        .context("not a model of signet's: it has no signet.json")?
         .read_to_string(&mut text)
         .context("its signet.json is damaged")?;
-    Card::parse(&text)
+    let card = Card::parse(&text)?;
+    // libtorch takes the sizes it finds in the pickle for those of the entries.
+    let width = |role: Role| if role == Role::Counter { 8 } else { 4 };
+    let bytes =
+        |(_, parameter): (String, Parameter)| (parameter.numbers() * width(parameter.role)) as u64;
+    let mut expected: Vec<u64> = card.plan()?.parameters().into_iter().map(bytes).collect();
+    expected.sort_unstable();
+    numbers.sort_unstable();
+    ensure!(
+        numbers == expected,
+        "damaged: its numbers are not those of the layers that its signet.json describes"
+    );
+    Ok(card)
 }
 
 /// A module of PyTorch: parts in order, or one layer.

@@ -7,6 +7,15 @@ use anyhow::Result;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
+/// Has a limit on the size of files met as an error of writing, which can be told, and not as an end.
+///
+/// # Errors
+/// An operating system that does not allow it.
+pub fn tell_limits() -> Result<()> {
+    flag::register(signal_hook::consts::SIGXFSZ, Arc::default())?;
+    Ok(())
+}
+
 /// Whether and by what the process was asked to stop.
 #[derive(Debug, Clone, Default)]
 pub struct Interrupt(Arc<AtomicUsize>);
@@ -20,8 +29,6 @@ impl Interrupt {
     pub fn listen() -> Result<Interrupt> {
         let interrupt = Interrupt::default();
         let armed = Arc::new(AtomicBool::new(false));
-        // A limit on the size of files is met as an error of writing, which can be told, and not as an end.
-        flag::register(signal_hook::consts::SIGXFSZ, Arc::default())?;
         for signal in [SIGINT, SIGTERM] {
             // In this order: the first signal passes the still open exit and then closes it.
             flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&armed))?;

@@ -258,7 +258,10 @@ pub fn litter(run: &RunEntry, keep_last: Option<usize>, keep_best: Option<usize>
     rules.keep_best = keep_best.unwrap_or(rules.keep_best);
     let mut found = Vec::new();
     let mut add = |path: PathBuf, why: String| {
-        let bytes = std::fs::metadata(&path).map_or(0, |found| found.len());
+        let bytes = match path.is_dir() {
+            true => bytes_in(&path),
+            false => std::fs::metadata(&path).map_or(0, |found| found.len()),
+        };
         found.push(Litter { path, bytes, why });
     };
     // Without a sound checkpoint nobody can say which of the others is worth keeping.
