@@ -15,15 +15,19 @@ const BATCHES: [i64; 3] = [1, 2, 7];
 /// Pictures that go through the small batches.
 pub const TRIED: i64 = 14;
 
-/// Largest difference from recorded logits that is let through, as a share of the largest of them (or of 1): other
-/// sizes of batches and other processors add in another order.
+/// Largest difference from recorded logits that is let through: other sizes of batches and other processors add in
+/// another order.
 const RECORDED: f64 = 1e-4;
+
+/// The share of the largest logit that is let through where it is more: eight units in the last place of float32, which
+/// keeps seven digits however large numbers are.
+const ROUNDING: f64 = 1e-6;
 
 /// What the gate found.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Report {
     /// Largest difference of logits that is let through. Where another runtime or processor computes, it grows with
-    /// the largest logit, since float32 keeps seven digits however large they are.
+    /// logits above a hundred.
     pub tolerance: f64,
     /// The sizes of batches tried.
     pub checks: Vec<Check>,
@@ -77,9 +81,9 @@ pub fn compare(
     hold_against(bound, live, artefact, pictures, labels)
 }
 
-/// `tolerance` for logits as large as these.
+/// `tolerance`, or what rounding makes of logits as large as these.
 fn relative(tolerance: f64, logits: &Tensor) -> f64 {
-    tolerance * logits.abs().max().double_value(&[]).max(1.0)
+    tolerance.max(ROUNDING * logits.abs().max().double_value(&[]))
 }
 
 fn hold_against(
