@@ -16,6 +16,7 @@ import onnx
 import onnxruntime
 import safetensors.torch
 import torch
+from PIL import Image
 
 import networks
 
