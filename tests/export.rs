@@ -580,3 +580,65 @@ fn a_name_that_is_taken_by_a_folder_leaves_every_file_as_it_was() {
     let held: Vec<_> = std::fs::read_dir(workshop.path("out")).unwrap().collect();
     assert_eq!(held.len(), 1, "{held:?}");
 }
+
+#[test]
+fn a_script_trains_on_in_rust_by_the_names_of_pytorch() {
+    use tch::nn::{self, OptimizerConfig};
+    let workshop = Workshop::with_folders(20);
+    workshop.write("own.yaml", SMALL);
+    let kinds = [
+        "{kind: dnn, hidden: [12, 8], batch_norm: true}",
+        "{kind: cnn, blocks: [{filters: 4}], hidden: [8], batch_norm: true}",
+        "{kind: lstm, hidden_size: 6, num_layers: 2, bidirectional: true}",
+        "{kind: gru, hidden_size: 6, pooling: mean}",
+    ];
+    for (number, kind) in kinds.into_iter().enumerate() {
+        let run = format!("r{number}");
+        let model = format!("model={kind}");
+        workshop.signet(&[
+            "train", "own.yaml", "--run", &run, "--until", "1", "-s", &model,
+        ]);
+        workshop.signet(&["export", &run, "--format", "torchscript,safetensors"]);
+        let export = workshop.path(&format!("{run}/export"));
+        let variables = nn::VarStore::new(tch::Device::Cpu);
+        let script = export.join("model.pt");
+        let mut module = tch::TrainableCModule::load(&script, variables.root()).unwrap();
+        module.set_train();
+
+        // tch writes PyTorch's dots as underscores, and takes parameters alone.
+        let weights = Tensor::read_safetensors(export.join("model.safetensors")).unwrap();
+        let trained = weights.iter().filter(|(name, _)| {
+            !name.contains("running_") && !name.ends_with("num_batches_tracked")
+        });
+        let mut expected: Vec<String> = trained.map(|(name, _)| name.replace('.', "_")).collect();
+        let mut found: Vec<String> = variables.variables().into_keys().collect();
+        expected.sort();
+        found.sort();
+        assert_eq!(found, expected, "{kind}");
+
+        let x = Tensor::linspace(0.0, 1.0, 8 * 256, (tch::Kind::Float, tch::Device::Cpu));
+        let x = (x * 97.0).sin().abs().view([8, 1, 16, 16]);
+        let y = Tensor::from_slice(&[0i64, 1, 0, 1, 0, 1, 0, 1]);
+        let loss = || {
+            module
+                .forward_ts(&[&x])
+                .unwrap()
+                .cross_entropy_for_logits(&y)
+        };
+        let before = loss().double_value(&[]);
+        let mut optimizer = nn::Adam::default().build(&variables, 1e-2).unwrap();
+        for _ in 0..30 {
+            optimizer.backward_step(&loss());
+        }
+        let after = loss().double_value(&[]);
+        assert!(after < before / 2.0, "{kind}: {before} to {after}");
+        // Every parameter has been moved, none of them a copy that nobody reads.
+        let moved = variables.variables().into_iter().all(|(name, tensor)| {
+            let then = weights
+                .iter()
+                .find(|(other, _)| other.replace('.', "_") == name);
+            then.is_some_and(|(_, then)| *then != tensor)
+        });
+        assert!(moved, "{kind}");
+    }
+}
