@@ -224,7 +224,7 @@ pub fn exported(artefacts: &[Exported]) -> Table {
         "artefact",
         "bytes",
         "largest difference",
-        "accuracy %",
+        "accuracy % of those compared",
         "seconds",
     ];
     let mut table = table(1, &header);
