@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::config::train::Format;
+use crate::config::run::Format;
 use crate::run::display::Style;
 use crate::run::resume::From;
 use crate::say::{Color, Level};

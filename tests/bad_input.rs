@@ -481,23 +481,3 @@ fn a_manifest_is_held_to_what_the_experiment_watches() {
         &["the training part has no picture of \"1\", so nothing could be learned of it"],
     );
 }
-
-#[test]
-fn progress_as_json_is_json_on_every_line() {
-    let workshop = Workshop::with_folders(10);
-    workshop.write("own.yaml", SMALL);
-    let answer = workshop.signet(&["train", "own.yaml", "--progress", "json"]);
-    assert_eq!(answer.stderr.lines().count(), 3, "{}", answer.stderr);
-    for line in answer.stderr.lines() {
-        let record: serde_json::Value = serde_json::from_str(line).unwrap();
-        assert!(record["epoch"].is_u64(), "{line}");
-    }
-}
-
-#[test]
-fn a_run_is_named_after_its_file_whatever_that_is_called() {
-    let workshop = Workshop::with_folders(10);
-    workshop.write(".my first (try).yaml", SMALL.replace("name: small\n", ""));
-    workshop.signet(&["train", ".my first (try).yaml", "--progress", "none"]);
-    workshop.signet(&["eval", "runs/my-first--try-"]);
-}

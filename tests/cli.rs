@@ -1,67 +1,45 @@
 //! What the command line promises: exit codes, one clear line per problem, nothing half-made.
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+mod support;
 
-fn signet(folder: &Path, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_signet"))
-        .current_dir(folder)
-        .args(arguments)
-        .output()
-        .expect("the binary was built beside this test")
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8(bytes.to_vec()).expect("signet prints UTF-8")
-}
-
-fn experiment(folder: &Path, yaml: &str) -> PathBuf {
-    let file = folder.join("own.yaml");
-    std::fs::write(&file, yaml).expect("the test's folder is writable");
-    file
-}
+use support::{SMALL, Workshop};
 
 #[test]
 fn a_wrong_experiment_exits_with_2_and_names_every_problem_with_its_line() {
-    let folder = tempfile::tempdir().unwrap();
-    experiment(
-        folder.path(),
+    let workshop = Workshop::new();
+    workshop.write(
+        "own.yaml",
         "version: 1\ndata: {source: {kind: generated}}\nmodel: {kind: cnn, hiden: [8]}\ntrain: {epochs: many}\n",
     );
-    let output = signet(folder.path(), &["config", "check", "own.yaml"]);
-    assert_eq!(output.status.code(), Some(2));
+    let answer = workshop.call(&["config", "check", "own.yaml"]);
+    assert_eq!(answer.code, 2);
     assert_eq!(
-        text(&output.stderr),
+        answer.stderr,
         "signet: own.yaml:3:20: model.hiden: not a key of kind cnn; did you mean hidden?\n\
          own.yaml:4:17: train.epochs: expected a whole number of 0 or more, found \"many\"\n"
     );
-    assert!(output.stdout.is_empty());
+    assert_eq!(answer.stdout, "");
 }
 
 #[test]
 fn what_config_show_prints_is_an_experiment_that_shows_the_same() {
-    let folder = tempfile::tempdir().unwrap();
-    experiment(
-        folder.path(),
+    let workshop = Workshop::new();
+    workshop.write(
+        "own.yaml",
         "version: 1\ndata: {source: {kind: generated}}\nmodel: {kind: gru}\n",
     );
-    let shown = signet(
-        folder.path(),
-        &["config", "show", "own.yaml", "-s", "train.epochs=7"],
-    );
-    assert_eq!(shown.status.code(), Some(0), "{}", text(&shown.stderr));
-    assert!(text(&shown.stdout).contains("epochs: 7\n"));
-    experiment(folder.path(), &text(&shown.stdout));
-    let again = signet(folder.path(), &["config", "show", "own.yaml"]);
-    assert_eq!(text(&again.stdout), text(&shown.stdout));
+    let shown = workshop.signet(&["config", "show", "own.yaml", "-s", "train.epochs=7"]);
+    assert!(shown.stdout.contains("epochs: 7\n"), "{}", shown.stdout);
+    workshop.write("own.yaml", &shown.stdout);
+    let again = workshop.signet(&["config", "show", "own.yaml"]);
+    assert_eq!(again.stdout, shown.stdout);
 }
 
 #[test]
 fn a_missing_experiment_is_one_line_that_says_where_to_find_others() {
-    let folder = tempfile::tempdir().unwrap();
-    let output = signet(folder.path(), &["config", "show", "none.yaml"]);
-    assert_eq!(output.status.code(), Some(2));
-    let message = text(&output.stderr);
+    let answer = Workshop::new().call(&["config", "show", "none.yaml"]);
+    assert_eq!(answer.code, 2);
+    let message = answer.stderr;
     assert!(
         message.starts_with("signet: none.yaml: cannot read this experiment"),
         "{message}"
@@ -71,45 +49,64 @@ fn a_missing_experiment_is_one_line_that_says_where_to_find_others() {
 
 #[test]
 fn generated_pictures_depend_on_the_seed_alone() {
-    let folder = tempfile::tempdir().unwrap();
+    let workshop = Workshop::new();
     for (name, seed) in [("a", "5"), ("b", "5"), ("c", "6")] {
-        let arguments = [
-            "data",
-            "generate",
-            name,
-            "--pictures",
-            "2",
-            "--seed",
-            seed,
-            "--side",
-            "32",
-        ];
-        assert_eq!(signet(folder.path(), &arguments).status.code(), Some(0));
+        let size = ["--pictures", "2", "--side", "32"];
+        workshop.signet(&[&["data", "generate", name, "--seed", seed], &size[..]].concat());
     }
-    let read = |path: &str| std::fs::read(folder.path().join(path)).unwrap();
     for picture in ["0/0000.png", "0/0001.png", "1/0000.png", "1/0001.png"] {
-        assert_eq!(read(&format!("a/{picture}")), read(&format!("b/{picture}")));
-        assert_ne!(read(&format!("a/{picture}")), read(&format!("c/{picture}")));
+        let [a, b, c] = ["a", "b", "c"].map(|name| workshop.read(&format!("{name}/{picture}")));
+        assert_eq!(a, b);
+        assert_ne!(a, c);
     }
 }
 
 #[test]
 fn generating_into_an_existing_folder_is_refused_and_leaves_it_alone() {
-    let folder = tempfile::tempdir().unwrap();
-    std::fs::create_dir(folder.path().join("mine")).unwrap();
-    let output = signet(folder.path(), &["data", "generate", "mine"]);
-    assert_eq!(output.status.code(), Some(3));
+    let workshop = Workshop::new();
+    workshop.write("mine/own.txt", "mine");
+    let answer = workshop.call(&["data", "generate", "mine"]);
+    assert_eq!(answer.code, 3);
     assert_eq!(
-        text(&output.stderr),
+        answer.stderr,
         "signet: mine exists already; name a folder that does not\n"
     );
-    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
-    assert_eq!(
-        std::fs::read_dir(folder.path().join("mine"))
-            .unwrap()
-            .count(),
-        0
-    );
+    assert_eq!(workshop.names(), ["mine"]);
+    let inside = std::fs::read_dir(workshop.path("mine")).unwrap();
+    assert_eq!(inside.count(), 1);
+}
+
+#[test]
+fn progress_as_json_is_json_on_every_line() {
+    let workshop = Workshop::with_folders(10);
+    workshop.write("own.yaml", SMALL);
+    let answer = workshop.signet(&["train", "own.yaml", "--progress", "json"]);
+    assert_eq!(answer.stderr.lines().count(), 3, "{}", answer.stderr);
+    for line in answer.stderr.lines() {
+        let record: serde_json::Value = serde_json::from_str(line).unwrap();
+        assert!(record["epoch"].is_u64(), "{line}");
+    }
+}
+
+#[test]
+fn a_run_is_named_after_its_file_whatever_that_is_called() {
+    let workshop = Workshop::with_folders(10);
+    workshop.write(".my first (try).yaml", SMALL.replace("name: small\n", ""));
+    workshop.signet(&["train", ".my first (try).yaml", "--progress", "none"]);
+    workshop.signet(&["eval", "runs/my-first--try-"]);
+}
+
+#[test]
+fn tables_end_with_their_last_column() {
+    let workshop = Workshop::with_folders(10);
+    workshop.write("own.yaml", SMALL);
+    let trained = workshop.signet(&["train", "own.yaml", "--run", "r"]);
+    let tested = workshop.signet(&["eval", "r"]);
+    let shown = [trained.stdout, tested.stdout].concat();
+    assert!(shown.contains("val acc. %\n"), "{shown}");
+    for line in shown.lines() {
+        assert_eq!(line, line.trim_end());
+    }
 }
 
 #[test]

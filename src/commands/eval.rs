@@ -14,7 +14,7 @@ use crate::data::split::Split;
 use crate::export::classifier::Classifier;
 use crate::fault::{Blame, Fault};
 use crate::report::evaluation::Evaluation;
-use crate::report::summary::{quoted, table};
+use crate::report::table::{Table, quoted};
 use crate::run::directory::RunDir;
 use crate::run::session;
 
@@ -114,7 +114,7 @@ fn describe(evaluation: &Evaluation) -> String {
         percent(evaluation.accuracy),
         evaluation.loss
     );
-    let mut classes = table(1, &["class", "precision %", "recall %", "F1 %", "pictures"]);
+    let mut classes = Table::new(1, &["class", "precision %", "recall %", "F1 %", "pictures"]);
     for figures in &evaluation.classes {
         let shares = [figures.precision, figures.recall, figures.f1].map(percent);
         classes.add_row(
@@ -132,14 +132,14 @@ fn describe(evaluation: &Evaluation) -> String {
         .iter()
         .map(|figures| figures.class.as_str())
         .collect();
-    let mut confusion = table(1, &[&["is \\ taken for"], &names[..]].concat());
+    let mut confusion = Table::new(1, &[&["is \\ taken for"], &names[..]].concat());
     for (name, row) in names.iter().zip(&evaluation.confusion) {
         let counts = row.iter().map(ToString::to_string);
         confusion.add_row(std::iter::once((*name).to_owned()).chain(counts));
     }
     text += &format!("{confusion}\n");
     if !evaluation.wrong.is_empty() {
-        let mut wrong = table(3, &["wrong picture", "is", "taken for", "probability %"]);
+        let mut wrong = Table::new(3, &["wrong picture", "is", "taken for", "probability %"]);
         for made in &evaluation.wrong {
             let top = made.probabilities.iter().copied().fold(0.0, f64::max);
             wrong.add_row([

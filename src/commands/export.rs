@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use crate::cli::Export;
 use crate::config::Experiment;
-use crate::config::train::Format;
+use crate::config::run::Format;
 use crate::data::batches::Pictures;
 use crate::export::card::{Card, TestFigures};
 use crate::export::gate::Report;

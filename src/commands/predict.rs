@@ -1,6 +1,8 @@
 //! `signet predict`.
 
+use std::ffi::OsStr;
 use std::io::BufRead;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, ensure};
@@ -12,7 +14,7 @@ use crate::cli::{Predict, PredictFormat};
 use crate::data::images;
 use crate::export::classifier::Classifier;
 use crate::fault::{Blame, Fault};
-use crate::report::summary::{quoted, table};
+use crate::report::table::{Table, quoted};
 
 /// Pictures that are read, in parallel, before they go through the model together.
 const CHUNK: usize = 256;
@@ -82,10 +84,11 @@ fn list(inputs: &[PathBuf]) -> Result<Vec<PathBuf>> {
     for input in inputs {
         let text = input.to_string_lossy();
         if text == "-" {
-            for line in std::io::stdin().lock().lines() {
+            // File names are bytes: one that is not UTF-8 is a name, too.
+            for line in std::io::stdin().lock().split(b'\n') {
                 let line = line.context("cannot read the list on standard input")?;
-                if !line.trim().is_empty() {
-                    files.push(PathBuf::from(line.trim_end()));
+                if !line.trim_ascii().is_empty() {
+                    files.push(PathBuf::from(OsStr::from_bytes(line.trim_ascii_end())));
                 }
             }
         } else if input.is_dir() {
@@ -97,7 +100,8 @@ fn list(inputs: &[PathBuf]) -> Result<Vec<PathBuf>> {
             files.extend(found);
         } else if !input.exists() && text.contains(['*', '?', '[']) {
             let matches = glob::glob(&text).with_context(|| format!("{text} is no pattern"))?;
-            let mut found: Vec<PathBuf> = matches.flatten().filter(|path| path.is_file()).collect();
+            let mut found: Vec<PathBuf> = matches.collect::<Result<_, _>>()?;
+            found.retain(|path| path.is_file());
             ensure!(!found.is_empty(), "{text} matches no file");
             found.sort();
             files.extend(found);
@@ -131,7 +135,7 @@ fn in_folder(folder: &Path) -> Result<Vec<PathBuf>> {
 /// Prints answers as they come; a table waits for the last one.
 struct Printer {
     format: PredictFormat,
-    table: comfy_table::Table,
+    table: Table,
     top: usize,
 }
 
@@ -155,7 +159,7 @@ impl Printer {
         }
         Printer {
             format,
-            table: table(2, &header),
+            table: Table::new(2, &header),
             top,
         }
     }

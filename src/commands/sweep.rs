@@ -6,7 +6,7 @@ use super::study::{self, Sitting};
 use crate::cli::{Overrides, Sweep as Command};
 use crate::fault::{Blame, Fault};
 use crate::report::studies;
-use crate::report::summary::quoted;
+use crate::report::table::quoted;
 use crate::run::display::Style;
 use crate::study::folder::{Kind, SUMMARY};
 use crate::study::race::{Finish, race};

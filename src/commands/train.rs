@@ -6,7 +6,7 @@ use super::resume::{self, Wish};
 use super::sitting::{go, trainer};
 use crate::cli::Train;
 use crate::config::Experiment;
-use crate::config::train::IfExists;
+use crate::config::run::IfExists;
 use crate::fault::{Blame, Fault};
 use crate::report::summary;
 use crate::run::beginning;

@@ -2,12 +2,15 @@
 //!
 //! [`Experiment::load`] is the way in. It finds everything that is wrong with a file in one go, each
 //! problem with file, line and key (`document`), by asking each section for the keys it knows
-//! (`section`); the fields with their units, ranges and defaults stand in `data`, `model` and `train`.
+//! (`section`, `setting`); the fields with their units, ranges and defaults stand in `data`, `model`,
+//! `train` and `run`.
 
 pub mod data;
 pub mod document;
 pub mod model;
+pub mod run;
 pub mod section;
+pub mod setting;
 pub mod train;
 
 use std::path::Path;
@@ -18,8 +21,10 @@ use serde_yaml::Value;
 use data::DataConfig;
 use document::{Document, Problems};
 use model::{ModelConfig, Output};
-use section::{Section, Setting, describe};
-use train::{CheckpointConfig, ExportConfig, LogConfig, Metric, RunConfig, Schedule, TrainConfig};
+use run::{CheckpointConfig, ExportConfig, LogConfig, RunConfig};
+use section::Section;
+use setting::{Setting, describe};
+use train::{Metric, Schedule, TrainConfig};
 
 /// The version of the file format this program reads.
 pub const VERSION: u64 = 1;

@@ -213,4 +213,27 @@ mod tests {
         .abs();
         assert!(difference.max().double_value(&[]) < 1e-6);
     }
+
+    #[test]
+    fn a_quarter_turn_is_the_rot90_of_libtorch_and_half_the_size_is_the_mean_of_four() {
+        let x = ramp().narrow(0, 0, 1);
+        let moved = |change: &Change| {
+            let map = Tensor::from_slice(&change.map(6.0, 6.0)).view([1, 2, 3]);
+            let grid = Tensor::affine_grid_generator(&map, x.size(), false);
+            x.grid_sampler(&grid, 0, 1, false)
+        };
+        let mut turn = Change::none();
+        turn.degrees = 90.0;
+        let difference = (moved(&turn) - x.rot90(-1, [2, 3])).abs().max();
+        // cos 90° is 6e-17 and pixels are up to 1: rounding alone.
+        assert!(difference.double_value(&[]) < 1e-6);
+
+        // In the middle of a picture of half the size, each pixel is the mean of the four it covers.
+        let mut small = Change::none();
+        small.scale = 0.5;
+        let middle = moved(&small).slice(2, 2, 4, 1).slice(3, 2, 4, 1);
+        let covered = x.slice(2, 1, 5, 1).slice(3, 1, 5, 1);
+        let means = covered.avg_pool2d([2i64, 2], [2i64, 2], [0i64, 0], false, true, None);
+        assert!((middle - means).abs().max().double_value(&[]) < 1e-6);
+    }
 }

@@ -15,7 +15,7 @@ use tract_onnx::tract_hir::internal::{InferenceOp, expand};
 
 use super::card::Card;
 use super::{onnx, safetensors, torchscript};
-use crate::config::train::Format;
+use crate::config::run::Format;
 use crate::model::layer::Mode;
 use crate::model::network::Network;
 use crate::run::checkpoint::Checkpoint;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
 use super::classifier::Classifier;
-use crate::config::train::Format;
+use crate::config::run::Format;
 
 /// Sizes of batches that are tried, beside all pictures at once: a graph may have frozen the first one it met.
 const BATCHES: [i64; 3] = [1, 2, 7];

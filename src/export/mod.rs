@@ -15,7 +15,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-use crate::config::train::Format;
+use crate::config::run::Format;
 use crate::model::network::Network;
 use card::Card;
 

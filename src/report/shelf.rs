@@ -1,9 +1,8 @@
 //! Tables of the runs and studies that lie in folders, for people and as CSV.
 
-use comfy_table::Table;
-
 use super::studies::percent;
-use super::summary::{best_and_last, mebibytes, quoted, table};
+use super::summary::{best_and_last, mebibytes};
+use super::table::{Table, quoted};
 use crate::config::train::Metric;
 use crate::run::checkpoints;
 use crate::study::compare::Comparison;
@@ -23,7 +22,7 @@ const HEADER: [&str; 8] = [
 
 /// One line per run or study.
 pub fn list(entries: &[&Entry], trials: bool) -> Table {
-    let mut table = table(3, &HEADER);
+    let mut table = Table::new(3, &HEADER);
     for row in rows(entries, trials) {
         table.add_row(row);
     }
@@ -158,7 +157,7 @@ fn show_run(run: &RunEntry) -> String {
         lines.push(format!("branched off {of}, step {}", parent["step"]));
     }
     let figures = best_and_last(run.best.as_ref(), run.last.as_ref());
-    let mut files = table(1, &["file", "MiB"]);
+    let mut files = Table::new(1, &["file", "MiB"]);
     let kept = checkpoints::list(&run.path)
         .into_iter()
         .map(|(_, file)| file);
@@ -183,7 +182,7 @@ fn show_run(run: &RunEntry) -> String {
 
 fn show_study(study: &StudyEntry) -> String {
     let rows: Vec<&RunEntry> = study.begun.iter().collect();
-    let mut trials = table(3, &HEADER);
+    let mut trials = Table::new(3, &HEADER);
     for run in rows {
         trials.add_row(run_row(run));
     }
@@ -213,7 +212,7 @@ pub fn compare(found: &Comparison) -> String {
         .map(|column| column.path.display().to_string())
         .collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    let mut settings = table(1 + names.len(), &[&["setting"], &names[..]].concat());
+    let mut settings = Table::new(1 + names.len(), &[&["setting"], &names[..]].concat());
     for setting in &found.settings {
         let values = setting.values.iter().map(|value| or_dash(value.clone()));
         settings.add_row(std::iter::once(setting.key.clone()).chain(values));
@@ -222,7 +221,7 @@ pub fn compare(found: &Comparison) -> String {
         true => "the settings are the same".to_owned(),
         false => settings.to_string(),
     };
-    let mut figures = table(1, &[&["figure"], &names[..]].concat());
+    let mut figures = Table::new(1, &[&["figure"], &names[..]].concat());
     for (name, cells) in figure_rows(found, &shown) {
         figures.add_row(std::iter::once(name.to_owned()).chain(cells));
     }
@@ -323,7 +322,7 @@ fn shown(spread: &Spread) -> String {
 
 /// What may go, and why.
 pub fn litter(found: &[Litter]) -> Table {
-    let mut table = table(2, &["file", "why it may go", "MiB"]);
+    let mut table = Table::new(2, &["file", "why it may go", "MiB"]);
     for litter in found {
         table.add_row([
             litter.path.display().to_string(),

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::summary::table;
+use super::table::Table;
 use crate::study::ranking::Ranking;
 use crate::study::statistics::Spread;
 use crate::study::summary::Summary;
@@ -12,7 +12,7 @@ const SHOWN: usize = 20;
 
 /// What a study found.
 pub fn study(found: &Summary, folder: &Path) -> String {
-    let mut trials = table(1, &["trial", "accuracy %", "loss", "wrong", "pictures"]);
+    let mut trials = Table::new(1, &["trial", "accuracy %", "loss", "wrong", "pictures"]);
     for result in &found.results {
         trials.add_row([
             result.trial.clone(),
@@ -49,7 +49,7 @@ pub fn sweep(found: &Ranking, base: &Path, folder: &Path) -> String {
         .map(|(key, _)| key.as_str())
         .collect();
     let last = ["epochs", &found.metric, "sd", "trials"];
-    let mut points = table(1 + keys.len(), &[&["point"], &keys[..], &last[..]].concat());
+    let mut points = Table::new(1 + keys.len(), &[&["point"], &keys[..], &last[..]].concat());
     for standing in found.points.iter().take(SHOWN) {
         let settings = standing
             .point

@@ -3,30 +3,16 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use comfy_table::{CellAlignment, Table, presets};
-
 use crate::config::Experiment;
-use crate::config::train::Format;
+use crate::config::run::Format;
 use crate::export::gate::Report;
 use crate::model::transfer::Transfer;
+use crate::report::table::Table;
 use crate::run::policy::Change;
 use crate::run::prove::Proof;
 use crate::run::session::Session;
 use crate::train::metrics::{EpochRecord, Figures};
 use crate::train::progress::Progress;
-
-/// A table without frames: the first `words` columns hold words, the others numbers.
-pub fn table(words: usize, header: &[&str]) -> Table {
-    let mut table = Table::new();
-    table.load_preset(presets::NOTHING).set_header(header);
-    for column in table.column_iter_mut() {
-        column.set_padding((0, 2));
-        if column.index >= words {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
-    table
-}
 
 /// One line: what is trained on what, where, into which folder.
 pub fn heading(session: &Session, folder: &Path) -> String {
@@ -43,7 +29,7 @@ pub fn heading(session: &Session, folder: &Path) -> String {
 
 /// Layers, steps and memory of a training that has not begun.
 pub fn before(session: &Session, steps_per_epoch: usize) -> String {
-    let mut layers = table(3, &["name", "layer", "output", "parameters"]);
+    let mut layers = Table::new(3, &["name", "layer", "output", "parameters"]);
     let mut total = 0;
     for (name, layer) in &session.network.plan().layers {
         let trained = layer
@@ -96,7 +82,7 @@ pub fn best_and_last(best: Option<&EpochRecord>, last: Option<&EpochRecord>) -> 
         "val loss",
         "val acc. %",
     ];
-    let mut table = table(1, &header);
+    let mut table = Table::new(1, &header);
     for (name, record) in [("best", best), ("last", last)] {
         let Some(record) = record else { continue };
         let [train_loss, train_accuracy] = cells(Some(record.train));
@@ -147,7 +133,7 @@ fn how_it_ended(experiment: &Experiment, progress: &Progress) -> String {
 
 /// What changed between two sittings of a run.
 pub fn changes(changes: &[Change]) -> Table {
-    let mut table = table(4, &["key", "old", "new", "policy"]);
+    let mut table = Table::new(4, &["key", "old", "new", "policy"]);
     for change in changes {
         let word = |value: &str| if value.is_empty() { "-" } else { value }.to_owned();
         let policy = change.policy.word().to_owned();
@@ -227,7 +213,7 @@ pub fn exported(artefacts: &[Exported]) -> Table {
         "accuracy % of those compared",
         "seconds",
     ];
-    let mut table = table(1, &header);
+    let mut table = Table::new(1, &header);
     for artefact in artefacts {
         let report = &artefact.report;
         table.add_row([
@@ -249,7 +235,7 @@ pub fn exported(artefacts: &[Exported]) -> Table {
 
 /// What the gate found, a line per size of batches.
 pub fn gate(report: &Report) -> String {
-    let mut checks = table(0, &["batch", "pictures", "largest difference"]);
+    let mut checks = Table::new(0, &["batch", "pictures", "largest difference"]);
     for check in &report.checks {
         checks.add_row([
             check.batch.to_string(),
@@ -295,14 +281,6 @@ pub fn failed_gate(report: &Report) -> String {
         ));
     }
     reasons.join("; ")
-}
-
-/// A field of a CSV line, quoted where RFC 4180 asks for it.
-pub fn quoted(text: &str) -> String {
-    match text.contains([',', '"', '\n']) {
-        true => format!("\"{}\"", text.replace('"', "\"\"")),
-        false => text.to_owned(),
-    }
 }
 
 fn cells(figures: Option<Figures>) -> [String; 2] {

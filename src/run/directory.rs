@@ -10,7 +10,7 @@ use super::checkpoint::{UNFINISHED, write_whole};
 use super::checkpoints;
 use super::lock::Lock;
 use crate::config::Experiment;
-use crate::config::train::{IfExists, RunConfig};
+use crate::config::run::{IfExists, RunConfig};
 use crate::data::Dataset;
 
 /// The folder of one run.

@@ -16,7 +16,7 @@ use super::directory::RunDir;
 use super::records;
 use super::retention::{self, Occasion};
 use super::session::Session;
-use crate::config::train::CheckpointConfig;
+use crate::config::run::CheckpointConfig;
 use crate::fault::{Blame, Fault};
 use crate::train::event::{Event, Observer};
 use crate::train::snapshot::{Moment, Snapshot};

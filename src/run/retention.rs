@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::config::train::{CheckpointConfig, Every};
+use crate::config::run::{CheckpointConfig, Every};
 use crate::train::progress::Progress;
 
 /// What happened, as far as it matters here.

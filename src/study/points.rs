@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_yaml::Value;
 
-use crate::config::section::{Section, Setting, describe};
+use crate::config::section::Section;
+use crate::config::setting::{Setting, describe};
 use crate::rng::{Purpose, Stream};
 
 /// The most points a sweep may have.

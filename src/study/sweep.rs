@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 use super::points::{Axis, Point, Points};
 use super::trials::{self, Deal, Trial, plan};
 use crate::config::document::{Document, Problems};
-use crate::config::section::{Section, at_least};
+use crate::config::section::Section;
+use crate::config::setting::at_least;
 use crate::config::train::Metric;
 use crate::config::{Experiment, file_name, name_from};
 

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use super::metrics::EpochRecord;
 use super::watch::Watch;
 use crate::config::Experiment;
-use crate::config::train::{CheckpointConfig, Mode, Schedule};
+use crate::config::run::CheckpointConfig;
+use crate::config::train::{Mode, Schedule};
 
 /// Position, memory of the best epochs, and the counters that wait for better ones.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -168,7 +169,8 @@ fn rank(ranking: &mut Vec<EpochRecord>, record: &EpochRecord, config: &Checkpoin
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::train::{Every, Metric};
+    use crate::config::run::Every;
+    use crate::config::train::Metric;
     use crate::train::metrics::Figures;
 
     fn record(epoch: usize, accuracy: f64, loss: f64) -> EpochRecord {

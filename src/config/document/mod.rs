@@ -1,19 +1,22 @@
 //! One YAML file as its author wrote it: values, and where each of them stands.
 //!
 //! In come a file and the `-s key=value` overrides; out comes a tree of values with `${VAR:-default}`
-//! filled in, and for any key the place to point at (`file:line:column`, or the override itself).
-//! serde_yaml keeps no positions, but its errors carry them: to find a key we walk the text again and
-//! fail on purpose when we stand on it. That costs a second parse per problem and no second parser.
+//! filled in (`variables`), and for any key the place to point at: `file:line:column` (`place`), or the
+//! override itself.
+
+mod place;
+mod variables;
 
 use std::cell::RefCell;
 use std::fmt;
 use std::path::Path;
 
-use serde::de::{
-    DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor,
-};
-use serde_yaml::value::{Tag, TaggedValue};
 use serde_yaml::{Mapping, Value};
+
+pub use variables::readings;
+
+use place::Stop;
+use variables::fill_in;
 
 /// One thing wrong with an experiment: where, which key, what, and what to try.
 #[derive(Debug, Clone, PartialEq)]
@@ -201,13 +204,8 @@ impl Document {
                 .map(|depth| (&path[..depth], Stop::AtKey)),
         );
         for (path, stop) in attempts {
-            let walk = Walk { path, stop };
-            let Err(error) = walk.deserialize(serde_yaml::Deserializer::from_str(&self.text))
-            else {
-                continue;
-            };
-            if let Some(at) = error.location() {
-                return format!("{}:{}:{}", self.file, at.line(), at.column());
+            if let Some((line, column)) = place::find(&self.text, path, stop) {
+                return format!("{}:{line}:{column}", self.file);
             }
         }
         self.file.clone()
@@ -293,81 +291,6 @@ fn set_inside(slot: &mut Value, name: &str, path: &[&str], value: Value) -> Resu
     }
 }
 
-/// The tag of a text that was filled in and looks like a number or a truth value: it counts as either, as the
-/// key wants it, so that `epochs: ${EPOCHS:-40}` works and a folder called 2024 or 0x10 keeps its name.
-const FILLED: &str = "filled";
-
-/// What a value may stand for, in the order in which a key should try them.
-pub fn readings(value: &Value) -> Vec<Value> {
-    match value {
-        Value::Tagged(tagged) if tagged.tag == FILLED => {
-            let text = tagged.value.as_str().unwrap_or_default();
-            let plain = serde_yaml::from_str(text).unwrap_or(Value::Null);
-            vec![tagged.value.clone(), plain]
-        }
-        value => vec![value.clone()],
-    }
-}
-
-/// Replaces `${VAR}` and `${VAR:-default}` in every text below `value`.
-fn fill_in(value: &mut Value, path: &mut Vec<String>, missing: &mut Vec<(Vec<String>, String)>) {
-    match value {
-        Value::String(text) if text.contains("${") => match expand(text) {
-            Ok(filled) => {
-                let plain = serde_yaml::from_str(&filled).ok();
-                *value = match plain {
-                    Some(Value::Number(_) | Value::Bool(_)) => {
-                        let (tag, value) = (Tag::new(FILLED), Value::String(filled));
-                        Value::Tagged(Box::new(TaggedValue { tag, value }))
-                    }
-                    _ => Value::String(filled),
-                };
-            }
-            Err(message) => missing.push((path.clone(), message)),
-        },
-        Value::Sequence(items) => {
-            for (index, item) in items.iter_mut().enumerate() {
-                path.push(index.to_string());
-                fill_in(item, path, missing);
-                path.pop();
-            }
-        }
-        Value::Mapping(map) => {
-            for (key, item) in map.iter_mut() {
-                path.push(key_text(key));
-                fill_in(item, path, missing);
-                path.pop();
-            }
-        }
-        _ => {}
-    }
-}
-
-fn expand(text: &str) -> Result<String, String> {
-    let mut filled = String::new();
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once("${") {
-        let (inside, behind) = after
-            .split_once('}')
-            .ok_or(format!("`${{` without `}}` in {text:?}"))?;
-        let (variable, default) = match inside.split_once(":-") {
-            Some((variable, default)) => (variable, Some(default)),
-            None => (inside, None),
-        };
-        let value = std::env::var(variable)
-            .ok()
-            .filter(|value| !value.is_empty());
-        let value = value.or(default.map(str::to_owned)).ok_or(format!(
-            "the environment variable {variable} is not set; set it, or write ${{{variable}:-default}}"
-        ))?;
-        filled.push_str(before);
-        filled.push_str(&value);
-        rest = behind;
-    }
-    filled.push_str(rest);
-    Ok(filled)
-}
-
 /// A key as it stands in a dotted path; `0:` and `"0":` are the same key.
 pub fn key_text(key: &Value) -> String {
     match key {
@@ -383,103 +306,6 @@ fn line_and_column(place: &str) -> (usize, usize) {
     let mut numbers = place.rsplit(':').map_while(|number| number.parse().ok());
     let column = numbers.next().unwrap_or(usize::MAX);
     (numbers.next().unwrap_or(usize::MAX), column)
-}
-
-#[derive(Clone, Copy)]
-enum Stop {
-    AtKey,
-    AtValue,
-}
-
-/// Walks down `path` and then fails, so that the error tells where it stood.
-struct Walk<'p> {
-    path: &'p [String],
-    stop: Stop,
-}
-
-impl<'de> DeserializeSeed<'de> for Walk<'_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-/// Only maps and lists above the end of the path are entered; anything else is refused by the default
-/// methods of `Visitor`, which is the failure wanted. What is entered is read to its end, because a
-/// half-read map is a failure too, at the wrong place.
-impl<'de> Visitor<'de> for Walk<'_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str("the end of the walk")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        let Some((step, rest)) = self.path.split_first() else {
-            return Err(A::Error::custom("here"));
-        };
-        let at_key = rest.is_empty() && matches!(self.stop, Stop::AtKey);
-        while let Some(found) = map.next_key_seed(KeyIs {
-            key: step,
-            fail: at_key,
-        })? {
-            if found {
-                map.next_value_seed(Walk {
-                    path: rest,
-                    stop: self.stop,
-                })?;
-            } else {
-                map.next_value::<IgnoredAny>()?;
-            }
-        }
-        Ok(())
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
-        let Some((step, rest)) = self.path.split_first() else {
-            return Err(A::Error::custom("here"));
-        };
-        for _ in 0..step.parse().unwrap_or(0) {
-            items.next_element::<IgnoredAny>()?;
-        }
-        items.next_element_seed(Walk {
-            path: rest,
-            stop: self.stop,
-        })?;
-        while items.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(())
-    }
-}
-
-struct KeyIs<'p> {
-    key: &'p str,
-    fail: bool,
-}
-
-impl<'de> DeserializeSeed<'de> for KeyIs<'_> {
-    type Value = bool;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<bool, D::Error> {
-        deserializer.deserialize_str(self)
-    }
-}
-
-impl<'de> Visitor<'de> for KeyIs<'_> {
-    type Value = bool;
-
-    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str("a key")
-    }
-
-    fn visit_str<E: serde::de::Error>(self, key: &str) -> Result<bool, E> {
-        let found = key == self.key;
-        if found && self.fail {
-            Err(E::custom("here"))
-        } else {
-            Ok(found)
-        }
-    }
 }
 
 #[cfg(test)]

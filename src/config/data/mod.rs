@@ -1,0 +1,154 @@
+//! The `data` section: where pictures come from, how they are cut, dealt and disturbed.
+
+mod augment;
+mod image;
+mod source;
+mod split;
+
+use serde::Serialize;
+
+pub use augment::Augment;
+pub use image::{Channels, Image, NamedNormalize, Normalize, Preprocess};
+pub use source::{NpyLabels, Source};
+pub use split::SplitConfig;
+
+use super::section::Section;
+use super::setting::{Setting, at_least, describe, words};
+
+/// Everything about the pictures of an experiment.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct DataConfig {
+    /// Where pictures come from.
+    pub source: Source,
+    /// The classes, in the order of the model's outputs; null takes all there are, by name.
+    pub classes: Option<Vec<String>>,
+    /// At most this many pictures of each class, the first in `order`.
+    pub per_class: Option<usize>,
+    /// The order of pictures before they are dealt.
+    pub order: Order,
+    /// What becomes of each picture before a model sees it.
+    pub image: Image,
+    /// Whether a picture that cannot be read ends the run.
+    pub on_bad_image: OnBadImage,
+    /// How pictures are dealt into train, val and test.
+    pub split: SplitConfig,
+    /// How pixels are shifted and scaled before the first layer.
+    pub normalize: Normalize,
+    /// Random changes to training pictures, anew each epoch, one of each kind: first all changes of place at once, then
+    /// contrast, brightness, noise, erasing.
+    pub augment: Vec<Augment>,
+}
+
+words! {
+    /// The order of pictures before they are dealt.
+    Order {
+        /// By class, then by file name.
+        Name = "name",
+        /// The row order of the Kaggle X.npy.
+        Kaggle = "kaggle",
+    }
+}
+
+words! {
+    /// Whether a picture that cannot be read ends the run.
+    OnBadImage {
+        /// It does.
+        Error = "error",
+        /// It is left out, and named.
+        Skip = "skip",
+    }
+}
+
+impl DataConfig {
+    pub(super) fn read(mut section: Section) -> DataConfig {
+        let source = Source::read(section.section("source"));
+        let classes = section.values_if("classes", |_: &ClassName| Ok(()));
+        let classes: Option<Vec<String>> =
+            classes.map(|names| names.into_iter().map(|name| name.0).collect());
+        if let Some(classes) = &classes {
+            if classes.len() < 2 {
+                section.wrong(
+                    "classes",
+                    "a classifier needs at least two classes".to_owned(),
+                );
+            }
+            if let Some(twice) = (1..classes.len()).find(|&i| classes[..i].contains(&classes[i])) {
+                section.wrong(
+                    "classes",
+                    format!("{:?} stands there twice", classes[twice]),
+                );
+            }
+        }
+        let order = section.get("order", Order::Name);
+        let image = Image::read(section.section("image"));
+        if !matches!(source, Source::ClassFolders { .. }) {
+            let why = "is for kind class_folders alone; other sources come in their own order, already prepared";
+            if order != Order::Name {
+                section.wrong("order", format!("{} {why}", order.word()));
+            }
+            if image.preprocess != Preprocess::Plain {
+                section.wrong(
+                    "image",
+                    format!("preprocess {} {why}", image.preprocess.word()),
+                );
+            }
+        }
+        let on_bad_image = section.get("on_bad_image", OnBadImage::Error);
+        if on_bad_image == OnBadImage::Skip && !matches!(source, Source::ClassFolders { .. }) {
+            let message =
+                "skip is for kind class_folders alone; other sources hold no picture files"
+                    .to_owned();
+            section.wrong("on_bad_image", message);
+        }
+        let augment: Vec<Augment> = section
+            .sections("augment")
+            .into_iter()
+            .flatten()
+            .filter_map(Augment::read)
+            .collect();
+        let kind = std::mem::discriminant::<Augment>;
+        if let Some(twice) = (1..augment.len()).find(|&i| {
+            augment[..i]
+                .iter()
+                .any(|other| kind(other) == kind(&augment[i]))
+        }) {
+            let message =
+                "one of this kind stands before it, and each picture is changed once by each"
+                    .to_owned();
+            section.wrong(&format!("augment.{twice}"), message);
+        }
+        DataConfig {
+            source,
+            classes,
+            per_class: section.optional_if("per_class", at_least(1)),
+            order,
+            image,
+            on_bad_image,
+            split: SplitConfig::read(section.section("split")),
+            normalize: Normalize::read(&mut section, image.depth()),
+            augment,
+        }
+    }
+
+    /// Whether some pictures are held back to choose the best model by; a manifest may or may not.
+    pub fn may_have_val(&self) -> bool {
+        match self.split {
+            SplitConfig::Stratified { val, .. }
+            | SplitConfig::Sklearn { val, .. }
+            | SplitConfig::Folds { val, .. } => val > 0.0,
+            SplitConfig::InnerFolds { .. } | SplitConfig::Manifest { .. } => true,
+        }
+    }
+}
+
+/// A class name; a bare number counts as its digits, so that `classes: [0, 1]` means what it says.
+struct ClassName(String);
+
+impl Setting for ClassName {
+    fn read(value: &serde_yaml::Value) -> Result<ClassName, String> {
+        let number = value.as_u64().map(|number| number.to_string());
+        let name = value.as_str().map(str::to_owned).or(number);
+        name.map(ClassName)
+            .ok_or_else(|| format!("expected the name of a class, found {}", describe(value)))
+    }
+}

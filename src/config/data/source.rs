@@ -1,0 +1,142 @@
+//! `data.source`: folders of pictures, arrays, or drawings.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use crate::config::section::Section;
+use crate::config::setting::whole;
+
+/// Where pictures come from.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Source {
+    /// `ROOT/<class>/*.jpg|jpeg|png`.
+    ClassFolders {
+        /// The folder of class folders.
+        root: PathBuf,
+    },
+    /// Arrays as on Kaggle.
+    Npy {
+        /// Pictures: `[N, H, W]` or `[N, H, W, C]`, floats in 0..1 or bytes.
+        images: PathBuf,
+        /// Which row shows what.
+        #[serde(flatten)]
+        labels: NpyLabels,
+    },
+    /// Hand signs drawn by signet itself.
+    Generated {
+        /// Pictures per class.
+        pictures: usize,
+        /// Seed of the drawings, apart from the experiment's so that repeats share their pictures.
+        seed: u64,
+    },
+}
+
+/// How rows of an array get their class.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum NpyLabels {
+    /// A label file: `[N]` whole numbers or `[N, K]` one-hot.
+    File {
+        /// The file.
+        labels: PathBuf,
+        /// Class name to number (or one-hot column); null reads number k as class "k".
+        #[serde(serialize_with = "as_map")]
+        label_map: Vec<(String, u64)>,
+    },
+    /// Row ranges, end not included.
+    Rows {
+        /// Class name to [first, end).
+        #[serde(serialize_with = "as_map")]
+        rows: Vec<(String, Vec<u64>)>,
+    },
+}
+
+fn as_map<T: Serialize, S: serde::Serializer>(
+    entries: &[(String, T)],
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(entries.iter().map(|(key, value)| (key, value)))
+}
+
+impl Source {
+    pub(super) fn read(mut section: Section) -> Source {
+        let kinds = ["class_folders", "npy", "generated"];
+        match section.kind(&kinds, None) {
+            Some("class_folders") => Source::ClassFolders {
+                root: section
+                    .required("root", "the folder that holds one folder per class")
+                    .unwrap_or_default(),
+            },
+            Some("npy") => Source::Npy {
+                images: section
+                    .required("images", "the .npy file with the pictures")
+                    .unwrap_or_default(),
+                labels: NpyLabels::read(section),
+            },
+            _ => Source::Generated {
+                pictures: section.get_if("pictures", 205, whole(1, 1_000_000)),
+                seed: section.get("seed", 0),
+            },
+        }
+    }
+}
+
+impl NpyLabels {
+    fn read(mut section: Section) -> NpyLabels {
+        let rows = section
+            .optional_section("rows")
+            .map(|rows| rows.entries::<Vec<u64>>());
+        let labels: Option<PathBuf> = section.optional("labels");
+        // With rows there is nothing to map, so the key is unknown then.
+        let label_map: Vec<(String, u64)> = match rows {
+            Some(_) => Vec::new(),
+            None => section.section("label_map").entries(),
+        };
+        for (index, (class, number)) in label_map.iter().enumerate() {
+            if let Some((other, _)) = label_map[..index].iter().find(|(_, known)| known == number) {
+                let message = format!(
+                    "{other:?} and {class:?} are both {number}; one number means one class"
+                );
+                section.wrong("label_map", message);
+            }
+        }
+        if rows.as_ref().is_some_and(Vec::is_empty) {
+            section.wrong(
+                "rows",
+                "names no class; write such as {\"0\": [204, 409]}".to_owned(),
+            );
+        }
+        for (class, range) in rows.iter().flatten() {
+            if range.len() != 2 || range[0] >= range[1] {
+                let message = format!(
+                    "class {class:?} needs [first, end) with first below end, such as [204, 409]"
+                );
+                section.wrong("rows", message);
+            }
+        }
+        for (index, (class, range)) in rows.iter().flatten().enumerate() {
+            let mut others = rows.iter().flatten().take(index);
+            let shared = |(_, other): &&(String, Vec<u64>)| {
+                range.len() == 2 && other.len() == 2 && range[0] < other[1] && other[0] < range[1]
+            };
+            if let Some((other, _)) = others.find(shared) {
+                let message =
+                    format!("{other:?} and {class:?} share rows, and a picture shows one thing");
+                section.wrong("rows", message);
+            }
+        }
+        match (labels, rows) {
+            (Some(labels), None) => NpyLabels::File { labels, label_map },
+            (None, Some(rows)) => NpyLabels::Rows { rows },
+            (labels, _) => {
+                let found = if labels.is_some() { "both" } else { "neither" };
+                let message =
+                    format!("needs either labels or rows to know its classes, found {found}");
+                section.wrong("images", message);
+                NpyLabels::Rows { rows: Vec::new() }
+            }
+        }
+    }
+}

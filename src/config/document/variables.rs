@@ -1,0 +1,85 @@
+//! `${VAR}` and `${VAR:-default}` in the values of an experiment.
+
+use serde_yaml::Value;
+use serde_yaml::value::{Tag, TaggedValue};
+
+use super::key_text;
+
+/// Replaces `${VAR}` and `${VAR:-default}` in every text below `value`.
+pub(super) fn fill_in(
+    value: &mut Value,
+    path: &mut Vec<String>,
+    missing: &mut Vec<(Vec<String>, String)>,
+) {
+    match value {
+        Value::String(text) if text.contains("${") => match expand(text) {
+            Ok(filled) => {
+                let plain = serde_yaml::from_str(&filled).ok();
+                *value = match plain {
+                    Some(Value::Number(_) | Value::Bool(_)) => {
+                        let (tag, value) = (Tag::new(FILLED), Value::String(filled));
+                        Value::Tagged(Box::new(TaggedValue { tag, value }))
+                    }
+                    _ => Value::String(filled),
+                };
+            }
+            Err(message) => missing.push((path.clone(), message)),
+        },
+        Value::Sequence(items) => {
+            for (index, item) in items.iter_mut().enumerate() {
+                path.push(index.to_string());
+                fill_in(item, path, missing);
+                path.pop();
+            }
+        }
+        Value::Mapping(map) => {
+            for (key, item) in map.iter_mut() {
+                path.push(key_text(key));
+                fill_in(item, path, missing);
+                path.pop();
+            }
+        }
+        _ => {}
+    }
+}
+
+/// The tag of a text that was filled in and looks like a number or a truth value: it counts as either, as the
+/// key wants it, so that `epochs: ${EPOCHS:-40}` works and a folder called 2024 or 0x10 keeps its name.
+const FILLED: &str = "filled";
+
+/// What a value may stand for, in the order in which a key should try them.
+pub fn readings(value: &Value) -> Vec<Value> {
+    match value {
+        Value::Tagged(tagged) if tagged.tag == FILLED => {
+            let text = tagged.value.as_str().unwrap_or_default();
+            let plain = serde_yaml::from_str(text).unwrap_or(Value::Null);
+            vec![tagged.value.clone(), plain]
+        }
+        value => vec![value.clone()],
+    }
+}
+
+fn expand(text: &str) -> Result<String, String> {
+    let mut filled = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("${") {
+        let (inside, behind) = after
+            .split_once('}')
+            .ok_or(format!("`${{` without `}}` in {text:?}"))?;
+        let (variable, default) = match inside.split_once(":-") {
+            Some((variable, default)) => (variable, Some(default)),
+            None => (inside, None),
+        };
+        let value = std::env::var(variable)
+            .ok()
+            .filter(|value| !value.is_empty());
+        let value = value.or(default.map(str::to_owned)).ok_or(format!(
+            "the environment variable {variable} is not set; set it, or write ${{{variable}:-default}}"
+        ))?;
+        filled.push_str(before);
+        filled.push_str(&value);
+        rest = behind;
+    }
+    filled.push_str(rest);
+    Ok(filled)
+}

@@ -1,0 +1,90 @@
+//! `model.init`: weights before the first step.
+
+use serde::Serialize;
+
+use crate::config::section::Section;
+use crate::config::setting::{at_least, words};
+
+/// Weights before the first step.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Init {
+    /// A named way.
+    Named(NamedInit),
+    /// The same law for every weight; biases are zero.
+    Custom {
+        /// The law.
+        weights: WeightLaw,
+        /// Always zero.
+        bias: BiasLaw,
+    },
+}
+
+words! {
+    /// Initialisations that need no figures.
+    NamedInit {
+        /// Bit for bit what `torch.manual_seed(seed)` and `torch.nn` give.
+        Pytorch = "pytorch",
+    }
+}
+
+words! {
+    /// Biases before the first step.
+    BiasLaw {
+        /// All zero.
+        Zero = "zero",
+    }
+}
+
+/// The law weights are drawn from.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum WeightLaw {
+    /// All the same.
+    Constant {
+        /// That number.
+        value: f64,
+    },
+    /// Normal.
+    Normal {
+        /// Mean.
+        mean: f64,
+        /// Standard deviation.
+        std: f64,
+    },
+    /// Uniform in [low, high).
+    Uniform {
+        /// Lower end.
+        low: f64,
+        /// Upper end.
+        high: f64,
+    },
+}
+
+impl Init {
+    pub(super) fn read(section: &mut Section) -> Init {
+        if !section.holds_section("init") {
+            return Init::Named(section.get("init", NamedInit::Pytorch));
+        }
+        let mut init = section.section("init");
+        let bias = init.get("bias", BiasLaw::Zero);
+        let mut weights = init.section("weights");
+        let law = match weights.kind(&["constant", "normal", "uniform"], None) {
+            Some("constant") => WeightLaw::Constant {
+                value: weights.get("value", 0.01),
+            },
+            Some("uniform") => {
+                let low = weights.get("low", -0.05);
+                WeightLaw::Uniform {
+                    low,
+                    high: weights.get_if("high", 0.05, at_least(low)),
+                }
+            }
+            _ => WeightLaw::Normal {
+                mean: weights.get("mean", 0.0),
+                std: weights.get_if("std", 0.1, at_least(0.0)),
+            },
+        };
+        Init::Custom { weights: law, bias }
+    }
+}

@@ -1,0 +1,217 @@
+//! One plain YAML value: what it can be read as, and under which rule.
+
+use std::path::PathBuf;
+
+use serde_yaml::Value;
+
+use super::document::readings;
+
+/// A type that one plain YAML value can be read as.
+pub trait Setting: Sized {
+    /// The setting, or a sentence saying what was expected and what was found.
+    ///
+    /// # Errors
+    /// When `value` is of another type.
+    fn read(value: &Value) -> Result<Self, String>;
+}
+
+/// Reads a value as whatever the key wants, where a filled-in variable leaves a choice.
+pub(super) fn read<T: Setting>(value: &Value) -> Result<T, String> {
+    let mut found = Err(String::new());
+    for reading in readings(value) {
+        found = T::read(&reading);
+        if found.is_ok() {
+            break;
+        }
+    }
+    found
+}
+
+/// A value as a message quotes it.
+pub fn describe(value: &Value) -> String {
+    match value {
+        Value::Null => "nothing".to_owned(),
+        Value::Bool(truth) => truth.to_string(),
+        Value::Number(number) => number.to_string(),
+        Value::String(text) => format!("{text:?}"),
+        Value::Sequence(_) => "a list".to_owned(),
+        Value::Mapping(_) => "a section".to_owned(),
+        Value::Tagged(tagged) => format!("the tag {}", tagged.tag),
+    }
+}
+
+impl Setting for bool {
+    fn read(value: &Value) -> Result<bool, String> {
+        value
+            .as_bool()
+            .ok_or_else(|| format!("expected true or false, found {}", describe(value)))
+    }
+}
+
+impl Setting for f64 {
+    fn read(value: &Value) -> Result<f64, String> {
+        let number = value.as_f64().filter(|number| number.is_finite());
+        number.ok_or_else(|| format!("expected a finite number, found {}", describe(value)))
+    }
+}
+
+impl Setting for u64 {
+    fn read(value: &Value) -> Result<u64, String> {
+        value.as_u64().ok_or_else(|| {
+            format!(
+                "expected a whole number of 0 or more, found {}",
+                describe(value)
+            )
+        })
+    }
+}
+
+impl Setting for usize {
+    fn read(value: &Value) -> Result<usize, String> {
+        u64::read(value).map(|number| number as usize)
+    }
+}
+
+impl Setting for String {
+    fn read(value: &Value) -> Result<String, String> {
+        let text = value.as_str().map(str::to_owned);
+        text.ok_or_else(|| match value {
+            Value::Number(_) | Value::Bool(_) => {
+                format!("expected text, found {}; put it in quotes", describe(value))
+            }
+            _ => format!("expected text, found {}", describe(value)),
+        })
+    }
+}
+
+impl Setting for PathBuf {
+    fn read(value: &Value) -> Result<PathBuf, String> {
+        let text = value.as_str().filter(|text| !text.is_empty());
+        text.map(PathBuf::from)
+            .ok_or_else(|| format!("expected a path, found {}", describe(value)))
+    }
+}
+
+impl<T: Setting> Setting for Vec<T> {
+    fn read(value: &Value) -> Result<Vec<T>, String> {
+        let items = value
+            .as_sequence()
+            .ok_or_else(|| format!("expected a list, found {}", describe(value)))?;
+        items.iter().map(read).collect()
+    }
+}
+
+/// Declares an enum whose values are single words in the experiment file.
+macro_rules! words {
+    ($(#[$meta:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+        pub enum $name { $($(#[$doc])* #[serde(rename = $word)] $variant),+ }
+
+        impl $name {
+            /// The word in the experiment file.
+            pub fn word(self) -> &'static str {
+                match self { $($name::$variant => $word),+ }
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = String;
+
+            fn from_str(word: &str) -> Result<$name, String> {
+                match word {
+                    $($word => Ok($name::$variant),)+
+                    other => Err($crate::config::setting::one_of(other, &[$($word),+])),
+                }
+            }
+        }
+
+        impl $crate::config::setting::Setting for $name {
+            fn read(value: &serde_yaml::Value) -> Result<$name, String> {
+                match value.as_str() {
+                    Some(word) => word.parse(),
+                    None => Err(format!(
+                        "expected one of {}, found {}",
+                        [$($word),+].join(", "),
+                        $crate::config::setting::describe(value)
+                    )),
+                }
+            }
+        }
+    };
+}
+
+pub(crate) use words;
+
+/// The word closest to `word`, if any is close enough to be what was meant.
+pub fn nearest<'w>(word: &str, words: &[&'w str]) -> Option<&'w str> {
+    let scored = words
+        .iter()
+        .map(|known| (strsim::jaro_winkler(word, known), *known));
+    let best = scored.max_by(|a, b| a.0.total_cmp(&b.0))?;
+    (best.0 > 0.8).then_some(best.1)
+}
+
+/// "unknown word x; did you mean y?", for values chosen from a list.
+pub fn one_of(word: &str, words: &[&str]) -> String {
+    match nearest(word, words) {
+        Some(near) => format!(
+            "{word} is none of {}; did you mean {near}?",
+            words.join(", ")
+        ),
+        None => format!("{word} is none of {}", words.join(", ")),
+    }
+}
+
+/// A rule for [`super::section::Section::get_if`]: at least `low`.
+pub fn at_least<T: PartialOrd + std::fmt::Display>(low: T) -> impl Fn(&T) -> Result<(), String> {
+    move |value| {
+        if *value >= low {
+            Ok(())
+        } else {
+            Err(format!("{low} or more"))
+        }
+    }
+}
+
+/// A rule: a whole number in [low, high].
+pub fn whole(low: usize, high: usize) -> impl Fn(&usize) -> Result<(), String> {
+    move |value| {
+        if (low..=high).contains(value) {
+            Ok(())
+        } else {
+            Err(format!("{low} to {high}"))
+        }
+    }
+}
+
+/// A rule: above zero.
+pub fn above_zero(value: &f64) -> Result<(), String> {
+    if *value > 0.0 {
+        Ok(())
+    } else {
+        Err("a number above 0".to_owned())
+    }
+}
+
+/// A rule: in [low, high].
+pub fn between(low: f64, high: f64) -> impl Fn(&f64) -> Result<(), String> {
+    move |value| {
+        if (low..=high).contains(value) {
+            Ok(())
+        } else {
+            Err(format!("a number from {low} to {high}"))
+        }
+    }
+}
+
+/// A rule: in [low, high), for rates that must not reach their end.
+pub fn below(low: f64, high: f64) -> impl Fn(&f64) -> Result<(), String> {
+    move |value| {
+        if (low..high).contains(value) {
+            Ok(())
+        } else {
+            Err(format!("a number from {low} up to but without {high}"))
+        }
+    }
+}

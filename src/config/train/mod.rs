@@ -1,0 +1,207 @@
+//! The `train` section: how weights are moved, and when that ends.
+
+mod optimizer;
+mod schedule;
+
+use std::path::PathBuf;
+
+use serde::{Serialize, Serializer};
+use serde_yaml::Value;
+
+pub use optimizer::{AdamConfig, Optimizer};
+pub use schedule::Schedule;
+
+use super::section::Section;
+use super::setting::{Setting, above_zero, at_least, below, describe, words};
+
+/// How a model is trained.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct TrainConfig {
+    /// Passes over the training part, at most.
+    pub epochs: usize,
+    /// Pictures per step.
+    pub batch_size: BatchSize,
+    /// How gradients move weights.
+    pub optimizer: Optimizer,
+    /// How the learning rate changes.
+    pub schedule: Schedule,
+    /// What is made small.
+    pub loss: Loss,
+    /// Largest Euclidean norm of all gradients together; null leaves them alone.
+    pub clip_grad_norm: Option<f64>,
+    /// Arithmetic of the forward pass.
+    pub precision: Precision,
+    /// Whether to ask libtorch for repeatable kernels where they cost speed (CUDA).
+    pub deterministic: bool,
+    /// When to give up waiting for a better epoch.
+    pub early_stopping: Option<EarlyStopping>,
+    /// Weights to begin with instead of random ones.
+    pub init_from: Option<InitFrom>,
+}
+
+impl TrainConfig {
+    pub(super) fn read(mut section: Section) -> TrainConfig {
+        let epochs = section.get_if("epochs", 40, |epochs| match epochs {
+            1..=1_000_000_000 => Ok(()),
+            _ => Err("1 to 1000000000".to_owned()),
+        });
+        TrainConfig {
+            epochs,
+            batch_size: section.get("batch_size", BatchSize::Pictures(32)),
+            optimizer: Optimizer::read(section.section("optimizer")),
+            schedule: Schedule::read(section.section("schedule"), epochs),
+            loss: Loss::read(section.section("loss")),
+            clip_grad_norm: section.optional_if("clip_grad_norm", above_zero),
+            precision: section.get("precision", Precision::F32),
+            deterministic: section.get("deterministic", false),
+            early_stopping: section
+                .optional_section("early_stopping")
+                .map(EarlyStopping::read),
+            init_from: InitFrom::read(&mut section),
+        }
+    }
+}
+
+/// Pictures per step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BatchSize {
+    /// A number of pictures; the last batch of an epoch may be smaller.
+    Pictures(usize),
+    /// The whole training part: one step per epoch.
+    Full,
+}
+
+impl Serialize for BatchSize {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            BatchSize::Pictures(count) => serializer.serialize_u64(*count as u64),
+            BatchSize::Full => serializer.serialize_str("full"),
+        }
+    }
+}
+
+impl Setting for BatchSize {
+    fn read(value: &Value) -> Result<BatchSize, String> {
+        match (value.as_u64(), value.as_str()) {
+            (Some(count @ 1..), _) => Ok(BatchSize::Pictures(count as usize)),
+            (_, Some("full")) => Ok(BatchSize::Full),
+            _ => Err(format!(
+                "expected a number of pictures or full, found {}",
+                describe(value)
+            )),
+        }
+    }
+}
+
+/// What is made small.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Loss {
+    /// Cross-entropy of softmax(logits).
+    CrossEntropy {
+        /// Share of the target spread over all classes (Szegedy et al., 2016).
+        label_smoothing: f64,
+    },
+}
+
+impl Loss {
+    fn read(mut section: Section) -> Loss {
+        section.kind(&["cross_entropy"], Some("cross_entropy"));
+        Loss::CrossEntropy {
+            label_smoothing: section.get_if("label_smoothing", 0.0, below(0.0, 1.0)),
+        }
+    }
+}
+
+words! {
+    /// Arithmetic of the forward pass.
+    Precision {
+        /// 32-bit floats.
+        F32 = "f32",
+        /// bfloat16 where libtorch's autocast deems it safe; weights stay f32.
+        Bf16 = "bf16",
+    }
+}
+
+/// When to give up.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct EarlyStopping {
+    /// What is watched.
+    pub metric: Metric,
+    /// Epochs without improvement that are borne.
+    pub patience: usize,
+    /// The least change that counts as improvement.
+    pub min_delta: f64,
+}
+
+impl EarlyStopping {
+    fn read(mut section: Section) -> EarlyStopping {
+        EarlyStopping {
+            metric: section.get("metric", Metric::ValLoss),
+            patience: section.get_if("patience", 10, at_least(1)),
+            min_delta: section.get_if("min_delta", 0.0, at_least(0.0)),
+        }
+    }
+}
+
+/// Weights to begin with: those of another training, where name and shape fit.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct InitFrom {
+    /// A run (its best weights), a checkpoint, or any safetensors file.
+    pub path: PathBuf,
+    /// Whether every tensor of the model must be found there.
+    pub strict: bool,
+}
+
+impl InitFrom {
+    /// A plain path, or a section.
+    fn read(section: &mut Section) -> Option<InitFrom> {
+        if section.holds_section("init_from") {
+            let mut section = section.section("init_from");
+            let path = section.required("path", "a run, a checkpoint or a .safetensors file");
+            let strict = section.get("strict", true);
+            return path.map(|path| InitFrom { path, strict });
+        }
+        let path = section.plain("init_from")?;
+        Some(InitFrom { path, strict: true })
+    }
+}
+
+words! {
+    /// A figure an epoch ends with.
+    Metric {
+        /// Mean loss on the training part, as it was met during the epoch.
+        TrainLoss = "train.loss",
+        /// Share of training pictures recognised, as met during the epoch.
+        TrainAccuracy = "train.accuracy",
+        /// Mean loss on the val part.
+        ValLoss = "val.loss",
+        /// Share of val pictures recognised.
+        ValAccuracy = "val.accuracy",
+    }
+}
+
+impl Metric {
+    /// Which way is better for this figure.
+    pub fn mode(self) -> Mode {
+        match self {
+            Metric::TrainLoss | Metric::ValLoss => Mode::Min,
+            Metric::TrainAccuracy | Metric::ValAccuracy => Mode::Max,
+        }
+    }
+
+    /// Whether it needs a val part.
+    pub fn needs_val(self) -> bool {
+        matches!(self, Metric::ValLoss | Metric::ValAccuracy)
+    }
+}
+
+words! {
+    /// Which way is better.
+    Mode {
+        /// Lower.
+        Min = "min",
+        /// Higher.
+        Max = "max",
+    }
+}

@@ -1,0 +1,108 @@
+//! A split as a file of names, such as the `split.json` of a run.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use serde::{Deserialize, Serialize};
+
+use super::Split;
+use crate::data::Dataset;
+
+/// A split as a file: names instead of indices, so that it holds when files come or go.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// Of the data set it was made for.
+    #[serde(default)]
+    pub fingerprint: String,
+    /// Names in the training part.
+    pub train: Vec<String>,
+    /// Names in the val part.
+    #[serde(default)]
+    pub val: Vec<String>,
+    /// Names in the test part.
+    #[serde(default)]
+    pub test: Vec<String>,
+}
+
+impl Manifest {
+    /// Reads one.
+    ///
+    /// # Errors
+    /// A file that is missing or is none.
+    pub fn read(file: &Path) -> Result<Manifest> {
+        let place = || file.display().to_string();
+        let text = std::fs::read_to_string(file).with_context(place)?;
+        serde_json::from_str(&text).with_context(place)
+    }
+}
+
+pub(super) fn from_manifest(data: &Dataset, file: &Path) -> Result<Split> {
+    let manifest = Manifest::read(file).context("data.split.file")?;
+    let index: HashMap<&str, usize> = data
+        .names
+        .iter()
+        .enumerate()
+        .map(|(index, name)| (name.as_str(), index))
+        .collect();
+    let mut seen = BTreeMap::new();
+    let mut part = |part: &'static str, names: &[String]| -> Result<Vec<usize>> {
+        let mut indices = Vec::new();
+        for name in names {
+            let Some(&found) = index.get(name.as_str()) else {
+                bail!(
+                    "{}: {part} names {name:?}, which is not among the {} pictures of data.source",
+                    file.display(),
+                    data.len()
+                );
+            };
+            if let Some(other) = seen.insert(name.clone(), part) {
+                bail!(
+                    "{}: {name:?} stands in {other} and again in {part}",
+                    file.display()
+                );
+            }
+            indices.push(found);
+        }
+        Ok(indices)
+    };
+    Ok(Split {
+        train: part("train", &manifest.train)?,
+        val: part("val", &manifest.val)?,
+        test: part("test", &manifest.test)?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::data::SplitConfig;
+    use crate::data::split::tests::data;
+
+    #[test]
+    fn a_runs_split_reads_back_as_the_same_split_and_strangers_are_named() {
+        let data = data([20, 20]);
+        let config = SplitConfig::Stratified {
+            train: 0.7,
+            val: 0.15,
+            test: 0.15,
+            repeat: 0,
+        };
+        let split = Split::deal(&data, &config, 1).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("split.json");
+        let mut manifest = split.manifest(&data);
+        std::fs::write(&file, serde_json::to_string(&manifest).unwrap()).unwrap();
+        assert_eq!(
+            Split::deal(&data, &SplitConfig::Manifest { file: file.clone() }, 9).unwrap(),
+            split
+        );
+        manifest.test.push("stranger".into());
+        std::fs::write(&file, serde_json::to_string(&manifest).unwrap()).unwrap();
+        let message = Split::deal(&data, &SplitConfig::Manifest { file }, 9)
+            .unwrap_err()
+            .to_string();
+        assert!(message.contains("test names \"stranger\""), "{message}");
+    }
+}

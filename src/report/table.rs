@@ -1,0 +1,43 @@
+//! Tables for people (no frames, words to the left, numbers to the right, nothing behind the last column), and the
+//! fields of those for programs.
+
+use std::fmt;
+
+use comfy_table::{CellAlignment, Row, presets};
+
+/// A table under way.
+pub struct Table(comfy_table::Table);
+
+impl Table {
+    /// One whose first `words` columns hold words, and the others numbers.
+    pub fn new(words: usize, header: &[&str]) -> Table {
+        let mut table = comfy_table::Table::new();
+        table.load_preset(presets::NOTHING).set_header(header);
+        for column in table.column_iter_mut() {
+            column.set_padding((0, 2));
+            if column.index >= words {
+                column.set_cell_alignment(CellAlignment::Right);
+            }
+        }
+        Table(table)
+    }
+
+    /// Adds a row, a cell for each column.
+    pub fn add_row<R: Into<Row>>(&mut self, row: R) {
+        self.0.add_row(row);
+    }
+}
+
+impl fmt::Display for Table {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(&self.0.trim_fmt())
+    }
+}
+
+/// A field of a CSV line, quoted where RFC 4180 asks for it.
+pub fn quoted(text: &str) -> String {
+    match text.contains([',', '"', '\n']) {
+        true => format!("\"{}\"", text.replace('"', "\"\"")),
+        false => text.to_owned(),
+    }
+}

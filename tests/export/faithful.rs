@@ -1,0 +1,262 @@
+//! Every format answers as the live model does, and is left on disk whole or not at all.
+
+use std::path::Path;
+use std::process::Command;
+
+use crate::support::{SMALL, Workshop};
+use crate::{ALL, MODELS, config, trained};
+use signet::run::checkpoint::Checkpoint;
+use signet::run::checkpoints;
+use tch::Tensor;
+
+#[test]
+fn every_kind_of_model_passes_the_gate_in_every_format() {
+    let workshop = Workshop::with_folders(30);
+    for (name, model) in MODELS {
+        workshop.write("own.yaml", config(model));
+        workshop.signet(&["train", "own.yaml", "--run", name]);
+        workshop.signet(&[&["export", name], &ALL[..]].concat());
+        let parity = workshop.json(&format!("{name}/export/parity.json"));
+        for (format, tolerance) in [("torchscript", 1e-6), ("onnx", 1e-4), ("safetensors", 1e-6)] {
+            let checks = parity[format]["checks"].as_array().unwrap();
+            let batches: Vec<i64> = checks
+                .iter()
+                .map(|check| check["batch"].as_i64().unwrap())
+                .collect();
+            assert_eq!(batches, [1, 2, 7, 18], "{name} {format}");
+            for check in checks {
+                let difference = check["largest_difference"].as_f64().unwrap();
+                assert!(difference <= tolerance, "{name} {format}: {check}");
+            }
+        }
+        let mut answers = Vec::new();
+        for target in [
+            "",
+            "/export/model.pt",
+            "/export/model.onnx",
+            "/export/model.safetensors",
+        ] {
+            let target = format!("{name}{target}");
+            if target.contains("export") {
+                // On a machine that has nothing but the artefact.
+                workshop.signet(&["verify", &target]);
+            }
+            let figures = workshop.signet(&["eval", &target, "--json", "-"]).stdout;
+            let figures: serde_json::Value = serde_json::from_str(&figures).unwrap();
+            let lines = workshop
+                .signet(&[
+                    "predict", &target, "data", "--format", "jsonl", "--top", "2",
+                ])
+                .stdout;
+            answers.push((target, figures, lines));
+        }
+        let (_, expected, lines) = &answers[0];
+        for (target, figures, other) in &answers[1..] {
+            for key in ["accuracy", "confusion", "pictures"] {
+                assert_eq!(figures[key], expected[key], "{target}: {key}");
+            }
+            assert_same_probabilities(lines, other, target);
+        }
+    }
+}
+
+/// Equal pictures and classes; probabilities within what ONNX may differ by.
+fn assert_same_probabilities(expected: &str, found: &str, target: &str) {
+    let read = |lines: &str| -> Vec<serde_json::Value> {
+        lines
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
+    };
+    let (expected, found) = (read(expected), read(found));
+    assert_eq!((expected.len(), found.len()), (60, 60), "{target}");
+    for (expected, found) in expected.iter().zip(&found) {
+        assert_eq!(expected["picture"], found["picture"], "{target}");
+        for (expected, found) in expected["classes"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .zip(found["classes"].as_array().unwrap())
+        {
+            let [a, b] = [expected, found].map(|answer| answer["probability"].as_f64().unwrap());
+            // Classes of equal probability may change places.
+            assert!(
+                expected["class"] == found["class"] || (a - 0.5).abs() < 1e-4,
+                "{target}: {found}"
+            );
+            assert!((a - b).abs() < 1e-4, "{target}: {a} and {b}");
+        }
+    }
+}
+
+#[test]
+fn equal_weights_give_equal_bytes() {
+    let workshop = trained(MODELS[3].1);
+    for out in ["a", "b"] {
+        workshop.signet(&[&["export", "r", "--out", out], &ALL[..]].concat());
+    }
+    for file in ["model.pt", "model.onnx", "model.json", "parity.json"] {
+        assert!(
+            workshop.read(&format!("a/{file}")) == workshop.read(&format!("b/{file}")),
+            "{file}"
+        );
+    }
+}
+
+#[test]
+fn a_script_trains_on_in_rust_by_the_names_of_pytorch() {
+    use tch::nn::{self, OptimizerConfig};
+    let workshop = Workshop::with_folders(20);
+    workshop.write("own.yaml", SMALL);
+    let kinds = [
+        "{kind: dnn, hidden: [12, 8], batch_norm: true}",
+        "{kind: cnn, blocks: [{filters: 4}], hidden: [8], batch_norm: true}",
+        "{kind: lstm, hidden_size: 6, num_layers: 2, bidirectional: true}",
+        "{kind: gru, hidden_size: 6, pooling: mean}",
+    ];
+    for (number, kind) in kinds.into_iter().enumerate() {
+        let run = format!("r{number}");
+        let model = format!("model={kind}");
+        workshop.signet(&[
+            "train", "own.yaml", "--run", &run, "--until", "1", "-s", &model,
+        ]);
+        workshop.signet(&["export", &run, "--format", "torchscript,safetensors"]);
+        let export = workshop.path(&format!("{run}/export"));
+        let variables = nn::VarStore::new(tch::Device::Cpu);
+        let script = export.join("model.pt");
+        let mut module = tch::TrainableCModule::load(&script, variables.root()).unwrap();
+        module.set_train();
+
+        // tch writes PyTorch's dots as underscores, and takes parameters alone.
+        let weights = Tensor::read_safetensors(export.join("model.safetensors")).unwrap();
+        let trained = weights.iter().filter(|(name, _)| {
+            !name.contains("running_") && !name.ends_with("num_batches_tracked")
+        });
+        let mut expected: Vec<String> = trained.map(|(name, _)| name.replace('.', "_")).collect();
+        let mut found: Vec<String> = variables.variables().into_keys().collect();
+        expected.sort();
+        found.sort();
+        assert_eq!(found, expected, "{kind}");
+
+        let x = Tensor::linspace(0.0, 1.0, 8 * 256, (tch::Kind::Float, tch::Device::Cpu));
+        let x = (x * 97.0).sin().abs().view([8, 1, 16, 16]);
+        let y = Tensor::from_slice(&[0i64, 1, 0, 1, 0, 1, 0, 1]);
+        let loss = || {
+            module
+                .forward_ts(&[&x])
+                .unwrap()
+                .cross_entropy_for_logits(&y)
+        };
+        let before = loss().double_value(&[]);
+        let mut optimizer = nn::Adam::default().build(&variables, 1e-2).unwrap();
+        for _ in 0..30 {
+            optimizer.backward_step(&loss());
+        }
+        let after = loss().double_value(&[]);
+        assert!(after < before / 2.0, "{kind}: {before} to {after}");
+        // Every parameter has been moved, none of them a copy that nobody reads.
+        let moved = variables.variables().into_iter().all(|(name, tensor)| {
+            let then = weights
+                .iter()
+                .find(|(other, _)| other.replace('.', "_") == name);
+            then.is_some_and(|(_, then)| *then != tensor)
+        });
+        assert!(moved, "{kind}");
+    }
+}
+
+#[test]
+fn a_training_can_export_when_it_ends() {
+    let workshop = Workshop::with_folders(30);
+    workshop.write("own.yaml", config(MODELS[1].1));
+    let wish = [
+        "-s",
+        "export={formats: [safetensors, torchscript], on_finish: true}",
+    ];
+    let answer = workshop.signet(&[&["train", "own.yaml", "--run", "r"], &wish[..]].concat());
+    assert!(
+        answer.stdout.contains("r/export/model.safetensors"),
+        "{}",
+        answer.stdout
+    );
+    assert!(Path::new(&workshop.path("r/export/model.pt")).is_file());
+    let best = workshop.json("r/best.json");
+    assert_eq!(
+        workshop.json("r/export/model.json")["weights_sha256"],
+        best["weights_sha256"]
+    );
+    assert_eq!(workshop.json("r/export/model.json")["step"], best["step"]);
+}
+
+#[test]
+fn an_export_that_fails_leaves_nothing_behind() {
+    let workshop = trained(MODELS[1].1);
+    let script = format!(
+        "trap '' XFSZ; ulimit -f 8; exec {} export r --format torchscript",
+        env!("CARGO_BIN_EXE_signet")
+    );
+    let output = Command::new("sh")
+        .current_dir(workshop.path(""))
+        .args(["-c", &script])
+        .output()
+        .unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(4), "{said}");
+    assert!(said.contains("File too large"), "{said}");
+    assert_eq!(
+        std::fs::read_dir(workshop.path("r/export"))
+            .unwrap()
+            .count(),
+        0
+    );
+
+    // A checkpoint whose weights are not finite exports to nothing that could be compared.
+    let file = checkpoints::best(&workshop.path("r")).unwrap().file;
+    let mut checkpoint = Checkpoint::load(&file).unwrap();
+    let broken = checkpoint.tensors["classifier.1.bias"].copy() + f64::NAN;
+    checkpoint
+        .tensors
+        .insert("classifier.1.bias".to_owned(), broken);
+    checkpoint.save(&file).unwrap();
+    let answer = workshop.call(&["export", "r"]);
+    assert_eq!(answer.code, 5, "{}", answer.stderr);
+    assert!(
+        answer
+            .stderr
+            .contains("the model's own logits are not finite; export another checkpoint"),
+        "{}",
+        answer.stderr
+    );
+    assert_eq!(
+        std::fs::read_dir(workshop.path("r/export"))
+            .unwrap()
+            .count(),
+        0
+    );
+}
+
+#[test]
+fn a_name_that_is_taken_by_a_folder_leaves_every_file_as_it_was() {
+    let workshop = Workshop::with_folders(10);
+    workshop.write("own.yaml", SMALL);
+    workshop.signet(&["train", "own.yaml", "--run", "r", "--progress", "none"]);
+    workshop.write("out/parity.json/mine.txt", "mine");
+    let answer = workshop.call(&[
+        "export",
+        "r",
+        "--out",
+        "out",
+        "--format",
+        "torchscript,onnx",
+    ]);
+    assert_eq!(answer.code, 4, "{}", answer.stderr);
+    assert!(
+        answer
+            .stderr
+            .contains("cannot write out/parity.json, which is a folder"),
+        "{}",
+        answer.stderr
+    );
+    let held: Vec<_> = std::fs::read_dir(workshop.path("out")).unwrap().collect();
+    assert_eq!(held.len(), 1, "{held:?}");
+}

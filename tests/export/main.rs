@@ -1,0 +1,74 @@
+//! The promise of exporting: an artefact computes what the run's model computes, or it is not left behind.
+
+mod faithful;
+mod forgeries;
+mod prediction;
+#[path = "../support/mod.rs"]
+mod support;
+
+use support::Workshop;
+
+/// A model of every kind, with what the kinds can do: several layers, both directions, every pooling,
+/// every way to read a picture, every activation.
+const MODELS: [(&str, &str); 11] = [
+    ("binary", "{kind: ann, hidden: [], output: binary}"),
+    (
+        "ann",
+        "{kind: ann, hidden: [12], activation: tanh, dropout: 0.2}",
+    ),
+    (
+        "dnn",
+        "{kind: dnn, hidden: [12, 8], activation: silu, batch_norm: true}",
+    ),
+    (
+        "cnn",
+        "{kind: cnn, blocks: [{filters: 4, kernel: 5}, {filters: 6, stride: 2, padding: valid}], hidden: [8], batch_norm: true, dropout: 0.3}",
+    ),
+    (
+        "gelu",
+        "{kind: cnn, blocks: [{filters: 4, pool: 4}], activation: gelu, hidden: [8]}",
+    ),
+    (
+        "rnn",
+        "{kind: rnn, hidden_size: 6, num_layers: 2, dropout: 0.2}",
+    ),
+    (
+        "rnn-relu",
+        "{kind: rnn, nonlinearity: relu, hidden_size: 6, bidirectional: true, activation: leaky_relu, hidden: [5]}",
+    ),
+    (
+        "lstm",
+        "{kind: lstm, hidden_size: 6, num_layers: 2, bidirectional: true, sequence: columns, pooling: max, dropout: 0.2}",
+    ),
+    (
+        "gru",
+        "{kind: gru, hidden_size: 6, num_layers: 2, bidirectional: true, sequence: patches, patch_px: 4, pooling: mean}",
+    ),
+    (
+        "gru-last",
+        "{kind: gru, hidden_size: 6, activation: sigmoid, hidden: [5]}",
+    ),
+    (
+        "layers",
+        "{kind: layers, layers: [{kind: conv2d, filters: 3}, {kind: activation, function: relu}, {kind: max_pool2d, size: 2}, {kind: to_sequence, sequence: rows}, {kind: lstm, hidden_size: 5}, {kind: gru, hidden_size: 4}, {kind: flatten}, {kind: linear}]}",
+    ),
+];
+
+fn config(model: &str) -> String {
+    format!(
+        "version: 1\nname: small\nthreads: 1\ndevice: cpu\n\
+         data: {{source: {{kind: class_folders, root: data}}, image: {{height: 16, width: 16}}, split: {{train: 0.5, val: 0.2, test: 0.3}}}}\n\
+         model: {model}\n\
+         train: {{epochs: 2, batch_size: 8, optimizer: {{kind: adamw, lr: 0.01}}}}\n"
+    )
+}
+
+/// A trained run `r` on pictures in folders.
+fn trained(model: &str) -> Workshop {
+    let workshop = Workshop::with_folders(30);
+    workshop.write("own.yaml", config(model));
+    workshop.signet(&["train", "own.yaml", "--run", "r"]);
+    workshop
+}
+
+const ALL: [&str; 2] = ["--format", "torchscript,onnx,safetensors"];

@@ -1,0 +1,355 @@
+//! What may change between two sittings, and what may not.
+
+use crate::support::Workshop;
+use crate::{DEMANDING, assert_same_end, demanding, interrupted_at, straight};
+use signet::run::checkpoint::Checkpoint;
+
+#[test]
+fn pictures_that_came_went_or_changed_are_named() {
+    let workshop = Workshop::with_folders(20);
+    let on_folders = DEMANDING.replace(
+        "{kind: generated, pictures: 20}",
+        "{kind: class_folders, root: data}",
+    );
+    workshop.write("own.yaml", on_folders);
+    interrupted_at(&workshop, "r", 5);
+    let [first, second] = ["data/0/0001.png", "data/1/0001.png"].map(|name| workshop.path(name));
+    let kept = std::fs::read(&first).unwrap();
+    let cases: [(&dyn Fn(), &str); 3] = [
+        (
+            &|| std::fs::remove_file(&first).unwrap(),
+            "0/0001.png is gone",
+        ),
+        (
+            &|| assert!(std::fs::copy(&second, &first).is_ok()),
+            "0/0001.png has changed",
+        ),
+        (
+            &|| assert!(std::fs::copy(&second, workshop.path("data/1/0999.png")).is_ok()),
+            "1/0999.png is new",
+        ),
+    ];
+    for (damage, words) in cases {
+        damage();
+        let answer = workshop.call(&["resume", "r"]);
+        assert_eq!(answer.code, 3, "{}", answer.stderr);
+        assert!(answer.stderr.contains(words), "{}", answer.stderr);
+        std::fs::write(&first, &kept).unwrap();
+    }
+    std::fs::remove_file(workshop.path("data/1/0999.png")).unwrap();
+    // Where they lie does not matter.
+    std::fs::rename(workshop.path("data"), workshop.path("pictures")).unwrap();
+    workshop.signet(&["resume", "r", "-s", "data.source.root=pictures"]);
+    // A split that was tampered with is not the run's.
+    let split = workshop.text("r/split.json");
+    let split = split.replace("\"test\"", "\"other\"");
+    let split = split
+        .replace("\"val\"", "\"test\"")
+        .replace("\"other\"", "\"val\"");
+    workshop.write("r/split.json", split);
+    let answer = workshop.call(&["eval", "r"]);
+    assert_eq!(answer.code, 3, "{}", answer.stderr);
+    assert!(
+        answer
+            .stderr
+            .contains("the split is not the one this run was trained with"),
+        "{}",
+        answer.stderr
+    );
+}
+
+#[test]
+fn a_longer_run_asks_what_becomes_of_its_schedule() {
+    let workshop = demanding();
+    straight(&workshop);
+    let refused = workshop.call(&["resume", "straight", "--epochs", "16"]);
+    assert_eq!(refused.code, 2);
+    assert!(
+        refused.stderr.contains("say how with --extend"),
+        "{}",
+        refused.stderr
+    );
+    // Stretched at its start, a run is what it would have been with that length.
+    workshop.signet(&[
+        "train",
+        "own.yaml",
+        "--run",
+        "long",
+        "-s",
+        "train.epochs=16",
+    ]);
+    workshop.signet(&[
+        "train",
+        "own.yaml",
+        "--run",
+        "stretched",
+        "-s",
+        "checkpoint.keep_last=1000",
+    ]);
+    let begin = "step-00000000.safetensors";
+    workshop.signet(&[
+        "resume",
+        "stretched",
+        "--from",
+        begin,
+        "--epochs",
+        "16",
+        "--extend",
+        "stretch",
+    ]);
+    assert_eq!(workshop.weights("stretched"), workshop.weights("long"));
+    assert_eq!(
+        workshop.text("stretched/metrics.jsonl"),
+        workshop.text("long/metrics.jsonl")
+    );
+    for (how, rate) in [("hold", 12), ("restart", 0)] {
+        workshop.signet(&["train", "own.yaml", "--run", how]);
+        let answer = workshop.signet(&["resume", how, "--epochs", "16", "--extend", how]);
+        assert!(
+            answer.stderr.contains("train.epochs  12   16   free"),
+            "{}",
+            answer.stderr
+        );
+        let lines: Vec<serde_json::Value> = workshop
+            .text(&format!("{how}/metrics.jsonl"))
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        assert_eq!(lines.len(), 16, "{how}");
+        if how == "hold" {
+            assert_eq!(lines[15]["lr"], lines[rate - 1]["lr"]);
+        } else {
+            assert!(lines[12]["lr"].as_f64() > lines[11]["lr"].as_f64());
+        }
+    }
+    let complete = workshop.signet(&["resume", "hold"]);
+    assert!(
+        complete
+            .stdout
+            .starts_with("hold is complete: finished after 16 of 16 epochs"),
+        "{}",
+        complete.stdout
+    );
+}
+
+#[test]
+fn changes_are_free_branch_off_or_are_refused() {
+    let workshop = demanding();
+    straight(&workshop);
+    interrupted_at(&workshop, "r", 5);
+    let cases = [
+        (
+            "model.hidden=[9]",
+            2,
+            "model.hidden: [8] -> [9] cannot change",
+        ),
+        ("seed=1", 2, "seed: 42 -> 1 cannot change"),
+        (
+            "train.optimizer={kind: sgd}",
+            2,
+            "train.optimizer.kind: adamw -> sgd",
+        ),
+        (
+            "train.optimizer.lr=0.01",
+            2,
+            "makes another run of it; add --as NEW_RUN",
+        ),
+        (
+            "train.batch_size=5",
+            2,
+            "train.batch_size: 6 -> 5 makes another run of it",
+        ),
+        ("train.epoch=9", 2, "did you mean epochs?"),
+    ];
+    for (change, code, words) in cases {
+        let answer = workshop.call(&["resume", "r", "-s", change]);
+        assert_eq!(answer.code, code, "{change}: {}", answer.stderr);
+        assert!(answer.stderr.contains(words), "{change}: {}", answer.stderr);
+    }
+    let lonely = ["resume", "r", "-s", "train.batch_size=5", "--as", "lonely"];
+    let answer = workshop.call(&lonely);
+    assert_eq!(answer.code, 2);
+    assert!(
+        answer
+            .stderr
+            .contains("a last batch of one picture of the 16 left"),
+        "{}",
+        answer.stderr
+    );
+    let old = workshop.text("r/metrics.jsonl");
+    workshop.signet(&[
+        "resume",
+        "r",
+        "-s",
+        "train.optimizer.lr=0.01",
+        "-s",
+        "train.batch_size=4",
+        "--as",
+        "branch",
+    ]);
+    assert_eq!(
+        workshop.text("r/metrics.jsonl"),
+        old,
+        "the parent stays as it is"
+    );
+    let parent = workshop.json("branch/parent.json");
+    assert_eq!(parent["run"], "r");
+    assert_eq!(parent["changes"][1]["key"], "train.optimizer.lr");
+    let lines = workshop.text("branch/metrics.jsonl");
+    assert_eq!(lines.lines().count(), 12);
+    assert!(old.starts_with(lines.lines().next().unwrap()));
+    workshop.signet(&["eval", "branch"]);
+    workshop.signet(&["resume", "branch", "--prove"]);
+    // Free: logging and retention change nothing that was or will be learned.
+    workshop.signet(&[
+        "resume",
+        "r",
+        "-s",
+        "log.csv=false",
+        "-s",
+        "checkpoint.keep_last=1",
+    ]);
+    assert_eq!(workshop.weights("r"), workshop.weights("straight"));
+    assert_eq!(
+        workshop.text("r/metrics.jsonl"),
+        workshop.text("straight/metrics.jsonl")
+    );
+}
+
+#[test]
+fn train_with_resume_begins_or_goes_on_and_holds_to_the_policies() {
+    let workshop = demanding();
+    straight(&workshop);
+    for _ in 0..2 {
+        workshop.signet(&["train", "own.yaml", "--run", "r", "--resume"]);
+        assert_same_end(&workshop, "r");
+    }
+    let answer = workshop.call(&[
+        "train", "own.yaml", "--run", "r", "--resume", "-s", "seed=3",
+    ]);
+    assert_eq!(answer.code, 2, "{}", answer.stderr);
+    assert!(
+        answer.stderr.contains("seed: 42 -> 3 cannot change"),
+        "{}",
+        answer.stderr
+    );
+    let taken = workshop.call(&["train", "own.yaml", "--run", "r"]);
+    assert_eq!(taken.code, 4, "{}", taken.stderr);
+}
+
+#[test]
+fn patience_and_the_best_epoch_survive_a_pause() {
+    let workshop = demanding();
+    let waiting = [
+        "-s",
+        "train.early_stopping.patience=3",
+        "-s",
+        "train.optimizer.lr=1.0e-30",
+        "-s",
+        "model.batch_norm=false",
+        "-s",
+        "checkpoint.keep_last=1000",
+    ];
+    workshop.signet(&[&["train", "own.yaml", "--run", "straight"], &waiting[..]].concat());
+    let epochs = workshop.text("straight/metrics.jsonl").lines().count();
+    assert!(epochs < 12, "it did not stop early");
+    workshop.signet(&[&["train", "own.yaml", "--run", "r"], &waiting[..]].concat());
+    let answer = workshop.signet(&["resume", "r"]);
+    assert!(
+        answer.stdout.contains("r is complete: stopped early after"),
+        "{}",
+        answer.stdout
+    );
+    workshop.signet(&["resume", "r", "--from", "step-00000009.safetensors"]);
+    assert_same_end(&workshop, "r");
+}
+
+#[test]
+fn training_can_begin_with_the_weights_of_another() {
+    let workshop = demanding();
+    let more = "data.classes=['2', '3', '4']";
+    workshop.signet(&[
+        "train",
+        "own.yaml",
+        "--run",
+        "pre",
+        "-s",
+        more,
+        "-s",
+        "train.epochs=3",
+    ]);
+    let strict = workshop.call(&[
+        "train",
+        "own.yaml",
+        "--run",
+        "fine",
+        "-s",
+        "train.init_from=pre",
+    ]);
+    assert_eq!(strict.code, 4, "{}", strict.stderr);
+    assert!(
+        strict
+            .stderr
+            .contains("2 tensor(s) of this model are not to be had from pre/"),
+        "{}",
+        strict.stderr
+    );
+    assert!(
+        strict.stderr.contains("is [3, 8] there, but [2, 8] here"),
+        "{}",
+        strict.stderr
+    );
+    let lenient = "train.init_from={path: pre, strict: false}";
+    let answer = workshop.signet(&[
+        "train",
+        "own.yaml",
+        "--run",
+        "fine",
+        "-s",
+        lenient,
+        "-s",
+        "checkpoint.keep_last=1000",
+    ]);
+    assert!(
+        answer.stderr.contains("begins at random: "),
+        "{}",
+        answer.stderr
+    );
+    let best = workshop.json("pre/best.json");
+    let offered = Checkpoint::load(
+        &workshop
+            .path("pre")
+            .join(best["checkpoint"].as_str().unwrap()),
+    )
+    .unwrap();
+    let begun =
+        Checkpoint::load(&workshop.path("fine/checkpoints/step-00000000.safetensors")).unwrap();
+    for (name, tensor) in &begun.tensors {
+        if name.starts_with("optimizer.") {
+            continue;
+        }
+        let same =
+            offered.tensors[name].size() == tensor.size() && offered.tensors[name].equal(tensor);
+        let head = tensor.size().first() == Some(&2);
+        assert_eq!(same, !head, "{name}");
+    }
+    // Its parent is not needed to go on.
+    std::fs::remove_dir_all(workshop.path("pre")).unwrap();
+    let end = workshop.weights("fine");
+    workshop.signet(&["resume", "fine", "--from", "step-00000009.safetensors"]);
+    assert_eq!(workshop.weights("fine"), end);
+    let missing = workshop.call(&[
+        "train",
+        "own.yaml",
+        "-s",
+        "train.init_from=nowhere.safetensors",
+    ]);
+    assert_eq!(missing.code, 4);
+    assert!(
+        missing
+            .stderr
+            .contains("train.init_from: nowhere.safetensors"),
+        "{}",
+        missing.stderr
+    );
+}

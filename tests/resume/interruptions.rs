@@ -1,0 +1,310 @@
+//! Killed, stopped, paused, left alone: a run goes on to the same bits.
+
+use std::os::unix::process::ExitStatusExt;
+use std::process::Command;
+use std::time::Duration;
+
+use crate::{
+    DEMANDING, assert_same_end, checkpoints, demanding, interrupted, interrupted_at, signal,
+    straight, wait_until,
+};
+use signet::rng::{Purpose, Stream};
+use signet::run::checkpoint::Checkpoint;
+
+#[test]
+fn a_run_killed_at_random_moments_ends_with_the_same_bits() {
+    let workshop = demanding();
+    let long = [
+        "-s",
+        "train.epochs=150",
+        "-s",
+        "train.early_stopping.patience=150",
+    ];
+    workshop.signet(&[&["train", "own.yaml", "--run", "straight"], &long[..]].concat());
+    let first = [&["train", "own.yaml", "--run", "killed"], &long[..]].concat();
+    let mut chance = Stream::new(7, Purpose::Order, &[]);
+    let touched = || {
+        let found = std::fs::metadata(workshop.path("killed/last.json"));
+        found.and_then(|found| found.modified()).ok()
+    };
+    let mut kills = 0;
+    for sitting in 0..8 {
+        let before = touched();
+        let mut child = match sitting {
+            0 => workshop.start(&first),
+            _ => workshop.start(&["resume", "killed"]),
+        };
+        wait_until(|| touched() > before || child_ended(&child));
+        std::thread::sleep(Duration::from_secs_f64(chance.uniform(0.0, 0.2)));
+        child.kill().unwrap();
+        kills += usize::from(child.wait().unwrap().signal() == Some(9));
+    }
+    assert!(kills > 1, "every sitting ended before it was killed");
+    workshop.signet(&["resume", "killed"]);
+    assert_same_end(&workshop, "killed");
+}
+
+#[test]
+fn a_run_killed_while_it_writes_a_checkpoint_loses_nothing() {
+    let workshop = demanding();
+    // Large enough that the moment of writing can be met.
+    let wide = [
+        "-s",
+        "model.hidden=[2048]",
+        "-s",
+        "checkpoint.every=1 steps",
+    ];
+    workshop.signet(&[&["train", "own.yaml", "--run", "straight"], &wide[..]].concat());
+    let mut met = 0;
+    let mut command = [&["train", "own.yaml", "--run", "killed"], &wide[..]].concat();
+    for _ in 0..5 {
+        let mut child = workshop.start(&command);
+        let folder = workshop.path("killed").join("checkpoints");
+        let writing = || {
+            let entries = std::fs::read_dir(&folder).into_iter().flatten().flatten();
+            let mut names = entries.map(|entry| entry.file_name());
+            names.any(|name| name.to_string_lossy().starts_with(".unfinished-"))
+        };
+        wait_until(|| child_ended(&child) || writing());
+        child.kill().unwrap();
+        child.wait().unwrap();
+        met += usize::from(writing());
+        command = vec!["resume", "killed"];
+    }
+    assert!(met > 0, "no kill met a half-written checkpoint");
+    workshop.signet(&command);
+    let left = std::fs::read_dir(workshop.path("killed/checkpoints")).unwrap();
+    assert!(
+        left.flatten()
+            .all(|entry| entry.file_name().to_string_lossy().starts_with("step-"))
+    );
+    assert_same_end(&workshop, "killed");
+}
+
+fn child_ended(child: &std::process::Child) -> bool {
+    let state = std::fs::read_to_string(format!("/proc/{}/stat", child.id())).unwrap_or_default();
+    state.is_empty() || state.contains(") Z ")
+}
+
+#[test]
+fn a_run_killed_behind_its_last_checkpoint_gets_its_pointers() {
+    let workshop = demanding();
+    straight(&workshop);
+    let pointers = ["last.json", "best.json"];
+    let whole = pointers.map(|name| workshop.text(&format!("straight/{name}")));
+    interrupted_at(&workshop, "r", 5);
+    for name in pointers {
+        std::fs::copy(
+            workshop.path(&format!("r/{name}")),
+            workshop.path(&format!("straight/{name}")),
+        )
+        .unwrap();
+    }
+    let answer = workshop.signet(&["resume", "straight"]);
+    assert!(answer.stdout.contains("is complete"), "{}", answer.stdout);
+    assert_eq!(
+        pointers.map(|name| workshop.text(&format!("straight/{name}"))),
+        whole
+    );
+}
+
+#[test]
+fn a_run_killed_before_its_export_is_exported_when_it_is_asked_for_again() {
+    let workshop = demanding();
+    let train = [
+        "train",
+        "own.yaml",
+        "--run",
+        "r",
+        "--resume",
+        "-s",
+        "export.on_finish=true",
+    ];
+    workshop.signet(&train);
+    let exported = workshop.read("r/export/model.pt");
+    std::fs::remove_dir_all(workshop.path("r/export")).unwrap();
+    let answer = workshop.signet(&train);
+    assert!(answer.stdout.contains("is complete"), "{}", answer.stdout);
+    assert_eq!(workshop.read("r/export/model.pt"), exported);
+}
+
+#[test]
+fn changed_settings_survive_a_kill_before_the_next_checkpoint() {
+    let workshop = demanding();
+    straight(&workshop);
+    let longer = ["resume", "straight", "--epochs", "3000", "--extend", "hold"];
+    let seldom = [
+        "-s",
+        "checkpoint.every=1000 epochs",
+        "-s",
+        "train.early_stopping=null",
+    ];
+    let before = std::fs::metadata(workshop.path("straight/resolved.yaml"))
+        .unwrap()
+        .modified()
+        .unwrap();
+    let mut child = workshop.start(&[&longer[..], &seldom].concat());
+    let resolved = workshop.path("straight/resolved.yaml");
+    wait_until(|| std::fs::metadata(&resolved).unwrap().modified().unwrap() > before);
+    std::thread::sleep(Duration::from_millis(100));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let newest = checkpoints(&workshop, "straight").pop().unwrap();
+    let document = Checkpoint::load(&newest).unwrap().document;
+    assert!(
+        document.config.contains("epochs: 3000\n"),
+        "{}",
+        document.config
+    );
+    assert_eq!(document.progress.extensions.len(), 1);
+}
+
+#[test]
+fn every_kind_of_model_and_optimiser_goes_on_to_the_same_bits() {
+    let models = [
+        "{kind: ann, hidden: [8], dropout: 0.3}",
+        "{kind: dnn, hidden: [8, 8], dropout: 0.3, batch_norm: true}",
+        "{kind: rnn, hidden_size: 8, num_layers: 2, dropout: 0.3}",
+        "{kind: lstm, hidden_size: 8, num_layers: 2, dropout: 0.3, bidirectional: true}",
+        "{kind: gru, hidden_size: 8, num_layers: 2, dropout: 0.3, pooling: mean}",
+    ];
+    let optimizers = [
+        "{kind: sgd, lr: 0.05, momentum: 0.9, nesterov: true}",
+        "{kind: sgd, lr: 0.05}",
+        "{kind: adam}",
+        "{kind: rmsprop, lr: 0.001, momentum: 0.5}",
+        "{kind: adamw}",
+    ];
+    for (model, optimizer) in models.iter().zip(optimizers) {
+        let workshop = demanding();
+        let model = format!("model={model}");
+        let optimizer = format!("train.optimizer={optimizer}");
+        let own = ["-s", &model, "-s", &optimizer];
+        workshop.signet(&[&["train", "own.yaml", "--run", "straight"], &own[..]].concat());
+        // Kept often and never pruned, so that a middle of an epoch can be chosen.
+        let kept = ["-s", "checkpoint.keep_last=1000"];
+        workshop.signet(&[&["train", "own.yaml", "--run", "whole"], &own[..], &kept].concat());
+        let middle = workshop.path("whole/checkpoints/step-00000024.safetensors");
+        let checkpoint = Checkpoint::load(&middle).unwrap();
+        assert!(
+            checkpoint.document.progress.pictures > 0,
+            "not in mid-epoch"
+        );
+        workshop.signet(&["resume", "whole", "--from", "step-00000024.safetensors"]);
+        assert_same_end(&workshop, "whole");
+    }
+}
+
+#[test]
+fn ctrl_c_finishes_the_step_and_a_second_one_does_no_harm() {
+    let workshop = demanding();
+    straight(&workshop);
+    let mut child = workshop.start(&[
+        "train",
+        "own.yaml",
+        "--run",
+        "stopped",
+        "-s",
+        "checkpoint.every=1000 epochs",
+    ]);
+    let log = workshop.path("stopped/metrics.jsonl");
+    wait_until(|| std::fs::metadata(&log).is_ok_and(|found| found.len() > 0));
+    signal(&child, "TERM");
+    let ended = child.wait().unwrap();
+    // A quick machine may have been done before the signal came.
+    assert!(matches!(ended.code(), Some(143 | 0)), "{ended:?}");
+    workshop.signet(&["resume", "stopped"]);
+    assert_same_end(&workshop, "stopped");
+
+    interrupted(&workshop, "long");
+    let child = workshop.start(&["resume", "long"]);
+    wait_until(|| {
+        workshop
+            .path("long/lock")
+            .metadata()
+            .is_ok_and(|found| found.len() > 0)
+    });
+    std::thread::sleep(Duration::from_millis(700));
+    signal(&child, "INT");
+    signal(&child, "INT");
+    let mut child = child;
+    let ended = child.wait().unwrap();
+    assert_eq!(ended.code(), Some(130), "{ended:?}");
+    let checkpoint = checkpoints(&workshop, "long").pop().unwrap();
+    Checkpoint::load(&checkpoint).unwrap();
+}
+
+#[test]
+fn a_message_says_how_to_go_on() {
+    let workshop = demanding();
+    workshop.write("slow.yaml", DEMANDING.replace("epochs: 12", "epochs: 5000"));
+    let child = Command::new(env!("CARGO_BIN_EXE_signet"))
+        .current_dir(workshop.path(""))
+        .args(["train", "slow.yaml", "--run", "r", "--progress", "none"])
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    wait_until(|| workshop.path("r/last.json").exists());
+    std::thread::sleep(Duration::from_millis(100));
+    signal(&child, "INT");
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(130), "{said}");
+    assert!(
+        said.starts_with("signet: stopped by SIGINT after step "),
+        "{said}"
+    );
+    assert!(said.ends_with("; go on with `signet resume r`\n"), "{said}");
+}
+
+#[test]
+fn one_process_at_a_time_uses_a_run() {
+    let workshop = demanding();
+    interrupted(&workshop, "r");
+    let mut holder = workshop.start(&["resume", "r"]);
+    wait_until(|| {
+        workshop
+            .path("r/lock")
+            .metadata()
+            .is_ok_and(|found| found.len() > 0)
+    });
+    let answer = workshop.call(&["resume", "r"]);
+    assert_eq!(answer.code, 4, "{}", answer.stderr);
+    let named = format!("r is in use by process {} (signet resume r)", holder.id());
+    assert!(answer.stderr.contains(&named), "{}", answer.stderr);
+    holder.kill().unwrap();
+    holder.wait().unwrap();
+    // The dead holder's lock file is still there, and locks nobody out.
+    assert!(!workshop.text("r/lock").is_empty());
+    workshop.signet(&["resume", "r", "--until", "1"]);
+}
+
+#[test]
+fn a_training_goes_on_when_nobody_listens() {
+    let workshop = demanding();
+    straight(&workshop);
+    let script = format!(
+        "{} train own.yaml --run r --progress plain 2>&1 >/dev/null | head -1",
+        env!("CARGO_BIN_EXE_signet")
+    );
+    let output = Command::new("sh")
+        .current_dir(workshop.path(""))
+        .args(["-c", &script])
+        .output()
+        .unwrap();
+    assert!(output.status.success());
+    wait_until(|| workshop.path("r/last.json").exists() && workshop.text("r/lock").is_empty());
+    assert_same_end(&workshop, "r");
+    let script = format!("{} eval r > /dev/full", env!("CARGO_BIN_EXE_signet"));
+    let output = Command::new("sh")
+        .current_dir(workshop.path(""))
+        .args(["-c", &script])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(4));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        said.starts_with("signet: cannot write to standard output: "),
+        "{said}"
+    );
+}
