@@ -227,12 +227,9 @@ pub struct Eval {
     /// Other pictures instead, one folder per class.
     #[arg(long, value_name = "DIR", conflicts_with = "part")]
     pub data: Option<PathBuf>,
-    /// Write all figures as JSON; - is standard output, unless the CSV goes there.
-    #[arg(long, value_name = "FILE")]
-    pub json: Option<PathBuf>,
-    /// Write every picture's probabilities as CSV; - is standard output.
-    #[arg(long, value_name = "FILE")]
-    pub csv: Option<PathBuf>,
+    /// Where else the figures go; the CSV has every picture's probabilities.
+    #[command(flatten)]
+    pub files: Files,
 }
 
 /// `signet predict`.
@@ -431,10 +428,10 @@ pub enum RunsCommand {
 /// Where figures go beside the terminal.
 #[derive(Debug, clap::Args)]
 pub struct Files {
-    /// Write them as JSON; - is standard output.
+    /// Write all figures as JSON; - is standard output.
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
-    /// Write them as CSV; - is standard output.
+    /// Write them line by line as CSV: pictures with their probabilities, runs, settings; - is standard output.
     #[arg(long, value_name = "FILE")]
     pub csv: Option<PathBuf>,
 }

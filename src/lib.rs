@@ -1,7 +1,7 @@
 //! signet reads YAML experiments, trains image classifiers on libtorch, and keeps the evidence.
 //!
-//! Data flows one way, config -> data -> model -> train -> run -> export -> study, and a module leans only on
-//! those before it. `commands` is where the pieces meet.
+//! Data flows one way, config -> data -> model -> train -> run -> export -> study -> report, and a module leans only
+//! on those before it. `commands` is where the pieces meet.
 
 pub mod bridge;
 pub mod cli;

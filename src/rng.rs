@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 /// What a stream is for. Two purposes never share numbers, whatever the positions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
-    /// Dealing pictures into train, val and test; no position.
+    /// Dealing pictures into train, val and test; no position for the first dealing, else its number.
     Split,
     /// The order of an epoch; position: epoch.
     Order,

@@ -481,3 +481,46 @@ fn a_manifest_is_held_to_what_the_experiment_watches() {
         &["the training part has no picture of \"1\", so nothing could be learned of it"],
     );
 }
+
+#[test]
+fn figures_beyond_counting_are_refused_in_one_line() {
+    let workshop = Workshop::with_folders(10);
+    workshop.write("own.yaml", SMALL);
+    let large = [
+        "data.image={height: 4096, width: 4096}",
+        "model={kind: cnn, blocks: [{filters: 1000000, pool: 1}], hidden: [1000000]}",
+    ];
+    refused(
+        &workshop,
+        &large,
+        2,
+        &["16777216000013000002 parameters, and "],
+    );
+    workshop.write(
+        "sweep.yaml",
+        "version: 1\nbase: own.yaml\nover: {train.optimizer.lr: [0.1, 0.01]}\n\
+         trials: {kind: folds, folds: 3, repeats: 1000000000000}\n",
+    );
+    let cases = [
+        &["cv", "own.yaml", "--holdout", "1000000000000"][..],
+        &[
+            "cv",
+            "own.yaml",
+            "--folds",
+            "3",
+            "--repeats",
+            "1000000000000",
+        ],
+        &["sweep", "sweep.yaml"],
+    ];
+    for case in cases {
+        let answer = workshop.call(case);
+        assert_eq!(answer.code, 2, "{case:?}: {}", answer.stderr);
+        assert!(
+            answer.stderr.contains("trials are more than the 10000"),
+            "{}",
+            answer.stderr
+        );
+    }
+    assert_eq!(workshop.names(), ["data", "own.yaml", "sweep.yaml"]);
+}

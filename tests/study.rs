@@ -440,3 +440,37 @@ fn a_study_that_is_terminated_has_its_trials_write_checkpoints_and_says_how_to_g
     let last: serde_json::Value = serde_json::from_str(log.lines().last().unwrap()).unwrap();
     assert!(workshop.json("study/split-00/last.json")["step"].as_u64() >= last["step"].as_u64());
 }
+
+#[test]
+fn figures_of_a_trial_that_was_trained_on_are_taken_again() {
+    let workshop = workshop();
+    let study = [
+        "cv",
+        "own.yaml",
+        "--folds",
+        "3",
+        "--run",
+        "study",
+        "-s",
+        "checkpoint.metric=train.loss",
+    ];
+    workshop.signet(&study);
+    let before = workshop.json("study/summary.json");
+    workshop.signet(&["resume", "study/fold-01", "--epochs", "60"]);
+    let listed = workshop
+        .signet(&["runs", "list", "study/fold-01", "--json", "-"])
+        .stdout;
+    let listed: serde_json::Value = serde_json::from_str(&listed).unwrap();
+    assert_eq!(listed[0]["test"], serde_json::Value::Null, "{listed}");
+    workshop.signet(&study);
+    let after = workshop.json("study/summary.json");
+    let eval = workshop
+        .signet(&["eval", "study/fold-01", "--json", "-"])
+        .stdout;
+    let eval: serde_json::Value = serde_json::from_str(&eval).unwrap();
+    for fold in [0, 2] {
+        assert_eq!(after["results"][fold], before["results"][fold]);
+    }
+    assert_eq!(after["results"][1]["loss"], eval["loss"]);
+    assert_ne!(after["results"][1]["loss"], before["results"][1]["loss"]);
+}

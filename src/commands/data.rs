@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
+use indicatif::ProgressBar;
 use rayon::prelude::*;
 
 use crate::cli::DataCommand;
@@ -13,10 +14,11 @@ use crate::data::split::Split;
 use crate::data::{Dataset, arrays};
 use crate::data::{generated, images};
 use crate::fault::{Blame, Fault};
+use crate::run::display::Style;
 
 use super::load;
 
-pub(super) fn run(command: DataCommand) -> Result<()> {
+pub(super) fn run(command: DataCommand, style: Style) -> Result<()> {
     match command {
         DataCommand::Info { config, overrides } => {
             let experiment = load(&config, &overrides)?;
@@ -52,7 +54,11 @@ pub(super) fn run(command: DataCommand) -> Result<()> {
         DataCommand::Fetch { out, url } => {
             let mut archive = Archive::sign_language_digits();
             archive.url = url.unwrap_or(archive.url);
-            let fetched = fetch(&archive, &out).blame(Fault::Data)?;
+            let shown = match style.draws_bars() {
+                true => ProgressBar::no_length(),
+                false => ProgressBar::hidden(),
+            };
+            let fetched = fetch(&archive, &out, &shown).blame(Fault::Data)?;
             let root = fetched.root.display();
             match fetched.already_there {
                 true => crate::answer!("{} pictures lie in {root} already, whole", fetched.files),

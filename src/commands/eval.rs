@@ -1,11 +1,10 @@
 //! `signet eval`.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Result, anyhow};
 use tch::Device;
 
-use super::write_text;
 use crate::cli::{Eval, Part};
 use crate::config::data::Source;
 use crate::data::Dataset;
@@ -47,23 +46,12 @@ pub(super) fn run(command: Eval) -> Result<()> {
     let labels: Vec<i64> = part.iter().map(|&index| data.labels[index]).collect();
     let names: Vec<&str> = part.iter().map(|&index| &*data.names[index]).collect();
     let evaluation = Evaluation::new(name, &logits, &labels, &names, &data.classes)?;
-    let to_stdout = |file: &Option<PathBuf>| file.as_deref() == Some(Path::new("-"));
-    if to_stdout(&command.json) && to_stdout(&command.csv) {
-        return Err(anyhow!(
-            "--json - and --csv - both write to standard output; name a file for one of them"
-        ))
-        .blame(Fault::Config);
-    }
-    if !to_stdout(&command.json) && !to_stdout(&command.csv) {
-        crate::answer!("{}", describe(&evaluation).trim_end());
-    }
-    if let Some(file) = &command.json {
-        write_text(file, &(serde_json::to_string_pretty(&evaluation)? + "\n")).blame(Fault::Run)?;
-    }
-    if let Some(file) = &command.csv {
-        write_text(file, &csv(&evaluation, &data.classes)).blame(Fault::Run)?;
-    }
-    Ok(())
+    super::tell(
+        &command.files,
+        describe(&evaluation).trim_end(),
+        &evaluation,
+        || csv(&evaluation, &data.classes),
+    )
 }
 
 /// The pictures in the class folders of `folder`, made ready as the model wants them.

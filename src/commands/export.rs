@@ -1,54 +1,25 @@
 //! `signet export`, and the part of `signet train` that is the same.
 
-use std::os::unix::process::CommandExt;
-use std::path::Path;
-use std::process::Command;
-use std::time::Instant;
-
-use anyhow::{Context, Result, anyhow, bail, ensure};
-use serde_json::json;
-use tch::{Device, Tensor};
-use tempfile::TempDir;
+use anyhow::Result;
 
 use crate::cli::Export;
 use crate::config::Experiment;
-use crate::config::run::Format;
-use crate::data::batches::Pictures;
-use crate::export::card::{Card, TestFigures};
-use crate::export::gate::Report;
-use crate::export::safetensors;
+use crate::export::artefacts;
 use crate::fault::{Blame, Fault};
-use crate::model::layer::Mode;
-use crate::model::network::Network;
-use crate::report::evaluation::Evaluation;
-use crate::report::summary::{self, Exported};
-use crate::run::checkpoint::{UNFINISHED, write_whole};
-use crate::run::checkpoints::Found;
+use crate::report::summary;
 use crate::run::directory::RunDir;
 use crate::run::resume::{self, From};
-use crate::run::session::reload;
-use crate::train::metrics;
-
-/// What the gates found, written last.
-const PARITY: &str = "parity.json";
 
 pub(super) fn run(command: Export) -> Result<()> {
     let folder = RunDir::open(&command.run).blame(Fault::Run)?;
     let found = resume::find(&folder, &command.from).blame(Fault::Run)?;
-    for reason in &found.passed_over {
-        crate::note!("signet: passed over {reason}");
-    }
-    let exported = export(&folder, &found, &command.format, command.out.as_deref())?;
+    found.report();
+    let out = command
+        .out
+        .unwrap_or_else(|| artefacts::own_folder(&folder));
+    let exported = artefacts::export(&folder, &found, &command.format, &out)?;
     crate::answer!("{}", summary::exported(&exported));
     Ok(())
-}
-
-/// As [`on_finish`], for a run that ended earlier and may have been killed before it was exported.
-pub(super) fn unless_done(experiment: &Experiment, folder: &RunDir) -> Result<()> {
-    match folder.file("export").join(PARITY).is_file() {
-        true => Ok(()),
-        false => on_finish(experiment, folder),
-    }
 }
 
 /// Exports the best epoch of a run that has ended, if its experiment wants that.
@@ -57,179 +28,18 @@ pub(super) fn on_finish(experiment: &Experiment, folder: &RunDir) -> Result<()> 
         return Ok(());
     }
     let found = resume::find(folder, &From::Best).blame(Fault::Run)?;
-    let exported = export(folder, &found, &[], None)?;
+    found.report();
+    let out = artefacts::own_folder(folder);
+    let exported = artefacts::export(folder, &found, &experiment.export.formats, &out)?;
     crate::answer!("{}", summary::exported(&exported));
     Ok(())
 }
 
-/// Writes the model in `found` in each format, has a fresh process hold it against the live one, and only
-/// then gives the files their names.
-fn export(
-    folder: &RunDir,
-    found: &Found,
-    formats: &[Format],
-    out: Option<&Path>,
-) -> Result<Vec<Exported>> {
-    resume::belongs(folder, found).blame(Fault::Run)?;
-    let out = out.map_or_else(|| folder.file("export"), Path::to_owned);
-    let unfinished = unfinished_folder(&out).blame(Fault::Run)?;
-    // A run that goes on training may drop its own copy at any moment.
-    let copy = unfinished.path().join("checkpoint.safetensors");
-    found.checkpoint.save(&copy).blame(Fault::Run)?;
-    let card = card(folder, found)?;
-    let network = card.live(&found.checkpoint).blame(Fault::Run)?;
-    let mut formats = match formats {
-        [] => card.experiment()?.export.formats,
-        some => some.to_vec(),
-    };
-    formats.sort_by_key(|format| format.file());
-    formats.dedup();
-    let mut parity = known_parity(&out);
-    let mut all = Vec::new();
-    for format in formats {
-        let began = Instant::now();
-        let bytes = format.write(&network, &card)?;
-        let artefact = unfinished.path().join(format.file());
-        write_whole(&artefact, &bytes)
-            .with_context(|| format!("cannot write {}", artefact.display()))
-            .blame(Fault::Run)?;
-        let report = verify_in_a_fresh_process(&artefact, folder, &copy)?;
-        let file = out.join(format.file());
-        if !report.passed() {
-            let why = summary::failed_gate(&report);
-            return Err(anyhow!(
-                "{} would not be the model of the run: {why}; nothing was left behind",
-                file.display()
-            ))
-            .blame(Fault::Export);
-        }
-        parity.insert(format.word().to_owned(), json!(report));
-        all.push(Exported {
-            format,
-            file,
-            bytes: bytes.len(),
-            report,
-            seconds: began.elapsed().as_secs_f64(),
-        });
+/// As [`on_finish`], for a run that ended earlier and may have been killed before it was exported.
+pub(super) fn unless_done(experiment: &Experiment, folder: &RunDir) -> Result<()> {
+    let found = resume::find(folder, &From::Best).blame(Fault::Run)?;
+    match artefacts::are_there(folder, &found, &experiment.export.formats)? {
+        true => Ok(()),
+        false => on_finish(experiment, folder),
     }
-    // Every file is written before the first gets its name, so that a full disk leaves what was there.
-    let mut names: Vec<&str> = all.iter().map(|exported| exported.format.file()).collect();
-    let mut documents = vec![(PARITY, serde_json::to_string_pretty(&parity)? + "\n")];
-    if names.contains(&Format::Safetensors.file()) {
-        documents.push((safetensors::CARD, card.to_json()?));
-    }
-    for (name, text) in documents {
-        let place = || format!("cannot write {}", out.join(name).display());
-        write_whole(&unfinished.path().join(name), text.as_bytes())
-            .with_context(place)
-            .blame(Fault::Run)?;
-        names.push(name);
-    }
-    give_names(unfinished.path(), &out, &names).blame(Fault::Run)?;
-    Ok(all)
-}
-
-/// A folder in `out` that vanishes with everything in it.
-fn unfinished_folder(out: &Path) -> Result<TempDir> {
-    let place = || format!("cannot make {}; name another with --out", out.display());
-    std::fs::create_dir_all(out).with_context(place)?;
-    tempfile::Builder::new()
-        .prefix(UNFINISHED)
-        .tempdir_in(out)
-        .with_context(|| {
-            format!(
-                "cannot write into {}; name another with --out",
-                out.display()
-            )
-        })
-}
-
-/// What gates found earlier of artefacts that still lie in `out`.
-fn known_parity(out: &Path) -> serde_json::Map<String, serde_json::Value> {
-    let text = std::fs::read_to_string(out.join(PARITY)).unwrap_or_default();
-    let mut known: serde_json::Map<_, _> = serde_json::from_str(&text).unwrap_or_default();
-    let formats = [Format::Torchscript, Format::Onnx, Format::Safetensors];
-    known.retain(|word, _| {
-        let mut own = formats.iter().filter(|format| format.word() == word);
-        own.any(|format| out.join(format.file()).is_file())
-    });
-    known
-}
-
-/// Moves the files called `names` from one folder to another; a name that is a folder's is found out first.
-fn give_names(from: &Path, to: &Path, names: &[&str]) -> Result<()> {
-    if let Some(taken) = names
-        .iter()
-        .map(|name| to.join(name))
-        .find(|file| file.is_dir())
-    {
-        bail!(
-            "cannot write {}, which is a folder; name another with --out",
-            taken.display()
-        );
-    }
-    for name in names {
-        let file = to.join(name);
-        std::fs::rename(from.join(name), &file)
-            .with_context(|| format!("cannot write {}", file.display()))?;
-    }
-    Ok(std::fs::File::open(to)?.sync_all()?)
-}
-
-/// What the artefacts will say of the model: with its figures on the test part and on the probes.
-fn card(folder: &RunDir, found: &Found) -> Result<Card> {
-    let mut card = Card::of(&found.checkpoint).blame(Fault::Run)?;
-    let network = card.live(&found.checkpoint).blame(Fault::Run)?;
-    card.probe_logits = probe(&network, &card.probes())
-        .with_context(|| found.file.display().to_string())
-        .blame(Fault::Export)?;
-    let document = &found.checkpoint.document;
-    let (data, split) = reload(&card.experiment()?, &document.fingerprints, Some(folder))?;
-    let test = &split.test;
-    if !test.is_empty() {
-        let logits = metrics::logits(&network, &Pictures::new(&data, Device::Cpu), test);
-        let labels: Vec<i64> = test.iter().map(|&index| data.labels[index]).collect();
-        let names: Vec<&str> = test.iter().map(|&index| &*data.names[index]).collect();
-        let found = Evaluation::new("test", &logits, &labels, &names, &card.classes)?;
-        card.figures = Some(TestFigures {
-            pictures: found.pictures,
-            accuracy: found.accuracy,
-            loss: found.loss,
-        });
-    }
-    Ok(card)
-}
-
-/// Logits of the probes, one row each.
-fn probe(network: &Network, probes: &Tensor) -> Result<Vec<Vec<f32>>> {
-    let _guard = tch::no_grad_guard();
-    let logits = network.forward(probes, Mode::Eval);
-    let rows = Vec::<Vec<f32>>::try_from(logits)?;
-    ensure!(
-        rows.iter().flatten().all(|logit| logit.is_finite()),
-        "the model's own logits are not finite; export another checkpoint with --from"
-    );
-    Ok(rows)
-}
-
-/// What `signet verify` finds in another process, which knows only what is on the disk.
-fn verify_in_a_fresh_process(artefact: &Path, folder: &RunDir, live: &Path) -> Result<Report> {
-    let output = Command::new(std::env::current_exe()?)
-        .args(["verify", "--json", "-", "--against"])
-        .arg(folder.path())
-        .arg("--checkpoint")
-        .arg(live)
-        .arg(artefact)
-        .process_group(0) // a Ctrl-C is meant for the training, which is over by now
-        .output()
-        .context("cannot start the process that checks the artefact")?;
-    serde_json::from_slice(&output.stdout)
-        .map_err(|_| {
-            let said = String::from_utf8_lossy(&output.stderr).into_owned();
-            anyhow!(
-                "the artefact cannot be checked: {}",
-                said.trim().trim_start_matches("signet: ")
-            )
-        })
-        .blame(Fault::Export)
 }

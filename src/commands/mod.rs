@@ -16,11 +16,12 @@ mod train;
 mod verify;
 
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
+use serde::Serialize;
 
-use crate::cli::{Arguments, Command, Overrides};
+use crate::cli::{Arguments, Command, Files, Overrides};
 use crate::config::Experiment;
 use crate::data::Dataset;
 use crate::fault::{Blame, Fault};
@@ -46,8 +47,35 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
         Command::Verify(command) => verify::run(command),
         Command::Doctor => doctor::run(),
         Command::Config(command) => config::run(command),
-        Command::Data(command) => data::run(command),
+        Command::Data(command) => data::run(command, style),
     }
+}
+
+/// Prints `shown`, and writes the same as JSON and CSV where that is wanted; what goes to standard output goes there alone.
+fn tell(
+    files: &Files,
+    shown: &str,
+    found: &impl Serialize,
+    csv: impl Fn() -> String,
+) -> anyhow::Result<()> {
+    let to_stdout = |file: &Option<PathBuf>| file.as_deref() == Some(Path::new("-"));
+    if to_stdout(&files.json) && to_stdout(&files.csv) {
+        return Err(anyhow!(
+            "--json - and --csv - both write to standard output; name a file for one of them"
+        ))
+        .blame(Fault::Config);
+    }
+    if !to_stdout(&files.json) && !to_stdout(&files.csv) {
+        crate::answer!("{shown}");
+    }
+    if let Some(file) = &files.json {
+        let text = serde_json::to_string_pretty(found)? + "\n";
+        write_text(file, &text).blame(Fault::Run)?;
+    }
+    if let Some(file) = &files.csv {
+        write_text(file, &csv()).blame(Fault::Run)?;
+    }
+    Ok(())
 }
 
 /// Writes `text` to `file`; `-` is standard output.

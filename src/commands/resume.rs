@@ -81,9 +81,7 @@ pub(super) fn go_on(folder: &RunDir, wish: Wish, style: Style) -> Result<()> {
         Some(_) => None,
     };
     let found = resume::find(folder, &wish.from).blame(Fault::Run)?;
-    for reason in &found.passed_over {
-        crate::note!("signet: passed over {reason}");
-    }
+    found.report();
     resume::belongs(folder, &found).blame(Fault::Run)?;
     let document = &found.checkpoint.document;
     // Settings are those of the last sitting, whichever checkpoint it goes on from.

@@ -1,12 +1,11 @@
 //! `signet runs list`, `show`, `compare` and `gc`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use serde::Serialize;
 
-use super::write_text;
-use crate::cli::{Files, RunsCommand};
+use super::tell;
+use crate::cli::RunsCommand;
 use crate::fault::{Blame, Fault};
 use crate::report::shelf as tables;
 use crate::report::summary::mebibytes;
@@ -28,12 +27,12 @@ pub(super) fn run(command: RunsCommand) -> Result<()> {
                 false => tables::list(&entries, trials).to_string(),
             };
             let csv = || tables::list_csv(&entries, trials);
-            answer(&files, &shown, &found, csv).blame(Fault::Run)
+            tell(&files, &shown, &found, csv)
         }
         RunsCommand::Show { run, files } => {
             let entry = Entry::open(&run).blame(Fault::Run)?;
             let csv = || tables::list_csv(&[&entry], true);
-            answer(&files, &tables::show(&entry), &entry, csv).blame(Fault::Run)
+            tell(&files, &tables::show(&entry), &entry, csv)
         }
         RunsCommand::Compare { runs, files } => {
             let entries: Vec<Entry> = runs
@@ -43,7 +42,7 @@ pub(super) fn run(command: RunsCommand) -> Result<()> {
                 .blame(Fault::Run)?;
             let found = Comparison::of(&entries);
             let csv = || tables::compare_csv(&found);
-            answer(&files, &tables::compare(&found), &found, csv).blame(Fault::Run)
+            tell(&files, &tables::compare(&found), &found, csv)
         }
         RunsCommand::Gc {
             folders,
@@ -55,26 +54,6 @@ pub(super) fn run(command: RunsCommand) -> Result<()> {
             gc(&found, keep_last, keep_best, yes).blame(Fault::Run)
         }
     }
-}
-
-/// Prints what was found, or writes it where it is wanted instead.
-fn answer(
-    files: &Files,
-    shown: &str,
-    found: &impl Serialize,
-    csv: impl Fn() -> String,
-) -> Result<()> {
-    let to_stdout = |file: &Option<PathBuf>| file.as_deref() == Some(Path::new("-"));
-    if !to_stdout(&files.json) && !to_stdout(&files.csv) {
-        crate::answer!("{shown}");
-    }
-    if let Some(file) = &files.json {
-        write_text(file, &(serde_json::to_string_pretty(found)? + "\n"))?;
-    }
-    if let Some(file) = &files.csv {
-        write_text(file, &csv())?;
-    }
-    Ok(())
 }
 
 fn find(folders: &[PathBuf]) -> Result<Vec<Entry>> {

@@ -70,7 +70,7 @@ fn dry_run(experiment: Experiment) -> Result<()> {
 fn report_findings(session: &Session) {
     super::report_skipped(&session.data);
     for (name, part) in [("val", &session.split.val), ("test", &session.split.test)] {
-        let lacking = session.split.lacks(&session.data, part);
+        let lacking = session.data.lacks(part);
         if !part.is_empty() && !lacking.is_empty() {
             crate::note!(
                 "signet: the {name} part has no picture of {}, so its figures say nothing of that",

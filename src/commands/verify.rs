@@ -46,7 +46,7 @@ pub(super) fn run(command: Verify) -> Result<()> {
         false => Err(anyhow!(
             "{} is not the model it says it is: {}",
             command.artefact.display(),
-            summary::failed_gate(&report)
+            report.failure()
         ))
         .blame(Fault::Export),
     }

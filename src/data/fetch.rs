@@ -90,14 +90,14 @@ impl Default for Limits {
 }
 
 /// Downloads, checks and unpacks `archive` into `target`, which must not exist yet or be already
-/// complete. Missing parent folders are made.
+/// complete. Missing parent folders are made; `shown` follows the download.
 ///
 /// The environment's proxy (`https_proxy` and its kin) is used.
 ///
 /// # Errors
 /// When `target` holds something else, the download fails or stalls, a limit is passed, an entry
 /// points outside, or the content differs. `target` is untouched then and nothing stays behind.
-pub fn fetch(archive: &Archive, target: &Path) -> Result<Fetched> {
+pub fn fetch(archive: &Archive, target: &Path, shown: &ProgressBar) -> Result<Fetched> {
     let fetched = |bytes, already_there| Fetched {
         root: target.to_owned(),
         files: archive.files,
@@ -127,7 +127,7 @@ pub fn fetch(archive: &Archive, target: &Path) -> Result<Fetched> {
         .with_context(|| format!("cannot write in {}; try another --out", beside.display()))?;
 
     let url = &archive.url;
-    let packed = download(archive, staging.path())
+    let packed = download(archive, staging.path(), shown)
         .map_err(|cause| anyhow!("could not download {url}: {cause:#}; {BY_HAND}"))?;
     // A folder within, because the staging folder itself is closed to other users.
     let root = staging.path().join("whole");
@@ -146,13 +146,8 @@ pub fn fetch(archive: &Archive, target: &Path) -> Result<Fetched> {
     Ok(fetched(bytes, false))
 }
 
-/// Whether `target` holds the whole data set. Reads every picture.
-pub fn is_complete(archive: &Archive, target: &Path) -> bool {
-    check(archive, target).is_ok()
-}
-
 /// The archive as a file without a name in `folder`: it vanishes when it is closed.
-fn download(archive: &Archive, folder: &Path) -> Result<File> {
+fn download(archive: &Archive, folder: &Path, shown: &ProgressBar) -> Result<File> {
     let Limits {
         archive: limit,
         stall,
@@ -168,26 +163,23 @@ fn download(archive: &Archive, folder: &Path) -> Result<File> {
     let body = agent.get(&archive.url).call()?.into_body();
 
     // GitHub names no length; the bar then counts bytes without an end.
-    let (progress, template) = match body.content_length() {
+    let template = match body.content_length() {
         Some(length) => {
             ensure!(
                 length <= limit,
                 "it has {length} bytes, more than the {limit} allowed"
             );
-            let template = "downloading [{bar:30}] {decimal_bytes}/{decimal_total_bytes} ({eta})";
-            (ProgressBar::new(length), template)
+            shown.set_length(length);
+            "downloading [{bar:30}] {decimal_bytes}/{decimal_total_bytes} ({eta})"
         }
-        None => (
-            ProgressBar::no_length(),
-            "downloading {decimal_bytes} ({elapsed})",
-        ),
+        None => "downloading {decimal_bytes} ({elapsed})",
     };
-    progress.set_style(ProgressStyle::with_template(template)?);
+    shown.set_style(ProgressStyle::with_template(template)?);
 
     let mut file = tempfile::tempfile_in(folder)?;
-    let mut reader = progress.wrap_read(body.into_reader().take(limit + 1));
+    let mut reader = shown.wrap_read(body.into_reader().take(limit + 1));
     let read = io::copy(&mut reader, &mut file);
-    progress.finish_and_clear();
+    shown.finish_and_clear();
     ensure!(read? <= limit, "it has more bytes than the {limit} allowed");
     Ok(file)
 }

@@ -71,6 +71,16 @@ impl Dataset {
         hex(&Sha256::digest(header + &self.digests().concat()))
     }
 
+    /// The classes that have no picture in `part`.
+    pub fn lacks(&self, part: &[usize]) -> Vec<&str> {
+        let absent = |label: usize| part.iter().all(|&index| self.labels[index] != label as i64);
+        let classes = self.classes.iter().enumerate();
+        classes
+            .filter(|(label, _)| absent(*label))
+            .map(|(_, class)| class.as_str())
+            .collect()
+    }
+
     /// Groups of names whose pixels are equal.
     pub fn duplicates(&self) -> Vec<Vec<&str>> {
         let mut groups: BTreeMap<String, Vec<&str>> = BTreeMap::new();

@@ -51,6 +51,7 @@ impl Classifier {
         if target.is_dir() {
             RunDir::open(target)?;
             let found = checkpoints::best(target)?;
+            found.report();
             return Classifier::live(&found.checkpoint).with_context(place);
         }
         match Format::of(target) {

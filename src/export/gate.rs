@@ -56,6 +56,29 @@ impl Report {
         self.checks.iter().all(close) && self.same_predictions && same_accuracy
     }
 
+    /// Why the artefact may not stay.
+    pub fn failure(&self) -> String {
+        let largest = self.largest_difference();
+        let mut reasons = Vec::new();
+        if largest > self.tolerance {
+            reasons.push(format!(
+                "logits differ by up to {largest:.1e}, and {:.1e} is let through",
+                self.tolerance
+            ));
+        }
+        if !self.same_predictions {
+            reasons.push("some pictures are taken for another class".to_owned());
+        }
+        if let Some([live, own]) = self.accuracy.filter(|[live, own]| live != own) {
+            reasons.push(format!(
+                "its accuracy is {:.2} % instead of {:.2} %",
+                100.0 * own,
+                100.0 * live
+            ));
+        }
+        reasons.join("; ")
+    }
+
     /// The largest difference met.
     pub fn largest_difference(&self) -> f64 {
         let differences = self.checks.iter().map(|check| check.largest_difference);

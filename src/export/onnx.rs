@@ -10,12 +10,13 @@ use super::card::{Card, Input};
 use crate::model::graph::{Attribute, Graph, Node};
 use crate::model::network::Network;
 use crate::protobuf::{bytes, float, number, text};
+use crate::run::checkpoint::bytes_of;
 
 /// The name of what goes in.
-pub const INPUT: &str = "input";
+const INPUT: &str = "input";
 
 /// The name of what comes out.
-pub const OUTPUT: &str = "logits";
+const OUTPUT: &str = "logits";
 
 /// The key of the card in `metadata_props`.
 pub const CARD: &str = "signet";
@@ -117,14 +118,11 @@ fn node_proto(node: &Node, index: usize) -> Vec<u8> {
 }
 
 fn tensor_proto(name: &str, tensor: &Tensor) -> Result<Vec<u8>> {
-    let (kind, width) = match tensor.kind() {
-        Kind::Int64 => (INT64, 8),
-        Kind::Float => (FLOAT, 4),
-        other => anyhow::bail!("tensors of type {other:?} are not written"),
+    let kind = match tensor.kind() {
+        Kind::Int64 => INT64,
+        _ => FLOAT,
     };
-    let count = tensor.numel();
-    let mut raw = vec![0; count * width];
-    tensor.f_copy_data_u8(&mut raw, count)?;
+    let raw = bytes_of(tensor)?;
     let size = tensor.size().into_iter();
     let mut proto: Vec<u8> = size.flat_map(|n| number(1, n as u64)).collect();
     proto.extend(number(2, kind));

@@ -18,6 +18,7 @@ use super::card::Card;
 use super::pickle::{self, Storage, Value};
 use crate::model::layer::{Layer, Parameter, Role, Script};
 use crate::model::network::{Network, Weight};
+use crate::run::checkpoint::bytes_of;
 
 /// The folder that all entries lie in.
 const ROOT: &str = "model";
@@ -97,8 +98,11 @@ pub fn read_card(bytes: &[u8]) -> Result<Card> {
     for index in 0..archive.len() {
         let entry = archive.by_index(index)?;
         let size = entry.size();
-        let read = std::io::copy(&mut entry.take(size + 1), &mut std::io::sink())
-            .map_err(|_| anyhow!("damaged: an entry does not have its checksum"))?;
+        let read = std::io::copy(
+            &mut entry.take(size.saturating_add(1)),
+            &mut std::io::sink(),
+        )
+        .map_err(|_| anyhow!("damaged: an entry does not have its checksum"))?;
         ensure!(read == size, "damaged: an entry is not as long as it says");
     }
     let mut text = String::new();
@@ -196,19 +200,12 @@ impl<'n> Module<'n> {
 
 /// Puts the numbers of a tensor aside and says where they will be.
 fn store(weight: &Weight, tensors: &mut Vec<Vec<u8>>) -> Storage {
-    let tensor = weight
-        .tensor
-        .detach()
-        .to_device(tch::Device::Cpu)
-        .contiguous();
-    let (class, width) = match tensor.kind() {
-        Kind::Int64 => ("LongStorage", 8),
-        _ => ("FloatStorage", 4),
+    let tensor = weight.tensor.detach().to_device(tch::Device::Cpu);
+    let class = match tensor.kind() {
+        Kind::Int64 => "LongStorage",
+        _ => "FloatStorage",
     };
-    let count = tensor.numel();
-    let mut bytes = vec![0; count * width];
-    tensor.copy_data_u8(&mut bytes, count);
-    tensors.push(bytes);
+    tensors.push(bytes_of(&tensor).expect("networks hold float32 and int64 alone"));
     Storage {
         key: tensors.len() - 1,
         class,

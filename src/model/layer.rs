@@ -133,9 +133,10 @@ impl Parameter {
         }
     }
 
-    /// How many numbers it holds.
+    /// How many numbers it holds; the largest there is for sizes that no memory could hold.
     pub fn numbers(&self) -> usize {
-        self.size.iter().product::<i64>() as usize
+        let product = |all: usize, &size: &i64| all.saturating_mul(size as usize);
+        self.size.iter().fold(1, product)
     }
 
     /// Weight and bias of a module whose units see `fan_in` numbers each, as `nn.Linear` and `nn.Conv2d`

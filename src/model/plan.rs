@@ -74,7 +74,7 @@ impl Plan {
             .parameters()
             .into_iter()
             .map(|(_, parameter)| parameter.numbers());
-        let total: usize = numbers.sum();
+        let total = numbers.fold(0, usize::saturating_add);
         if total > MOST_PARAMETERS {
             let message = format!(
                 "{total} parameters, and {MOST_PARAMETERS} is the most that is trained; make a layer smaller"

@@ -133,7 +133,7 @@ fn figures(name: &str, class: usize, confusion: &[Vec<usize>]) -> ClassFigures {
 }
 
 /// The 95 % score interval of a share (Wilson, 1927), which stays inside 0..1 and holds for few pictures.
-pub fn wilson(right: usize, count: usize) -> [f64; 2] {
+fn wilson(right: usize, count: usize) -> [f64; 2] {
     const Z: f64 = 1.959_963_984_540_054; // 97.5 % quantile of the standard normal distribution
     let n = count as f64;
     let p = right as f64 / n;

@@ -1,10 +1,10 @@
 //! What is printed before and after a training.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use crate::config::Experiment;
-use crate::config::run::Format;
+use crate::export::artefacts::Exported;
 use crate::export::gate::Report;
 use crate::model::transfer::Transfer;
 use crate::report::table::Table;
@@ -190,20 +190,6 @@ pub fn proof(proof: &Proof) -> String {
     format!("not proved: {scope}, gave {count} difference(s), the first in {first}; {causes}")
 }
 
-/// An artefact that passed its gate.
-pub struct Exported {
-    /// Its format.
-    pub format: Format,
-    /// Where it lies.
-    pub file: PathBuf,
-    /// Its size.
-    pub bytes: usize,
-    /// What the gate found.
-    pub report: Report,
-    /// What writing and checking it took.
-    pub seconds: f64,
-}
-
 /// Artefacts with the figures of their gates.
 pub fn exported(artefacts: &[Exported]) -> Table {
     let header = [
@@ -220,7 +206,7 @@ pub fn exported(artefacts: &[Exported]) -> Table {
             artefact.file.display().to_string(),
             artefact.bytes.to_string(),
             format!(
-                "{:.1e} of {:.0e}",
+                "{:.1e} of {:.1e}",
                 report.largest_difference(),
                 report.tolerance
             ),
@@ -245,10 +231,10 @@ pub fn gate(report: &Report) -> String {
     }
     let verdict = match report.passed() {
         true => format!(
-            "passed: no logit differs by more than {:.0e}",
+            "passed: no logit differs by more than {:.1e}",
             report.tolerance
         ),
-        false => format!("failed: {}", failed_gate(report)),
+        false => format!("failed: {}", report.failure()),
     };
     let accuracy = report.accuracy.map_or(String::new(), |[live, own]| {
         format!(
@@ -258,29 +244,6 @@ pub fn gate(report: &Report) -> String {
         )
     });
     format!("{checks}\n\n{verdict}{accuracy}")
-}
-
-/// Why an artefact did not pass.
-pub fn failed_gate(report: &Report) -> String {
-    let largest = report.largest_difference();
-    let mut reasons = Vec::new();
-    if largest > report.tolerance {
-        reasons.push(format!(
-            "logits differ by up to {largest:.1e}, and {:.0e} is let through",
-            report.tolerance
-        ));
-    }
-    if !report.same_predictions {
-        reasons.push("some pictures are taken for another class".to_owned());
-    }
-    if let Some([live, own]) = report.accuracy.filter(|[live, own]| live != own) {
-        reasons.push(format!(
-            "its accuracy is {:.2} % instead of {:.2} %",
-            100.0 * own,
-            100.0 * live
-        ));
-    }
-    reasons.join("; ")
 }
 
 fn cells(figures: Option<Figures>) -> [String; 2] {

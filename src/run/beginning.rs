@@ -7,6 +7,9 @@ use super::session::Session;
 use super::{environment, keeper};
 use crate::train::snapshot::Snapshot;
 
+/// What became of the weights that a run began with, if its experiment names some.
+pub const INIT_FROM: &str = "init_from.json";
+
 /// Fills the folder of a run that begins: the experiment as its author wrote it, what it was resolved to, its
 /// pictures and their split, and a checkpoint of the state before the first step.
 ///
@@ -17,6 +20,9 @@ pub fn fill(folder: &RunDir, session: &Session, written: &str, first: Snapshot) 
     folder.write("config.yaml", written)?;
     folder.write_json("split.json", &session.split.manifest(&session.data))?;
     folder.write_data(&session.data)?;
+    if let Some(transfer) = &session.transfer {
+        folder.write_json(INIT_FROM, transfer)?;
+    }
     write_sitting(folder, session)?;
     keeper::save(session, folder.path(), first)
 }
@@ -27,10 +33,6 @@ pub fn fill(folder: &RunDir, session: &Session, written: &str, first: Snapshot) 
 /// A disk that is full or cannot be written.
 pub fn write_sitting(folder: &RunDir, session: &Session) -> Result<()> {
     folder.write("resolved.yaml", &session.experiment.to_yaml())?;
-    let environment = environment::document(
-        &session.environment,
-        &session.experiment,
-        session.transfer.as_ref(),
-    )?;
+    let environment = environment::document(&session.environment, &session.experiment)?;
     folder.write_json("environment.json", &environment)
 }

@@ -284,7 +284,10 @@ pub fn from_safetensors(bytes: &[u8]) -> Result<BTreeMap<String, Tensor>> {
 }
 
 /// The numbers of a CPU tensor as they lie in memory, which is little-endian wherever libtorch runs.
-fn bytes_of(tensor: &Tensor) -> Result<Vec<u8>> {
+///
+/// # Errors
+/// Another type than the two that networks here consist of, float32 and int64.
+pub fn bytes_of(tensor: &Tensor) -> Result<Vec<u8>> {
     let width = match tensor.kind() {
         Kind::Float => 4,
         Kind::Int64 => 8,

@@ -58,8 +58,17 @@ pub struct Found {
     pub file: PathBuf,
     /// Its contents.
     pub checkpoint: Checkpoint,
-    /// Newer ones that cannot be used, each with the reason.
+    /// Ones that would have come first and cannot be used, each with the reason.
     pub passed_over: Vec<String>,
+}
+
+impl Found {
+    /// Says what was passed over.
+    pub fn report(&self) {
+        for reason in &self.passed_over {
+            crate::note!("signet: passed over {reason}");
+        }
+    }
 }
 
 /// The path of the checkpoint at `step`, from the run directory.
@@ -115,40 +124,45 @@ pub fn newest(folder: &Path) -> Result<Found> {
     }
 }
 
-/// The checkpoint of the best epoch: the one `best.json` names, else the one that the newest sound
-/// checkpoint remembers, else the next best that is there.
+/// The checkpoint of the best epoch, as the newest sound checkpoint remembers it; if that is damaged or gone, of the next
+/// best, and without any the newest itself.
 ///
 /// # Errors
-/// No sound checkpoint is left.
+/// No sound checkpoint is left; or one that is not damaged still cannot be read.
 pub fn best(folder: &Path) -> Result<Found> {
-    let mut passed_over = Vec::new();
-    let pointed = read_pointer(&folder.join(BEST)).map(|pointer| folder.join(pointer.checkpoint));
-    if let Ok(file) = pointed {
-        match Checkpoint::load(&file) {
-            Ok(checkpoint) => {
-                return Ok(Found {
-                    file,
-                    checkpoint,
-                    passed_over,
-                });
-            }
-            Err(error) => passed_over.push(format!("{error:#}")),
-        }
-    }
-    let mut newest = newest(folder)?;
-    newest.passed_over.append(&mut passed_over);
-    let ranked = newest.checkpoint.document.progress.ranking.clone();
-    for record in ranked {
+    let Found {
+        file,
+        checkpoint,
+        mut passed_over,
+    } = newest(folder)?;
+    let ranked = best_of(folder, &checkpoint, &mut passed_over)?;
+    let (file, checkpoint) = ranked.unwrap_or((file, checkpoint));
+    Ok(Found {
+        file,
+        checkpoint,
+        passed_over,
+    })
+}
+
+/// The best that is left of the epochs that `newest` ranks; those before it that cannot be used are `passed_over`.
+fn best_of(
+    folder: &Path,
+    newest: &Checkpoint,
+    passed_over: &mut Vec<String>,
+) -> Result<Option<(PathBuf, Checkpoint)>> {
+    for record in &newest.document.progress.ranking {
         let file = folder.join(path_of(record.step));
-        if let Ok(checkpoint) = Checkpoint::load(&file) {
-            return Ok(Found {
-                file,
-                checkpoint,
-                ..newest
-            });
+        if !file.exists() {
+            passed_over.push(format!("{}, which is gone", file.display()));
+            continue;
+        }
+        match Checkpoint::load_at(record.step, &file) {
+            Ok(checkpoint) => return Ok(Some((file, checkpoint))),
+            Err(error) if checkpoint::is_damage(&error) => passed_over.push(format!("{error:#}")),
+            Err(error) => return Err(error),
         }
     }
-    Ok(newest)
+    Ok(None)
 }
 
 /// Writes `last.json` or `best.json`. They are not synced: a lost one is found again from the checkpoints.
@@ -169,26 +183,13 @@ pub fn point(folder: &Path, name: &str, pointer: &Pointer) -> Result<()> {
 /// A disk that is full or cannot be written.
 pub fn repoint(folder: &Path, newest: &Checkpoint) -> Result<()> {
     point(folder, LAST, &Pointer::to(newest)?)?;
-    let ranking = newest.document.progress.ranking.iter();
-    let mut best = ranking.filter_map(|record| {
-        let file = folder.join(path_of(record.step));
-        Checkpoint::load(&file).ok()
-    });
-    match best.next() {
-        Some(best) => point(folder, BEST, &Pointer::to(&best)?),
+    match best_of(folder, newest, &mut Vec::new())? {
+        Some((_, best)) => point(folder, BEST, &Pointer::to(&best)?),
         None => match std::fs::remove_file(folder.join(BEST)) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
             _ => Ok(()),
         },
     }
-}
-
-/// What a pointer says.
-///
-/// # Errors
-/// No such file, or not a pointer.
-pub fn read_pointer(file: &Path) -> Result<Pointer> {
-    Ok(serde_json::from_str(&std::fs::read_to_string(file)?)?)
 }
 
 /// Removes what a killed process left unfinished.

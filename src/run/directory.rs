@@ -1,6 +1,8 @@
 //! The run directory: the evidence of one run, and its place among others.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -69,8 +71,11 @@ impl RunDir {
         let folder = RunDir(unfinished.path().to_owned());
         let lock = Lock::take(folder.path())?;
         fill(&folder)?;
-        let folder = rename_to_free(&folder, wanted, run, name, exact.is_some())?;
+        let folder = rename_to_free(&folder, wanted.clone(), run, name, exact.is_some())?;
         let _renamed = unfinished.keep();
+        File::open(parent)
+            .and_then(|parent| parent.sync_all())
+            .with_context(place)?;
         Ok((folder, lock))
     }
 
@@ -181,7 +186,10 @@ fn sweep_beside(parent: &Path) {
     for entry in std::fs::read_dir(parent).into_iter().flatten().flatten() {
         let unfinished = entry.file_name().to_string_lossy().starts_with(UNFINISHED);
         let path = entry.path();
-        if unfinished && path.join("lock").is_file() && Lock::take(&path).is_ok() {
+        if unfinished
+            && path.join("lock").is_file()
+            && let Ok(_lock) = Lock::take(&path)
+        {
             let _ = std::fs::remove_dir_all(path);
         }
     }
@@ -198,9 +206,14 @@ fn rename_to_free(
     let numbered = (2..).map(|number| config.root.join(format!("{name}-{number}")));
     for free in std::iter::once(wanted).chain(numbered) {
         if std::fs::symlink_metadata(&free).is_err() {
-            std::fs::rename(folder.path(), &free)
-                .with_context(|| format!("cannot make {}", free.display()))?;
-            return Ok(RunDir(free));
+            match std::fs::rename(folder.path(), &free) {
+                // Another process was quicker.
+                Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty => {}
+                renamed => {
+                    renamed.with_context(|| format!("cannot make {}", free.display()))?;
+                    return Ok(RunDir(free));
+                }
+            }
         }
         if exact || config.if_exists == IfExists::Error {
             bail!(

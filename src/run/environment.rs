@@ -3,9 +3,8 @@
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
-use crate::bridge;
+use crate::bridge::{self, device};
 use crate::config::{Device, Experiment};
-use crate::model::transfer::Transfer;
 
 /// Program, libraries, device, threads and processor.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +19,9 @@ pub struct Environment {
     pub threads: usize,
     /// The processor's name.
     pub cpu: String,
+    /// The kinds of GPU there are, if one of them is used.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gpus: Vec<String>,
     /// The instructions libtorch chooses its kernels by.
     pub cpu_capability: String,
     /// Operating system and architecture.
@@ -34,12 +36,19 @@ impl Environment {
             let (_, name) = line.strip_prefix("model name")?.split_once(": ")?;
             Some(name.to_owned())
         });
+        let mut gpus = match experiment.device {
+            Device::Cuda(_) => device::gpu_names(),
+            _ => Vec::new(),
+        };
+        gpus.sort();
+        gpus.dedup();
         Environment {
             signet: env!("CARGO_PKG_VERSION").to_owned(),
             libtorch: bridge::LIBTORCH.to_owned(),
             device: experiment.device.to_string(),
             threads: tch::get_num_threads() as usize,
             cpu: cpu.unwrap_or_else(|| "unknown".to_owned()),
+            gpus,
             cpu_capability: bridge::cpu_capability(),
             platform: format!("{}-{}", std::env::consts::OS, std::env::consts::ARCH),
         }
@@ -57,6 +66,7 @@ impl Environment {
                 &other.threads.to_string(),
             ),
             ("processor", &self.cpu, &other.cpu),
+            ("GPU", &self.gpus.join(", "), &other.gpus.join(", ")),
             (
                 "CPU capability",
                 &self.cpu_capability,
@@ -76,11 +86,7 @@ impl Environment {
 ///
 /// # Errors
 /// None that is known.
-pub fn document(
-    environment: &Environment,
-    experiment: &Experiment,
-    transfer: Option<&Transfer>,
-) -> Result<serde_json::Value> {
+pub fn document(environment: &Environment, experiment: &Experiment) -> Result<serde_json::Value> {
     let cuda = matches!(experiment.device, Device::Cuda(_));
     let repeatability = match (cuda, experiment.train.deterministic) {
         (false, _) => "bitwise, at this thread count on this kind of CPU",
@@ -100,8 +106,5 @@ pub fn document(
         .map(|word| word.to_string_lossy().into_owned())
         .collect::<Vec<_>>()
         .into();
-    if let Some(transfer) = transfer {
-        document["init_from"] = serde_json::to_value(transfer)?;
-    }
     Ok(document)
 }

@@ -125,13 +125,15 @@ impl Observer for Keeper<'_> {
     }
 }
 
-/// Writes `snapshot` into the run directory `folder`; see [`write`].
+/// Writes `snapshot` into the run directory `folder` as [`write`] does, and moves both pointers: what it ranks best may be
+/// an epoch that ended long ago.
 ///
 /// # Errors
 /// A disk that is full or cannot be written; all earlier checkpoints are there still.
 pub fn save(session: &Session, folder: &Path, snapshot: Snapshot) -> Result<()> {
     let checkpoint = compose(session, folder, snapshot)?;
-    write(folder, &checkpoint, &session.experiment.checkpoint)
+    write(folder, &checkpoint, &session.experiment.checkpoint)?;
+    checkpoints::repoint(folder, &checkpoint)
 }
 
 /// A snapshot with everything it depends on, and the lengths that the logs in `folder` have now.
@@ -155,10 +157,12 @@ fn compose(session: &Session, folder: &Path, snapshot: Snapshot) -> Result<Check
     Ok(Checkpoint { document, tensors })
 }
 
-/// Writes the checkpoint, moves the pointers, and only then removes what retention no longer asks for.
+/// Writes the checkpoint, moves the pointers, and only then removes what retention no longer asks for. The logs go first:
+/// a checkpoint that outlives a power cut must not count on lines that did not.
 fn write(folder: &Path, checkpoint: &Checkpoint, config: &CheckpointConfig) -> Result<()> {
     let progress = &checkpoint.document.progress;
     let path = checkpoints::path_of(progress.step);
+    records::sync(folder, checkpoint.document.logs.keys())?;
     checkpoint.save(&folder.join(&path))?;
     let pointer = Pointer::to(checkpoint)?;
     checkpoints::point(folder, checkpoints::LAST, &pointer)?;

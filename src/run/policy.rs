@@ -71,7 +71,7 @@ pub struct Change {
 }
 
 /// The policy of `key`.
-pub fn policy_of(key: &str) -> Policy {
+fn policy_of(key: &str) -> Policy {
     let covers = |prefix: &str| {
         key.strip_prefix(prefix)
             .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))

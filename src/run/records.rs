@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::Path;
 use std::time::Instant;
 
@@ -35,7 +35,7 @@ pub fn read(folder: &Path) -> Result<Vec<EpochRecord>> {
     let file = folder.join(METRICS);
     let place = || format!("cannot read {}", file.display());
     let text = match std::fs::read_to_string(&file) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+        Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
         text => text.with_context(place)?,
     };
     let whole = text.rfind('\n').map_or("", |end| &text[..end]);
@@ -63,6 +63,21 @@ pub fn lengths(folder: &Path) -> Result<BTreeMap<String, u64>> {
         Some((log, found.len()))
     };
     Ok(logs.into_iter().filter_map(length).collect())
+}
+
+/// Makes sure that the `logs` of `folder` are on the disk.
+///
+/// # Errors
+/// A disk that fails. One that somebody removed meanwhile is no matter.
+pub fn sync<'l>(folder: &Path, logs: impl Iterator<Item = &'l String>) -> Result<()> {
+    for log in logs {
+        let file = folder.join(log);
+        match File::open(&file).and_then(|open| open.sync_data()) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            synced => synced.with_context(|| format!("cannot write {}", file.display()))?,
+        }
+    }
+    Ok(())
 }
 
 /// Cuts the log files of `folder` back to the `recorded` lengths: what was written after the checkpoint
@@ -94,24 +109,28 @@ pub fn cut_back(folder: &Path, recorded: &BTreeMap<String, u64>) -> Result<Vec<S
     for (log, then) in recorded {
         let now = std::fs::metadata(folder.join(log)).map_or(0, |found| found.len());
         if now < *then {
-            end_with_a_line(&folder.join(log))?;
+            end_whole(&folder.join(log))?;
             missing.push(format!(
-                "{log} has {now} bytes of the {then} it had at the checkpoint; its lines before that are lost"
+                "{log} has {now} bytes of the {then} it had at the checkpoint; what it lacks is lost"
             ));
         }
     }
     Ok(missing)
 }
 
-/// Drops what follows the last line break of a log that somebody cut.
-fn end_with_a_line(file: &Path) -> Result<()> {
+/// Drops the half of a line or event that somebody left of a log.
+fn end_whole(file: &Path) -> Result<()> {
     let Ok(bytes) = std::fs::read(file) else {
         return Ok(()); // it is gone, and begins anew
     };
-    let whole = bytes
-        .iter()
-        .rposition(|&byte| byte == b'\n')
-        .map_or(0, |at| at + 1);
+    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    let whole = match tensorboard::is_ours(&name) {
+        true => tensorboard::whole_events(&bytes),
+        false => bytes
+            .iter()
+            .rposition(|&byte| byte == b'\n')
+            .map_or(0, |at| at + 1),
+    };
     let place = || format!("cannot cut {} back", file.display());
     let open = File::options().write(true).open(file).with_context(place)?;
     open.set_len(whole as u64).with_context(place)
@@ -202,13 +221,9 @@ impl Observer for Records<'_> {
         match event {
             Event::EpochStarted { .. } => self.epoch_began = Instant::now(),
             Event::EpochEnded { record, .. } => {
-                let place = || {
-                    let folder = self.folder.path().display();
-                    format!("cannot write the records of {folder}")
-                };
-                let context = place();
+                let folder = self.folder.path();
                 self.write_epoch(record)
-                    .context(context)
+                    .with_context(|| format!("cannot write the records of {}", folder.display()))
                     .blame(Fault::Run)?;
             }
             _ => {}

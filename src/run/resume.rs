@@ -254,6 +254,9 @@ pub fn rewind(folder: &RunDir, found: &Found, session: &Session) -> Result<Vec<S
     Ok(remarks)
 }
 
+/// The document that says where a run branched off.
+const PARENT: &str = "parent.json";
+
 /// The document `parent.json`: where a run branched off.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Parent {
@@ -283,9 +286,14 @@ pub fn branch(
     RunDir::create(&session.experiment, Some(wanted), |folder| {
         folder.make_folders()?;
         let logs = document.logs.keys().map(String::as_str);
-        for file in ["config.yaml", "split.json", "data.json"]
-            .into_iter()
-            .chain(logs)
+        for file in [
+            "config.yaml",
+            "split.json",
+            "data.json",
+            beginning::INIT_FROM,
+        ]
+        .into_iter()
+        .chain(logs)
         {
             let (old, new) = (parent.file(file), folder.file(file));
             if !old.exists() {
@@ -297,7 +305,9 @@ pub fn branch(
             }
             std::fs::copy(&old, &new).with_context(place)?;
         }
-        records::cut_back(folder.path(), &document.logs)?;
+        for remark in records::cut_back(folder.path(), &document.logs)? {
+            crate::note!("signet: {remark}");
+        }
         beginning::write_sitting(folder, session)?;
         let from = Parent {
             run: parent.path().to_owned(),
@@ -305,7 +315,7 @@ pub fn branch(
             step: document.progress.step,
             changes,
         };
-        folder.write_json("parent.json", &from)?;
+        folder.write_json(PARENT, &from)?;
         for record in &snapshot.progress.ranking {
             let path = checkpoints::path_of(record.step);
             let (old, new) = (parent.path().join(&path), folder.path().join(&path));
@@ -314,11 +324,7 @@ pub fn branch(
                     .with_context(|| format!("cannot copy {}", old.display()))?;
             }
         }
-        keeper::save(session, folder.path(), snapshot)?;
-        checkpoints::repoint(
-            folder.path(),
-            &checkpoints::newest(folder.path())?.checkpoint,
-        )
+        keeper::save(session, folder.path(), snapshot)
     })
 }
 

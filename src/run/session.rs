@@ -188,6 +188,7 @@ fn begin_with(network: &Network, init: &InitFrom) -> Result<Transfer> {
     let place = || format!("train.init_from: {}", path.display());
     let (file, tensors) = if path.is_dir() {
         let found = checkpoints::best(path).with_context(place)?;
+        found.report();
         (found.file, found.checkpoint.tensors)
     } else {
         (

@@ -21,6 +21,20 @@ pub fn is_ours(name: &str) -> bool {
     name.starts_with("events.out.tfevents.") && name.ends_with(".signet")
 }
 
+/// Bytes of the whole events at the beginning of `file`.
+pub fn whole_events(file: &[u8]) -> usize {
+    let mut whole = 0;
+    while let Some(length) = file[whole..].first_chunk() {
+        const AROUND: usize = 16; // the length, its checksum, that of the event
+        let frame = (u64::from_le_bytes(*length) as usize).saturating_add(AROUND);
+        if frame > file.len() - whole {
+            break;
+        }
+        whole += frame;
+    }
+    whole
+}
+
 /// An event file that is being written.
 pub struct EventFile(File);
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::figures::Judged;
+use super::figures::{self, Judged};
 use super::folder::Kind;
 use super::shelf::{Entry, RunEntry};
 use super::statistics::{Paired, Spread};
@@ -132,8 +132,7 @@ fn judged(entry: &Entry) -> Vec<OnSplit> {
     };
     let part = deal.part();
     let on_split = |run: &RunEntry| {
-        let text = std::fs::read_to_string(run.path.join(format!("{part}.json"))).ok()?;
-        let Judged { accuracy, .. } = serde_json::from_str(&text).ok()?;
+        let Judged { accuracy, .. } = figures::known(&run.path, part, run.best.as_ref()?)?;
         let split = Manifest::read(&run.path.join("split.json")).ok()?;
         let (mut pictures, learned) = match part {
             "val" => (split.val, split.train.len()),

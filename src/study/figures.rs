@@ -2,7 +2,7 @@
 //! that choices are made by (`Reached`). Both are read from the trial's own folder, so that a study can ask
 //! again after any interruption.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, anyhow};
@@ -14,7 +14,7 @@ use crate::run::checkpoint::write_whole;
 use crate::run::checkpoints;
 use crate::run::records;
 use crate::train::metrics::EpochRecord;
-use crate::train::progress;
+use crate::train::progress::{self, Progress};
 
 /// What is shown of trials while a study runs.
 pub trait Figures: Serialize {
@@ -35,6 +35,8 @@ pub trait Figures: Serialize {
 pub struct Judged {
     /// The trial.
     pub trial: String,
+    /// The step of the weights that were judged: those of its best epoch.
+    pub step: usize,
     /// Share of the part that was recognised.
     pub accuracy: f64,
     /// Mean cross-entropy there.
@@ -66,14 +68,12 @@ impl Figures for Judged {
 /// # Errors
 /// A trial that cannot be evaluated.
 pub fn judge(folder: &Path, part: &str) -> Result<Option<Judged>> {
-    let file = folder.join(format!("{part}.json"));
-    if let Ok(text) = std::fs::read_to_string(&file)
-        && let Ok(known) = serde_json::from_str(&text)
-    {
-        return Ok(Some(known));
-    }
-    if !trained(folder) {
+    let Some(progress) = trained(folder) else {
         return Ok(None);
+    };
+    let best = progress.ranking.first().context("no epoch has ended")?;
+    if let Some(known) = known(folder, part, best) {
+        return Ok(Some(known));
     }
     let output = Command::new(std::env::current_exe()?)
         .arg("eval")
@@ -87,6 +87,7 @@ pub fn judge(folder: &Path, part: &str) -> Result<Option<Judged>> {
     let wrong = evaluation["wrong"].as_array().into_iter().flatten();
     let judged = Judged {
         trial: name_of(folder),
+        step: best.step,
         accuracy: evaluation["accuracy"].as_f64().context("no accuracy")?,
         loss: evaluation["loss"].as_f64().context("no loss")?,
         pictures: evaluation["pictures"].as_u64().context("no pictures")? as usize,
@@ -95,8 +96,19 @@ pub fn judge(folder: &Path, part: &str) -> Result<Option<Judged>> {
             .collect(),
     };
     let text = serde_json::to_string_pretty(&judged)? + "\n";
-    write_whole(&file, text.as_bytes())?;
+    write_whole(&kept(folder, part), text.as_bytes())?;
     Ok(Some(judged))
+}
+
+/// The figures of the run in `folder` on `part` that are kept there, if they are those of its `best` epoch still.
+pub fn known(folder: &Path, part: &str, best: &EpochRecord) -> Option<Judged> {
+    let text = std::fs::read_to_string(kept(folder, part)).ok()?;
+    let judged: Judged = serde_json::from_str(&text).ok()?;
+    (judged.step == best.step).then_some(judged)
+}
+
+fn kept(folder: &Path, part: &str) -> PathBuf {
+    folder.join(format!("{part}.json"))
 }
 
 /// How far a trial has come by the figure that choices are made by.
@@ -134,7 +146,7 @@ impl Figures for Reached {
 /// Records that cannot be read.
 pub fn reached(folder: &Path, until: usize) -> Result<Option<Reached>> {
     let mut records = records::read(folder)?;
-    if records.len() < until && !trained(folder) {
+    if records.len() < until && trained(folder).is_none() {
         return Ok(None);
     }
     records.truncate(until);
@@ -160,11 +172,12 @@ pub fn holds_back(folder: &Path) -> Result<bool> {
     Ok(!Manifest::read(&folder.join("split.json"))?.test.is_empty())
 }
 
-/// Whether the run in `folder` has nothing left to do.
-fn trained(folder: &Path) -> bool {
-    let own = Experiment::load(&folder.join("resolved.yaml"), &[], &[]);
-    let newest = checkpoints::newest(folder);
-    matches!((own, newest), (Ok(own), Ok(found)) if found.checkpoint.document.progress.complete(&own))
+/// Where the run in `folder` stands, if it has nothing left to do.
+fn trained(folder: &Path) -> Option<Progress> {
+    let own = Experiment::load(&folder.join("resolved.yaml"), &[], &[]).ok()?;
+    let newest = checkpoints::newest(folder).ok()?;
+    let progress = newest.checkpoint.document.progress;
+    progress.complete(&own).then_some(progress)
 }
 
 fn name_of(folder: &Path) -> String {

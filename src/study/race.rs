@@ -76,7 +76,7 @@ pub fn race(
         if given_up || runner.interrupt.signal().is_some() {
             standings.extend(out);
             return Ok(Finish {
-                standings,
+                standings: diverged_last(standings),
                 failed,
                 stopped: true,
             });
@@ -104,8 +104,44 @@ pub fn race(
         }
     }
     Ok(Finish {
-        standings: out,
+        standings: diverged_last(out),
         failed,
         stopped: false,
     })
+}
+
+/// Points that diverged in a later rung stand behind those that were left behind earlier, which have a value.
+fn diverged_last(mut standings: Vec<Standing>) -> Vec<Standing> {
+    standings.sort_by_key(|standing| standing.value.is_none());
+    standings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::study::statistics::Spread;
+
+    #[test]
+    fn a_point_that_diverged_late_stands_behind_those_that_were_left_behind() {
+        let standing = |name: &str, value: Option<f64>| {
+            let point = Point {
+                name: name.to_owned(),
+                settings: Vec::new(),
+            };
+            let mut standing = Standing::new(point, 10, Vec::new(), 1);
+            standing.value = value.map(|value| Spread::of(&[value]));
+            standing
+        };
+        let finished = vec![
+            standing("late", None),
+            standing("left-first", Some(0.8)),
+            standing("left-second", Some(0.7)),
+            standing("early", None),
+        ];
+        let names = diverged_last(finished)
+            .into_iter()
+            .map(|standing| standing.point.name);
+        let names: Vec<String> = names.collect();
+        assert_eq!(names, ["left-first", "left-second", "late", "early"]);
+    }
 }

@@ -168,7 +168,7 @@ impl Runner<'_> {
         let mut command = Command::new(std::env::current_exe()?);
         if folder.exists() {
             // Its process may have outlived a study that was killed.
-            while Lock::take(folder).is_err() {
+            while Lock::is_held(folder) {
                 if self.interrupt.signal().is_some() {
                     return Ok(Trained::Stopped);
                 }

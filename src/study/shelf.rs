@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use serde::Serialize;
 
-use super::figures::Judged;
+use super::figures::{self, Judged};
 use super::folder::{self, EXPERIMENT, Kind, STUDY, SUMMARY};
 use super::trials::Trial;
 use crate::config::Experiment;
@@ -154,16 +154,18 @@ impl RunEntry {
             Ok(_) => State::Unfinished,
         };
         let progress = progress.ok();
-        let test = std::fs::read_to_string(folder.join("test.json"));
+        let best = progress
+            .as_ref()
+            .and_then(|progress| progress.ranking.first().cloned());
         Ok(RunEntry {
             path: folder.to_owned(),
             state,
             epochs_done: progress.as_ref().map_or(0, |progress| progress.epoch - 1),
-            best: progress
+            test: best
                 .as_ref()
-                .and_then(|progress| progress.ranking.first().cloned()),
+                .and_then(|best| figures::known(folder, "test", best)),
+            best,
             last: progress.and_then(|progress| progress.last),
-            test: test.ok().and_then(|text| serde_json::from_str(&text).ok()),
             bytes: bytes_in(folder),
             experiment,
         })
@@ -288,7 +290,7 @@ pub fn litter(run: &RunEntry, keep_last: Option<usize>, keep_best: Option<usize>
     ] {
         for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
-            if name.starts_with(UNFINISHED) {
+            if name.starts_with(UNFINISHED) && !Lock::is_held(&entry.path()) {
                 add(
                     entry.path(),
                     "left unfinished by a process that was killed".to_owned(),

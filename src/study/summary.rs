@@ -52,6 +52,7 @@ impl Summary {
         for result in &self.results {
             let Judged {
                 trial,
+                step: _,
                 accuracy,
                 loss,
                 pictures,
@@ -72,6 +73,7 @@ mod tests {
         let wrong = [vec!["b", "a"], vec!["b"], vec!["b", "a", "c"]];
         let results = wrong.iter().enumerate().map(|(trial, names)| Judged {
             trial: trial.to_string(),
+            step: 10,
             accuracy: 0.9,
             loss: 0.1,
             pictures: 10,

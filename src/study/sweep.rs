@@ -199,7 +199,7 @@ impl Sweep {
             let mut next = min_epochs;
             while next < total {
                 rungs.push(next);
-                next *= factor;
+                next = next.saturating_mul(factor);
             }
         }
         rungs.push(total);

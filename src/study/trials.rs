@@ -14,6 +14,9 @@ use crate::fault::{Blame, Fault};
 use crate::model;
 use crate::run::session;
 
+/// The most trials of a study, or of a point of a sweep.
+const MOST: u64 = 10_000;
+
 /// How pictures are dealt again and again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -45,6 +48,17 @@ pub enum Deal {
 }
 
 impl Deal {
+    /// How many trials that makes.
+    fn count(&self) -> u64 {
+        match self {
+            Deal::Folds { folds, repeats } | Deal::InnerFolds { folds, repeats } => {
+                repeats.saturating_mul(*folds as u64)
+            }
+            Deal::Holdout { splits } => *splits,
+            Deal::Seeds { seeds } => seeds.len() as u64,
+        }
+    }
+
     /// The part of each trial that the study's figures are taken on.
     pub fn part(&self) -> &'static str {
         match self {
@@ -66,8 +80,14 @@ pub struct Trial {
 /// The trials of `experiment` under `deal`.
 ///
 /// # Errors
-/// A split that cannot be dealt again: a manifest names its pictures.
+/// A split that cannot be dealt again: a manifest names its pictures. More trials than anybody waits for.
 pub fn plan(experiment: &Experiment, deal: &Deal) -> Result<Vec<Trial>, String> {
+    if deal.count() > MOST {
+        return Err(format!(
+            "{} trials are more than the {MOST} that a study may have",
+            deal.count()
+        ));
+    }
     let split = &experiment.data.split;
     match deal {
         Deal::Folds { folds, repeats } => {

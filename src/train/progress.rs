@@ -169,9 +169,13 @@ fn rank(ranking: &mut Vec<EpochRecord>, record: &EpochRecord, config: &Checkpoin
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::path::Path;
+
+    use crate::config::document::Document;
     use crate::config::run::Every;
     use crate::config::train::Metric;
     use crate::train::metrics::Figures;
+    use crate::train::schedule::{Position, rate};
 
     fn record(epoch: usize, accuracy: f64, loss: f64) -> EpochRecord {
         let figures = Figures { loss, accuracy };
@@ -226,5 +230,27 @@ mod tests {
         };
         let text = serde_json::to_string(&progress).unwrap();
         assert_eq!(serde_json::from_str::<Progress>(&text).unwrap(), progress);
+    }
+
+    #[test]
+    fn plateau_drops_when_reduce_lr_on_plateau_does() {
+        // optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+        // schedule = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, factor=0.5, patience=1, threshold=0)
+        // for loss in losses: schedule.step(loss); print(optimizer.param_groups[0]["lr"])
+        let losses = [1.0, 0.9, 0.9, 0.95, 0.92, 0.91, 0.8, 0.81, 0.82, 0.83, 0.84];
+        let rates = [
+            1.0, 1.0, 1.0, 0.5, 0.5, 0.25, 0.25, 0.25, 0.125, 0.125, 0.0625,
+        ];
+        let text = "version: 1\ndata: {source: {kind: generated}}\nmodel: {kind: ann}\n\
+                    train: {schedule: {kind: plateau, factor: 0.5, patience: 1}}\n";
+        let document = Document::parse("x.yaml".into(), text.into(), &[]).unwrap();
+        let experiment = Experiment::from_document(&document, Path::new("x.yaml"), &[]).unwrap();
+        let mut progress = Progress::beginning();
+        for (index, (loss, expected)) in losses.into_iter().zip(rates).enumerate() {
+            progress.end_epoch(&record(index + 1, 0.5, loss), &experiment);
+            let at = Position::new(&progress, 10, 32, 40);
+            let rate = rate(&experiment.train.schedule, 1.0, at);
+            assert_eq!(rate, expected, "after epoch {}", index + 1);
+        }
     }
 }

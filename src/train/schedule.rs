@@ -45,7 +45,8 @@ impl Position {
             }
         }
         Position {
-            step: (step - start * steps_per_epoch).min(length * steps_per_epoch - 1),
+            // A schedule that was stretched to nothing is at its end.
+            step: (step - start * steps_per_epoch).min((length * steps_per_epoch).max(1) - 1),
             steps_per_epoch,
             epochs: length,
             warmup,
@@ -64,7 +65,8 @@ pub fn depends_on_epochs(schedule: &Schedule) -> bool {
 
 /// The rate of the step at `at`, with `lr` the rate the optimiser was given. Formulas and conventions are
 /// those of `torch.optim.lr_scheduler`; cosine and one_cycle advance with every step, as its documentation
-/// advises for the latter, the others with every epoch.
+/// advises for the latter, the others with every epoch. Plateau is `ReduceLROnPlateau` with `threshold=0`: any
+/// improvement counts.
 pub fn rate(schedule: &Schedule, lr: f64, at: Position) -> f64 {
     let total = at.steps_per_epoch * at.epochs;
     let epoch = at.step / at.steps_per_epoch;
@@ -91,8 +93,8 @@ pub fn rate(schedule: &Schedule, lr: f64, at: Position) -> f64 {
             min_lr,
         } => {
             let warmup = warmup(warmup_epochs);
-            // A warm-up that rounds to the whole run leaves no step to fall in.
-            let falls = (total - warmup).max(1) as f64;
+            // A warm-up as long as the schedule, or longer than one that is held, leaves no step to fall in.
+            let falls = total.saturating_sub(warmup).max(1) as f64;
             let done = at.step.saturating_sub(warmup) as f64 / falls;
             (warmup, anneal(lr, min_lr, done))
         }
@@ -272,5 +274,30 @@ mod tests {
         for (extensions, epoch, expected, why) in cases {
             assert_eq!(position(&extensions, epoch), expected, "{why}");
         }
+    }
+
+    #[test]
+    fn a_schedule_that_is_shorter_than_its_warm_up_or_than_a_step_has_a_rate() {
+        let position = |extensions: &[(usize, Extend)], epochs| {
+            let extension = |&(epochs, how)| Extension { epochs, how };
+            let mut progress = Progress::beginning();
+            progress.epoch = epochs;
+            progress.extensions = extensions.iter().map(extension).collect();
+            Position::new(&progress, 5, 32, epochs)
+        };
+        let cosine = Schedule::Cosine {
+            warmup_epochs: 10.0,
+            min_lr: 0.0,
+        };
+        // Four epochs, held; the warm-up of ten that it got later is cut off at its third part.
+        let held = rate(&cosine, 1.0, position(&[(4, Extend::Hold)], 40));
+        assert_eq!(held, 20.0 / 50.0);
+        // Restarted after 12 epochs, then stretched to 12: nothing is left of it.
+        let nothing = [
+            (12, Extend::Restart),
+            (16, Extend::Stretch),
+            (12, Extend::Hold),
+        ];
+        assert!(rate(&cosine, 1.0, position(&nothing, 20)).is_finite());
     }
 }

@@ -1,6 +1,6 @@
 //! The loop. It knows nothing of disks or terminals: it tells its listeners what happens.
 
-use anyhow::{Result, anyhow, ensure};
+use anyhow::{Result, anyhow};
 use tch::{Kind, Tensor};
 
 use super::event::{Event, Observer};
@@ -210,8 +210,13 @@ impl<'a> Trainer<'a> {
             [] => None,
             part => Some(metrics::evaluate(self.network, self.pictures, part)?),
         };
-        let finite = val.is_none_or(|val| val.loss.is_finite());
-        finite_or_diverged(finite, epoch).blame(Fault::Diverged)?;
+        if val.is_some_and(|val| !val.loss.is_finite()) {
+            return Err(anyhow!(
+                "training diverged: the val loss of epoch {epoch} is not finite; lower train.optimizer.lr or set \
+                 train.clip_grad_norm: 1.0"
+            ))
+            .blame(Fault::Diverged);
+        }
         Ok(EpochRecord {
             epoch,
             step,
@@ -220,15 +225,6 @@ impl<'a> Trainer<'a> {
             val,
         })
     }
-}
-
-fn finite_or_diverged(finite: bool, epoch: usize) -> Result<()> {
-    ensure!(
-        finite,
-        "training diverged: the val loss of epoch {epoch} is not finite; lower train.optimizer.lr or set \
-         train.clip_grad_norm: 1.0"
-    );
-    Ok(())
 }
 
 fn diverged(epoch: usize, step: usize, lr: f64) -> anyhow::Error {

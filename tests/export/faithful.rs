@@ -95,7 +95,8 @@ fn equal_weights_give_equal_bytes() {
     for out in ["a", "b"] {
         workshop.signet(&[&["export", "r", "--out", out], &ALL[..]].concat());
     }
-    for file in ["model.pt", "model.onnx", "model.json", "parity.json"] {
+    let artefacts = ["model.pt", "model.onnx", "model.safetensors"];
+    for file in artefacts.into_iter().chain(["model.json", "parity.json"]) {
         assert!(
             workshop.read(&format!("a/{file}")) == workshop.read(&format!("b/{file}")),
             "{file}"

@@ -1,7 +1,7 @@
 //! What may change between two sittings, and what may not.
 
 use crate::support::Workshop;
-use crate::{DEMANDING, assert_same_end, demanding, interrupted_at, straight};
+use crate::{DEMANDING, assert_same_end, checkpoints, demanding, interrupted_at, straight};
 use signet::run::checkpoint::Checkpoint;
 
 #[test]
@@ -336,8 +336,11 @@ fn training_can_begin_with_the_weights_of_another() {
     // Its parent is not needed to go on.
     std::fs::remove_dir_all(workshop.path("pre")).unwrap();
     let end = workshop.weights("fine");
+    let begun_with = workshop.json("fine/init_from.json");
+    assert_eq!(begun_with["missing"].as_array().unwrap().len(), 2);
     workshop.signet(&["resume", "fine", "--from", "step-00000009.safetensors"]);
     assert_eq!(workshop.weights("fine"), end);
+    assert_eq!(workshop.json("fine/init_from.json"), begun_with);
     let missing = workshop.call(&[
         "train",
         "own.yaml",
@@ -352,4 +355,53 @@ fn training_can_begin_with_the_weights_of_another() {
         "{}",
         missing.stderr
     );
+}
+
+#[test]
+fn the_best_epoch_is_the_best_by_the_rule_that_holds_now() {
+    let workshop = demanding();
+    let kept = [
+        "checkpoint.keep_best=1000",
+        "checkpoint.metric=train.loss",
+        "checkpoint.every=1 epoch",
+    ];
+    let kept: Vec<&str> = kept.iter().flat_map(|key| ["-s", key]).collect();
+    workshop.signet(
+        &[
+            &["train", "own.yaml", "--run", "r", "--until", "6"],
+            &kept[..],
+        ]
+        .concat(),
+    );
+    workshop.signet(&["resume", "r", "--until", "7", "-s", "checkpoint.mode=max"]);
+    let newest = checkpoints(&workshop, "r").pop().unwrap();
+    let ranking = Checkpoint::load(&newest).unwrap().document.progress.ranking;
+    let losses: Vec<f64> = ranking.iter().map(|record| record.train.loss).collect();
+    assert_eq!(losses.len(), 7);
+    assert!(losses.is_sorted_by(|a, b| a >= b), "{losses:?}");
+    assert_eq!(workshop.json("r/best.json")["step"], ranking[0].step);
+
+    // A pointer that is sound and names another epoch is no reason to use that.
+    let expected = workshop.signet(&["eval", "r", "--json", "-"]).stdout;
+    std::fs::copy(workshop.path("r/last.json"), workshop.path("r/best.json")).unwrap();
+    assert_eq!(
+        workshop.signet(&["eval", "r", "--json", "-"]).stdout,
+        expected
+    );
+
+    // And where the best one is damaged, that is said.
+    let best = workshop.path(&format!(
+        "r/checkpoints/step-{:08}.safetensors",
+        ranking[0].step
+    ));
+    let mut bytes = std::fs::read(&best).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    std::fs::write(&best, bytes).unwrap();
+    for command in [&["eval", "r"][..], &["predict", "r", "picture.png"]] {
+        let said = workshop.call(command).stderr;
+        assert!(
+            said.contains("passed over r/checkpoints/"),
+            "{command:?}: {said}"
+        );
+    }
 }

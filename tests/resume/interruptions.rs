@@ -126,6 +126,32 @@ fn a_run_killed_before_its_export_is_exported_when_it_is_asked_for_again() {
     let answer = workshop.signet(&train);
     assert!(answer.stdout.contains("is complete"), "{}", answer.stdout);
     assert_eq!(workshop.read("r/export/model.pt"), exported);
+
+    // Killed before the export of a run that was made longer: the model of before is not the one that was asked for.
+    std::fs::create_dir(workshop.path("before")).unwrap();
+    for file in ["model.pt", "parity.json"] {
+        std::fs::copy(
+            workshop.path("r/export").join(file),
+            workshop.path("before").join(file),
+        )
+        .unwrap();
+    }
+    workshop.signet(&[
+        "resume",
+        "r",
+        "--epochs",
+        "24",
+        "--extend",
+        "stretch",
+        "-s",
+        "checkpoint={metric: train.loss, mode: min}",
+    ]);
+    let exported = workshop.read("r/export/model.pt");
+    assert_ne!(exported, workshop.read("before/model.pt"));
+    std::fs::remove_dir_all(workshop.path("r/export")).unwrap();
+    std::fs::rename(workshop.path("before"), workshop.path("r/export")).unwrap();
+    workshop.signet(&["resume", "r"]);
+    assert_eq!(workshop.read("r/export/model.pt"), exported);
 }
 
 #[test]
@@ -160,26 +186,49 @@ fn changed_settings_survive_a_kill_before_the_next_checkpoint() {
 }
 
 #[test]
-fn every_kind_of_model_and_optimiser_goes_on_to_the_same_bits() {
-    let models = [
-        "{kind: ann, hidden: [8], dropout: 0.3}",
-        "{kind: dnn, hidden: [8, 8], dropout: 0.3, batch_norm: true}",
-        "{kind: rnn, hidden_size: 8, num_layers: 2, dropout: 0.3}",
-        "{kind: lstm, hidden_size: 8, num_layers: 2, dropout: 0.3, bidirectional: true}",
-        "{kind: gru, hidden_size: 8, num_layers: 2, dropout: 0.3, pooling: mean}",
+fn every_kind_of_model_optimiser_and_schedule_goes_on_to_the_same_bits() {
+    let experiments = [
+        [
+            "model={kind: ann, hidden: [8], dropout: 0.3}",
+            "train.optimizer={kind: sgd, lr: 0.05, momentum: 0.9, nesterov: true}",
+            "train.schedule={kind: one_cycle}",
+            "threads=1",
+        ],
+        [
+            "model={kind: dnn, hidden: [8, 8], dropout: 0.3, batch_norm: true}",
+            "train.optimizer={kind: sgd, lr: 0.05}",
+            "train.schedule={kind: plateau, patience: 0, factor: 0.5}",
+            "threads=1",
+        ],
+        [
+            "model={kind: cnn, blocks: [{filters: 32}], hidden: [64], batch_norm: true, dropout: 0.3}",
+            "train.optimizer={kind: adamw}",
+            "train.schedule={kind: cosine, warmup_epochs: 2}",
+            // Which bits there are depends on the threads; that they are the same again does not.
+            "threads=2",
+        ],
+        [
+            "model={kind: rnn, hidden_size: 8, num_layers: 2, dropout: 0.3}",
+            "train.optimizer={kind: adam}",
+            "train.schedule={kind: step, every_epochs: 3}",
+            "threads=1",
+        ],
+        [
+            "model={kind: lstm, hidden_size: 8, num_layers: 2, dropout: 0.3, bidirectional: true}",
+            "train.optimizer={kind: rmsprop, lr: 0.001, momentum: 0.5}",
+            "train.schedule={kind: exponential}",
+            "threads=1",
+        ],
+        [
+            "model={kind: gru, hidden_size: 8, num_layers: 2, dropout: 0.3, pooling: mean}",
+            "train.precision=bf16",
+            "train.schedule={kind: constant}",
+            "threads=1",
+        ],
     ];
-    let optimizers = [
-        "{kind: sgd, lr: 0.05, momentum: 0.9, nesterov: true}",
-        "{kind: sgd, lr: 0.05}",
-        "{kind: adam}",
-        "{kind: rmsprop, lr: 0.001, momentum: 0.5}",
-        "{kind: adamw}",
-    ];
-    for (model, optimizer) in models.iter().zip(optimizers) {
+    for experiment in experiments {
         let workshop = demanding();
-        let model = format!("model={model}");
-        let optimizer = format!("train.optimizer={optimizer}");
-        let own = ["-s", &model, "-s", &optimizer];
+        let own: Vec<&str> = experiment.iter().flat_map(|key| ["-s", key]).collect();
         workshop.signet(&[&["train", "own.yaml", "--run", "straight"], &own[..]].concat());
         // Kept often and never pruned, so that a middle of an epoch can be chosen.
         let kept = ["-s", "checkpoint.keep_last=1000"];
@@ -198,22 +247,32 @@ fn every_kind_of_model_and_optimiser_goes_on_to_the_same_bits() {
 #[test]
 fn ctrl_c_finishes_the_step_and_a_second_one_does_no_harm() {
     let workshop = demanding();
-    straight(&workshop);
-    let mut child = workshop.start(&[
-        "train",
-        "own.yaml",
-        "--run",
-        "stopped",
+    // So many epochs that no machine is done with them before the signal comes.
+    let long = [
+        "-s",
+        "train.epochs=1000",
+        "-s",
+        "train.early_stopping.patience=1000",
         "-s",
         "checkpoint.every=1000 epochs",
-    ]);
+    ];
+    let mut child =
+        workshop.start(&[&["train", "own.yaml", "--run", "stopped"], &long[..]].concat());
     let log = workshop.path("stopped/metrics.jsonl");
     wait_until(|| std::fs::metadata(&log).is_ok_and(|found| found.len() > 0));
     signal(&child, "TERM");
-    let ended = child.wait().unwrap();
-    // A quick machine may have been done before the signal came.
-    assert!(matches!(ended.code(), Some(143 | 0)), "{ended:?}");
-    workshop.signet(&["resume", "stopped"]);
+    assert_eq!(child.wait().unwrap().code(), Some(143));
+    let epochs = workshop.text("stopped/metrics.jsonl").lines().count() + 3;
+    let until = ["--until", &epochs.to_string()];
+    workshop.signet(&[&["resume", "stopped"], &until[..]].concat());
+    workshop.signet(
+        &[
+            &["train", "own.yaml", "--run", "straight"],
+            &long[..],
+            &until[..],
+        ]
+        .concat(),
+    );
     assert_same_end(&workshop, "stopped");
 
     interrupted(&workshop, "long");

@@ -132,16 +132,6 @@ impl Document {
         Ok(document)
     }
 
-    /// The file's name as the user gave it.
-    pub fn file(&self) -> &str {
-        &self.file
-    }
-
-    /// The text of the file, before overrides.
-    pub fn text(&self) -> &str {
-        &self.text
-    }
-
     /// The keys at the top.
     pub fn root(&self) -> &Mapping {
         &self.root

@@ -74,23 +74,13 @@ impl Split {
                 data.len()
             );
         }
-        if let Some(class) = split.lacks(data, &split.train).first() {
+        if let Some(class) = data.lacks(&split.train).first() {
             bail!(
                 "data.split: the training part has no picture of {class:?}, so nothing could be learned of it; give it more \
                  pictures or another split"
             );
         }
         Ok(split)
-    }
-
-    /// The classes of `data` that have no picture in `part`.
-    pub fn lacks<'d>(&self, data: &'d Dataset, part: &[usize]) -> Vec<&'d str> {
-        let absent = |label: usize| part.iter().all(|&index| data.labels[index] != label as i64);
-        let classes = data.classes.iter().enumerate();
-        classes
-            .filter(|(label, _)| absent(*label))
-            .map(|(_, class)| class.as_str())
-            .collect()
     }
 
     /// Every part in the order of the data set.

@@ -1,0 +1,241 @@
+//! The artefacts of a run in a folder: each is written beside its place, held against the live model by a fresh
+//! process, and only then gets its name.
+
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Instant;
+
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use serde_json::{Map, Value, json};
+use tch::{Device, Tensor};
+use tempfile::TempDir;
+
+use super::card::{Card, TestFigures};
+use super::gate::Report;
+use super::safetensors;
+use crate::config::run::Format;
+use crate::data::batches::Pictures;
+use crate::fault::{Blame, Fault};
+use crate::model::layer::Mode;
+use crate::model::network::Network;
+use crate::run::checkpoint::{UNFINISHED, write_whole};
+use crate::run::checkpoints::{self, Found};
+use crate::run::directory::RunDir;
+use crate::run::lock::Lock;
+use crate::run::resume;
+use crate::run::session::reload;
+use crate::train::metrics;
+
+/// What the gates found, by format, written last.
+const PARITY: &str = "parity.json";
+
+/// The digest of the weights that a gate let through, in [`PARITY`].
+const WEIGHTS: &str = "weights_sha256";
+
+/// An artefact that passed its gate.
+pub struct Exported {
+    /// Its format.
+    pub format: Format,
+    /// Where it lies.
+    pub file: PathBuf,
+    /// Its size.
+    pub bytes: usize,
+    /// What the gate found.
+    pub report: Report,
+    /// What writing and checking it took.
+    pub seconds: f64,
+}
+
+/// The folder that a run's own artefacts lie in.
+pub fn own_folder(folder: &RunDir) -> PathBuf {
+    folder.file("export")
+}
+
+/// Whether the model in `found` lies in the run's own folder in every one of `formats`.
+///
+/// # Errors
+/// None that is known.
+pub fn are_there(folder: &RunDir, found: &Found, formats: &[Format]) -> Result<bool> {
+    let parity = known_parity(&own_folder(folder));
+    let weights = checkpoints::weights_sha256(&found.checkpoint.tensors)?;
+    let is_there = |format: &Format| {
+        let report = parity.get(format.word());
+        report.is_some_and(|report| report[WEIGHTS] == *weights)
+    };
+    Ok(formats.iter().all(is_there))
+}
+
+/// Puts the model in `found` into `out` in each of `formats`, or those of its experiment if there are none.
+///
+/// # Errors
+/// A checkpoint of another run, a folder that cannot be written, an artefact that is not the model; each with its
+/// fault. What was there before is there still.
+pub fn export(
+    folder: &RunDir,
+    found: &Found,
+    formats: &[Format],
+    out: &Path,
+) -> Result<Vec<Exported>> {
+    resume::belongs(folder, found).blame(Fault::Run)?;
+    let unfinished = unfinished_folder(out).blame(Fault::Run)?;
+    let _lock = Lock::take(unfinished.path()).blame(Fault::Run)?; // so that nobody clears it away
+    // A run that goes on training may drop its own copy at any moment.
+    let copy = unfinished.path().join("checkpoint.safetensors");
+    found.checkpoint.save(&copy).blame(Fault::Run)?;
+    let card = card(folder, found)?;
+    let network = card.live(&found.checkpoint).blame(Fault::Run)?;
+    let mut formats = match formats {
+        [] => card.experiment()?.export.formats,
+        some => some.to_vec(),
+    };
+    formats.sort_by_key(|format| format.file());
+    formats.dedup();
+    let mut parity = known_parity(out);
+    let mut all = Vec::new();
+    for format in formats {
+        let began = Instant::now();
+        let bytes = format.write(&network, &card)?;
+        let artefact = unfinished.path().join(format.file());
+        write_whole(&artefact, &bytes)
+            .with_context(|| format!("cannot write {}", artefact.display()))
+            .blame(Fault::Run)?;
+        let report = verify_in_a_fresh_process(&artefact, folder, &copy)?;
+        let file = out.join(format.file());
+        if !report.passed() {
+            let why = report.failure();
+            return Err(anyhow!(
+                "{} would not be the model of the run: {why}; nothing was left behind",
+                file.display()
+            ))
+            .blame(Fault::Export);
+        }
+        let mut passed = json!(report);
+        passed[WEIGHTS] = json!(card.weights_sha256);
+        parity.insert(format.word().to_owned(), passed);
+        all.push(Exported {
+            format,
+            file,
+            bytes: bytes.len(),
+            report,
+            seconds: began.elapsed().as_secs_f64(),
+        });
+    }
+    // Every file is written before the first gets its name, so that a full disk leaves what was there.
+    let mut names: Vec<&str> = all.iter().map(|exported| exported.format.file()).collect();
+    let mut documents = vec![(PARITY, serde_json::to_string_pretty(&parity)? + "\n")];
+    if names.contains(&Format::Safetensors.file()) {
+        documents.push((safetensors::CARD, card.to_json()?));
+    }
+    for (name, text) in documents {
+        let place = || format!("cannot write {}", out.join(name).display());
+        write_whole(&unfinished.path().join(name), text.as_bytes())
+            .with_context(place)
+            .blame(Fault::Run)?;
+        names.push(name);
+    }
+    give_names(unfinished.path(), out, &names).blame(Fault::Run)?;
+    Ok(all)
+}
+
+/// A folder in `out` that vanishes with everything in it.
+fn unfinished_folder(out: &Path) -> Result<TempDir> {
+    let place = || format!("cannot make {}; name another with --out", out.display());
+    std::fs::create_dir_all(out).with_context(place)?;
+    tempfile::Builder::new()
+        .prefix(UNFINISHED)
+        .tempdir_in(out)
+        .with_context(|| {
+            format!(
+                "cannot write into {}; name another with --out",
+                out.display()
+            )
+        })
+}
+
+/// What gates found earlier of artefacts that still lie in `out`.
+fn known_parity(out: &Path) -> Map<String, Value> {
+    let text = std::fs::read_to_string(out.join(PARITY)).unwrap_or_default();
+    let mut known: Map<_, _> = serde_json::from_str(&text).unwrap_or_default();
+    let formats = [Format::Torchscript, Format::Onnx, Format::Safetensors];
+    known.retain(|word, _| {
+        let mut own = formats.iter().filter(|format| format.word() == word);
+        own.any(|format| out.join(format.file()).is_file())
+    });
+    known
+}
+
+/// Moves the files called `names` from one folder to another; a name that is a folder's is found out first.
+fn give_names(from: &Path, to: &Path, names: &[&str]) -> Result<()> {
+    if let Some(taken) = names
+        .iter()
+        .map(|name| to.join(name))
+        .find(|file| file.is_dir())
+    {
+        bail!(
+            "cannot write {}, which is a folder; name another with --out",
+            taken.display()
+        );
+    }
+    for name in names {
+        let file = to.join(name);
+        std::fs::rename(from.join(name), &file)
+            .with_context(|| format!("cannot write {}", file.display()))?;
+    }
+    Ok(std::fs::File::open(to)?.sync_all()?)
+}
+
+/// What the artefacts will say of the model: with its figures on the test part and on the probes.
+fn card(folder: &RunDir, found: &Found) -> Result<Card> {
+    let mut card = Card::of(&found.checkpoint).blame(Fault::Run)?;
+    let network = card.live(&found.checkpoint).blame(Fault::Run)?;
+    card.probe_logits = probe(&network, &card.probes())
+        .with_context(|| found.file.display().to_string())
+        .blame(Fault::Export)?;
+    let document = &found.checkpoint.document;
+    let (data, split) = reload(&card.experiment()?, &document.fingerprints, Some(folder))?;
+    if !split.test.is_empty() {
+        let pictures = Pictures::new(&data, Device::Cpu);
+        let figures = metrics::evaluate(&network, &pictures, &split.test)?;
+        card.figures = Some(TestFigures {
+            pictures: split.test.len(),
+            accuracy: figures.accuracy,
+            loss: figures.loss,
+        });
+    }
+    Ok(card)
+}
+
+/// Logits of the probes, one row each.
+fn probe(network: &Network, probes: &Tensor) -> Result<Vec<Vec<f32>>> {
+    let _guard = tch::no_grad_guard();
+    let logits = network.forward(probes, Mode::Eval);
+    let rows = Vec::<Vec<f32>>::try_from(logits)?;
+    ensure!(
+        rows.iter().flatten().all(|logit| logit.is_finite()),
+        "the model's own logits are not finite; export another checkpoint with --from"
+    );
+    Ok(rows)
+}
+
+/// What `signet verify` finds in another process, which knows only what is on the disk.
+fn verify_in_a_fresh_process(artefact: &Path, folder: &RunDir, live: &Path) -> Result<Report> {
+    let output = Command::new(std::env::current_exe()?)
+        .args(["verify", "--json", "-", "--against"])
+        .arg(folder.path())
+        .arg("--checkpoint")
+        .arg(live)
+        .arg(artefact)
+        .process_group(0) // a Ctrl-C is meant for the training, which is over by now
+        .output()
+        .context("cannot start the process that checks the artefact")?;
+    serde_json::from_slice(&output.stdout)
+        .map_err(|_| {
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            anyhow!(
+                "the artefact cannot be checked: {}",
+                said.trim().trim_start_matches("signet: ")
+            )
+        })
+        .blame(Fault::Export)
+}
