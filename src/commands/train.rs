@@ -35,10 +35,11 @@ pub(super) fn run(command: Train, style: Style) -> Result<()> {
         (true, false) if style.is_for_people() => {
             crate::note!("{} is not there yet, so it begins now", folder.display());
         }
-        (false, true) if command.run.is_some() => {
+        (false, true) if command.run.is_some() || experiment.run.if_exists == IfExists::Error => {
             let folder = folder.display();
-            let error =
-                anyhow!("{folder} exists already; name another, or go on with it by --resume");
+            let error = anyhow!(
+                "{folder} exists already; name another with --run, or go on with it by --resume"
+            );
             return Err(error).blame(Fault::Run);
         }
         _ => {}

@@ -197,6 +197,9 @@ fn card(folder: &RunDir, found: &Found) -> Result<Card> {
     if !split.test.is_empty() {
         let pictures = Pictures::new(&data, Device::Cpu);
         let figures = metrics::evaluate(&network, &pictures, &split.test)?;
+        sound(figures.loss.is_finite())
+            .with_context(|| found.file.display().to_string())
+            .blame(Fault::Export)?;
         card.figures = Some(TestFigures {
             pictures: split.test.len(),
             accuracy: figures.accuracy,
@@ -211,11 +214,16 @@ fn probe(network: &Network, probes: &Tensor) -> Result<Vec<Vec<f32>>> {
     let _guard = tch::no_grad_guard();
     let logits = network.forward(probes, Mode::Eval);
     let rows = Vec::<Vec<f32>>::try_from(logits)?;
+    sound(rows.iter().flatten().all(|logit| logit.is_finite()))?;
+    Ok(rows)
+}
+
+fn sound(finite: bool) -> Result<()> {
     ensure!(
-        rows.iter().flatten().all(|logit| logit.is_finite()),
+        finite,
         "the model's own logits are not finite; export another checkpoint with --from"
     );
-    Ok(rows)
+    Ok(())
 }
 
 /// What `signet verify` finds in another process, which knows only what is on the disk.

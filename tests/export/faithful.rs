@@ -5,9 +5,11 @@ use std::process::Command;
 
 use crate::support::{SMALL, Workshop};
 use crate::{ALL, MODELS, config, trained};
+use signet::data::Dataset;
+use signet::export::card::Card;
 use signet::run::checkpoint::Checkpoint;
-use signet::run::checkpoints;
-use tch::Tensor;
+use signet::run::{checkpoints, resume};
+use tch::{Kind, Tensor};
 
 #[test]
 fn every_kind_of_model_passes_the_gate_in_every_format() {
@@ -234,6 +236,64 @@ fn an_export_that_fails_leaves_nothing_behind() {
             .count(),
         0
     );
+}
+
+#[test]
+fn an_artefact_that_fails_its_gate_does_not_take_the_place_of_one_that_passed() {
+    let workshop = Workshop::with_folders(30);
+    workshop.write("own.yaml", config("{kind: ann, hidden: []}"));
+    let root = format!("data.source.root={}", workshop.path("data").display());
+    let own = [
+        &root,
+        "data.normalize=unit",
+        "data.split={train: 0.8, val: 0.2, test: 0}",
+    ];
+    let own: Vec<&str> = own.iter().flat_map(|key| ["-s", key]).collect();
+    workshop.signet(&[&["train", "own.yaml", "--run", "r"], &own[..]].concat());
+    workshop.signet(&["export", "r"]);
+    let former = workshop.read("r/export/model.pt");
+
+    // Weights whose logits overflow on hands before a bright wall, but not on the noise that probes are made of.
+    let file = checkpoints::best(&workshop.path("r")).unwrap().file;
+    let mut checkpoint = Checkpoint::load(&file).unwrap();
+    let experiment = resume::experiment(&checkpoint.document, &[]).unwrap();
+    let data = Dataset::load(&experiment.data).unwrap();
+    let pictures = Tensor::from_slice(&data.pictures).view([-1, 256]);
+    let probes = Card::of(&checkpoint).unwrap().probes().view([-1, 256]);
+    let brightness = pictures.mean_dim(0, false, None);
+    let (_, bright) = brightness.topk(64, 0, true, true);
+    let sums = |rows: &Tensor| {
+        rows.index_select(1, &bright)
+            .sum_dim_intlist(1, false, None)
+    };
+    let bound = 1.02 * sums(&probes).max().double_value(&[]);
+    let beyond = sums(&pictures).gt(bound).sum(Kind::Int64).int64_value(&[]);
+    assert!(beyond > 0);
+    let weight = checkpoint
+        .tensors
+        .values_mut()
+        .find(|tensor| tensor.size() == [2, 256]);
+    let mut row = weight.unwrap().get(0);
+    let _ = row.fill_(0.0);
+    let _ = row.index_fill_(0, &bright, f64::from(f32::MAX) / bound);
+    checkpoint.save(&file).unwrap();
+
+    for format in ["torchscript", "onnx", "safetensors"] {
+        let answer = workshop.call(&["export", "r", "--format", format]);
+        assert_eq!(answer.code, 5, "{format}: {}", answer.stderr);
+        assert!(
+            answer
+                .stderr
+                .contains("would not be the model of the run: "),
+            "{format}: {}",
+            answer.stderr
+        );
+    }
+    let left = std::fs::read_dir(workshop.path("r/export")).unwrap();
+    let mut names: Vec<_> = left.map(|entry| entry.unwrap().file_name()).collect();
+    names.sort();
+    assert_eq!(names, ["model.pt", "parity.json"]);
+    assert_eq!(workshop.read("r/export/model.pt"), former);
 }
 
 #[test]
