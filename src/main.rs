@@ -1,5 +1,6 @@
 //! The front door: arguments in, exit code out.
 
+use std::ffi::{c_char, c_int};
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -9,8 +10,8 @@ use clap::Parser;
 #[allow(unsafe_code)]
 #[used]
 #[unsafe(link_section = ".preinit_array")]
-static EARLY: unsafe extern "C" fn(i32, *const *const std::ffi::c_char) =
-    signet::bridge::answer_early::<signet::cli::Arguments>;
+static EARLY: unsafe extern "C" fn(c_int, *const *const c_char, *const *const c_char) =
+    signet::bridge::before_libraries::<signet::cli::Arguments>;
 
 fn main() -> ExitCode {
     signet::fault::report_panics_in_one_line();

@@ -9,7 +9,7 @@ pub mod device;
 mod early;
 
 #[cfg(target_os = "linux")]
-pub use early::answer_early;
+pub use early::before_libraries;
 
 use std::ffi::{CStr, c_char};
 
