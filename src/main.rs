@@ -16,7 +16,8 @@ static EARLY: unsafe extern "C" fn(c_int, *const *const c_char, *const *const c_
 fn main() -> ExitCode {
     signet::fault::report_panics_in_one_line();
     let arguments = signet::cli::Arguments::parse();
-    signet::say::set_up(arguments.level(), arguments.color);
+    let json = arguments.style() == signet::run::display::Style::Json;
+    signet::say::set_up(arguments.level(), arguments.color, json);
     match std::panic::catch_unwind(|| signet::commands::run(arguments)) {
         Ok(Ok(())) => ExitCode::SUCCESS,
         Ok(Err(error)) => {

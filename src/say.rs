@@ -1,8 +1,11 @@
 //! Saying things to people. Nobody may be listening any more, and that is no reason to stop a training.
 
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::io::Write;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 use clap::ValueEnum;
+use serde_json::json;
 
 /// How much is said on standard error beside errors, which always are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -27,10 +30,12 @@ pub enum Color {
 }
 
 static LEVEL: AtomicU8 = AtomicU8::new(Level::Usual as u8);
+static JSON: AtomicBool = AtomicBool::new(false);
 
-/// Settles how much is said, and whether in colour, for the whole process.
-pub fn set_up(level: Level, color: Color) {
+/// Settles how much is said, whether in colour, and whether notes are JSON objects, for the whole process.
+pub fn set_up(level: Level, color: Color, json: bool) {
     LEVEL.store(level as u8, Ordering::Relaxed);
+    JSON.store(json, Ordering::Relaxed);
     if color != Color::Auto {
         console::set_colors_enabled(color == Color::Always);
         console::set_colors_enabled_stderr(color == Color::Always);
@@ -40,6 +45,16 @@ pub fn set_up(level: Level, color: Color) {
 /// Whether things of `level` are said.
 pub fn says(level: Level) -> bool {
     level as u8 <= LEVEL.load(Ordering::Relaxed)
+}
+
+/// `path` as one word of a shell, for commands that people are to copy.
+pub fn word(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = |c: char| c.is_alphanumeric() || "_./+-=:,@%".contains(c);
+    match !text.is_empty() && text.chars().all(plain) {
+        true => text,
+        false => format!("'{}'", text.replace('\'', r"'\''")),
+    }
 }
 
 /// The name errors begin with.
@@ -63,11 +78,24 @@ macro_rules! detail {
 #[macro_export]
 macro_rules! note_at {
     ($level:expr, $($words:tt)*) => {
-        if $crate::say::says($level) {
-            use std::io::Write as _;
-            let _ = writeln!(std::io::stderr(), $($words)*);
-        }
+        $crate::say::note($level, format_args!($($words)*))
     };
+}
+
+/// Says `words` at `level`; as a JSON object where programs read along.
+pub fn note(level: Level, words: std::fmt::Arguments) {
+    if !says(level) {
+        return;
+    }
+    let _ = match JSON.load(Ordering::Relaxed) {
+        true => writeln!(std::io::stderr(), "{}", json!({"note": words.to_string()})),
+        false => writeln!(std::io::stderr(), "{words}"),
+    };
+}
+
+/// Hands a JSON object to programs that read along.
+pub fn record(object: &serde_json::Value) {
+    let _ = writeln!(std::io::stderr(), "{object}");
 }
 
 /// An error on standard error, whatever the level.

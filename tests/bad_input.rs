@@ -2,6 +2,8 @@
 
 mod support;
 
+use std::process::Command;
+
 use support::{SMALL, Workshop, jpeg};
 
 /// Trains and expects a refusal: exit code, one line with `words`, and nothing new in the folder.
@@ -259,6 +261,29 @@ fn labels_that_do_not_fit_the_pictures_are_named() {
         ),
     );
     refused(&workshop, &[source], 3, &["Y.npy: row 0 is not one-hot"]);
+    workshop.write(
+        "Y.npy",
+        npy(
+            "{'descr': '|u1', 'fortran_order': False, 'shape': (10,), }",
+            &[0, 1, 0, 1, 0, 1, 0, 1, 0, 1],
+        ),
+    );
+    let mapped = source.replace("Y.npy", "Y.npy, label_map: {a: 0, b: 1, c: 7}");
+    let words = "data.source.label_map.c: no row of Y.npy has the label 7";
+    refused(&workshop, &[&mapped], 3, &[words]);
+    let chosen = [
+        "data.classes=[a, b]",
+        "data.normalize=unit",
+        "train.batch_size=2",
+    ];
+    let chosen: Vec<&str> = chosen.iter().flat_map(|key| ["-s", key]).collect();
+    workshop.signet(
+        &[
+            &["train", "own.yaml", "--dry-run", "-s", &mapped],
+            &chosen[..],
+        ]
+        .concat(),
+    );
 }
 
 #[test]
@@ -385,6 +410,26 @@ fn settings_that_would_change_nothing_or_mean_two_things_are_refused() {
         (
             format!("data.source={{{npy}, rows: {{a: [0, 3], b: [3, 6]}}, label_map: {{a: 1}}}}"),
             "data.source.label_map: not a key of kind npy",
+        ),
+        (
+            "model.init={weights: {kind: uniform, low: 0.06}}".to_owned(),
+            "model.init.weights.low: 0.06 is above high, which is 0.05",
+        ),
+        (
+            "model.init={weights: {kind: uniform, low: -3.0e+38, high: 3.0e+38}}".to_owned(),
+            "model.init.weights.low: float32 cannot hold how far",
+        ),
+        (
+            "train.clip_grad_norm=3.5e+38".to_owned(),
+            "train.clip_grad_norm: expected 0 or a number that float32 can hold",
+        ),
+        (
+            "data.normalize={mean: [0], std: [1.0e-300]}".to_owned(),
+            "data.normalize.std.0: expected 0 or a number that float32 can hold",
+        ),
+        (
+            "train.schedule={kind: cosine, min_lr: 0.1}".to_owned(),
+            "train.schedule.min_lr: 0.1 is above train.optimizer.lr, 0.001",
         ),
     ];
     for (setting, words) in cases {
@@ -523,4 +568,54 @@ fn figures_beyond_counting_are_refused_in_one_line() {
         );
     }
     assert_eq!(workshop.names(), ["data", "own.yaml", "sweep.yaml"]);
+}
+
+#[test]
+fn a_link_to_a_picture_that_is_gone_is_a_picture_that_cannot_be_read() {
+    let workshop = Workshop::with_folders(10);
+    std::os::unix::fs::symlink("nowhere.jpg", workshop.path("data/1/0100.jpg")).unwrap();
+    refused(
+        &workshop,
+        &[],
+        3,
+        &["data/1/0100.jpg cannot be read: No such file"],
+    );
+    std::fs::remove_file(workshop.path("data/1/0100.jpg")).unwrap();
+    let made = Command::new("mkfifo")
+        .arg(workshop.path("data/1/0100.jpg"))
+        .status();
+    assert!(made.unwrap().success());
+    refused(
+        &workshop,
+        &[],
+        3,
+        &["data/1/0100.jpg is no file of its own"],
+    );
+}
+
+#[test]
+fn overrides_are_pointed_at_where_they_made_what_is_wrong() {
+    let workshop = Workshop::with_folders(10);
+    let cases = [
+        (
+            "optimizer.lr=0.1",
+            "-s optimizer.lr=0.1: optimizer: not a key of this file",
+        ),
+        (
+            "train.optimiser.lr=0.1",
+            "-s train.optimiser.lr=0.1: train.optimiser: not a key of train; did you mean optimizer?",
+        ),
+        (
+            "model.hidden.0=none",
+            "-s model.hidden.0=none: model.hidden.0: ",
+        ),
+        (
+            "train.epochs=",
+            "-s train.epochs=: the value is missing; null takes the default",
+        ),
+        ("model.kind=\"a\\nb\"", "model.kind: a\\nb is none of ann"),
+    ];
+    for (setting, words) in cases {
+        refused(&workshop, &[setting], 2, &[words]);
+    }
 }

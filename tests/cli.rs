@@ -77,18 +77,6 @@ fn generating_into_an_existing_folder_is_refused_and_leaves_it_alone() {
 }
 
 #[test]
-fn progress_as_json_is_json_on_every_line() {
-    let workshop = Workshop::with_folders(10);
-    workshop.write("own.yaml", SMALL);
-    let answer = workshop.signet(&["train", "own.yaml", "--progress", "json"]);
-    assert_eq!(answer.stderr.lines().count(), 3, "{}", answer.stderr);
-    for line in answer.stderr.lines() {
-        let record: serde_json::Value = serde_json::from_str(line).unwrap();
-        assert!(record["epoch"].is_u64(), "{line}");
-    }
-}
-
-#[test]
 fn a_run_is_named_after_its_file_whatever_that_is_called() {
     let workshop = Workshop::with_folders(10);
     workshop.write(".my first (try).yaml", SMALL.replace("name: small\n", ""));
@@ -124,4 +112,106 @@ fn the_script_that_the_readme_shows_is_the_one_that_is_tested() {
         readme.contains(&shown),
         "README.md shows another scripts/predict.py"
     );
+}
+
+#[test]
+fn with_progress_as_json_everything_that_is_said_is_json() {
+    let workshop = Workshop::with_folders(10);
+    workshop.write("own.yaml", SMALL);
+    workshop.write("data/1/bad.jpg", "no picture");
+    let skip = ["-s", "data.on_bad_image=skip"];
+    let answer =
+        workshop.signet(&[&["train", "own.yaml", "--progress", "json"], &skip[..]].concat());
+    let lines: Vec<serde_json::Value> = answer
+        .stderr
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(lines.len(), 4);
+    assert!(lines[1..].iter().all(|line| line["epoch"].is_u64()));
+    let note = lines[0]["note"].as_str().unwrap();
+    assert!(
+        note.starts_with("signet: left out 1/bad.jpg, which "),
+        "{note}"
+    );
+}
+
+#[test]
+fn json_and_csv_never_go_to_the_same_place() {
+    let workshop = Workshop::with_folders(10);
+    workshop.write("own.yaml", SMALL);
+    workshop.signet(&["train", "own.yaml", "--run", "r"]);
+    for place in ["-", "figures"] {
+        for command in [&["eval", "r"][..], &["runs", "list", "r"]] {
+            let files = ["--json", place, "--csv", place];
+            let answer = workshop.call(&[command, &files[..]].concat());
+            assert_eq!(answer.code, 2, "{}", answer.stderr);
+            assert!(
+                answer.stderr.contains("both write to "),
+                "{}",
+                answer.stderr
+            );
+            assert_eq!(answer.stdout, "");
+        }
+    }
+    assert_eq!(workshop.names(), ["data", "own.yaml", "r"]);
+}
+
+#[test]
+fn what_to_do_next_can_be_done() {
+    let workshop = Workshop::with_folders(10);
+    workshop.write("own.yaml", SMALL);
+    let no_test = "data.split={kind: stratified, train: 0.8, val: 0.2, test: 0}";
+    let answer = workshop.signet(&["train", "own.yaml", "--run", "my run", "-s", no_test]);
+    let next = answer.stdout.lines().last().unwrap();
+    assert_eq!(next, "next: signet eval 'my run' --part val");
+    let words = ["eval", "my run", "--part", "val"];
+    workshop.signet(&words);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn waiting_threads_sleep_soon_unless_that_is_settled_otherwise() {
+    let workshop = Workshop::new();
+    // A list of pictures that nobody writes keeps it waiting.
+    workshop.write(
+        "own.yaml",
+        "version: 1\ndata: {source: {kind: generated, pictures: 20}}\nmodel: {kind: ann}\n",
+    );
+    workshop.signet(&[
+        "train",
+        "own.yaml",
+        "--run",
+        "r",
+        "-s",
+        "train={epochs: 1, batch_size: 8}",
+    ]);
+    for (set, expected) in [
+        (None, "GOMP_SPINCOUNT=1000"),
+        (Some("5"), "GOMP_SPINCOUNT=5"),
+    ] {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_signet"));
+        command
+            .current_dir(workshop.path(""))
+            .args(["predict", "r", "-"]);
+        command
+            .env_remove("GOMP_SPINCOUNT")
+            .env_remove("OMP_WAIT_POLICY");
+        command.envs(set.map(|spins| ("GOMP_SPINCOUNT", spins)));
+        let mut child = command.stdin(std::process::Stdio::piped()).spawn().unwrap();
+        let environment = format!("/proc/{}/environ", child.id());
+        let has = |word: &str| {
+            let bytes = std::fs::read(&environment).unwrap_or_default();
+            bytes
+                .split(|&byte| byte == 0)
+                .any(|variable| variable == word.as_bytes())
+        };
+        let began = std::time::Instant::now();
+        while !has(expected) {
+            assert!(began.elapsed().as_secs() < 60, "{expected} did not come");
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
 }

@@ -59,9 +59,10 @@ fn tell(
     csv: impl Fn() -> String,
 ) -> anyhow::Result<()> {
     let to_stdout = |file: &Option<PathBuf>| file.as_deref() == Some(Path::new("-"));
-    if to_stdout(&files.json) && to_stdout(&files.csv) {
+    if files.json.is_some() && files.json == files.csv {
         return Err(anyhow!(
-            "--json - and --csv - both write to standard output; name a file for one of them"
+            "--json and --csv both write to {}; name another file for one of them",
+            files.json.as_deref().unwrap_or(Path::new("-")).display()
         ))
         .blame(Fault::Config);
     }

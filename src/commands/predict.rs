@@ -125,7 +125,7 @@ fn in_folder(folder: &Path) -> Result<Vec<PathBuf>> {
         // A link to a folder may lead back here.
         if path.is_dir() && !path.is_symlink() {
             files.extend(in_folder(&path)?);
-        } else if path.is_file() && images::has_picture_name(&path) {
+        } else if !path.is_dir() && images::has_picture_name(&path) {
             files.push(path);
         }
     }

@@ -19,7 +19,7 @@ use serde::{Serialize, Serializer};
 use serde_yaml::Value;
 
 use data::DataConfig;
-use document::{Document, Problems};
+use document::{Document, Problems, variables};
 use model::{ModelConfig, Output};
 use run::{CheckpointConfig, ExportConfig, LogConfig, RunConfig};
 use section::Section;
@@ -184,7 +184,9 @@ impl Experiment {
 
     /// The resolved experiment as YAML; reading it gives the same experiment.
     pub fn to_yaml(&self) -> String {
-        serde_yaml::to_string(self).expect("an experiment holds nothing that YAML cannot")
+        let mut value = serde_yaml::to_value(self).expect("an experiment is plain data");
+        variables::escape(&mut value);
+        serde_yaml::to_string(&value).expect("plain data has a text")
     }
 
     fn read(mut top: Section, file: &Path) -> Experiment {
@@ -296,7 +298,8 @@ mod tests {
 
     #[test]
     fn the_resolved_file_reads_back_as_the_same_experiment() {
-        let variants: [&[&str]; 6] = [
+        let variants: [&[&str]; 7] = [
+            &["data.source={kind: class_folders, root: 'a$${B}$$${C}'}"],
             &[],
             &[
                 "model={kind: lstm, sequence: patches, bidirectional: true}",

@@ -76,7 +76,7 @@ impl<'d> Section<'d> {
         setting
     }
 
-    /// A list of values, each under `rule`.
+    /// A list of values, each under `rule`; nothing if it is absent, or one of them is wrong.
     pub fn values_if<T: Setting>(
         &mut self,
         key: &'static str,
@@ -91,6 +91,7 @@ impl<'d> Section<'d> {
             return None;
         };
         let mut list = Vec::new();
+        let mut sound = true;
         for (index, item) in items.iter().enumerate() {
             let read = read(item).and_then(|setting: T| {
                 rule(&setting)
@@ -99,12 +100,14 @@ impl<'d> Section<'d> {
             });
             match read {
                 Ok(setting) => list.push(setting),
-                Err(message) => self
-                    .document
-                    .wrong_value(&self.below(&[key, &index.to_string()]), message),
+                Err(message) => {
+                    let path = self.below(&[key, &index.to_string()]);
+                    self.document.wrong_value(&path, message);
+                    sound = false;
+                }
             }
         }
-        Some(list)
+        sound.then_some(list)
     }
 
     /// The section under `key`; an absent one is empty, so that its defaults apply.

@@ -50,8 +50,18 @@ impl Setting for bool {
 
 impl Setting for f64 {
     fn read(value: &Value) -> Result<f64, String> {
-        let number = value.as_f64().filter(|number| number.is_finite());
-        number.ok_or_else(|| format!("expected a finite number, found {}", describe(value)))
+        let number = value
+            .as_f64()
+            .ok_or_else(|| format!("expected a number, found {}", describe(value)))?;
+        // Tensors are float32: what is infinite there, or nothing, is not what its author meant.
+        let there = number as f32;
+        match there.is_finite() && (there != 0.0 || number == 0.0) {
+            true => Ok(number),
+            false => Err(format!(
+                "expected 0 or a number that float32 can hold (1e-38 to 3e38), found {}",
+                describe(value)
+            )),
+        }
     }
 }
 

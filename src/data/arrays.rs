@@ -48,6 +48,17 @@ pub fn pick(
     );
     let count = size[0] as usize;
     let rows = labelled_rows(labels, count, images)?;
+    if let NpyLabels::File { labels, label_map } = labels {
+        let wanted = |class: &String| classes.is_none_or(|classes| classes.contains(class));
+        let absent = |class: &String| rows.iter().all(|(_, name)| name != class);
+        let mut mapped = label_map.iter();
+        if let Some((class, number)) = mapped.find(|(class, _)| wanted(class) && absent(class)) {
+            bail!(
+                "data.source.label_map.{class}: no row of {} has the label {number}; correct it, or take the class out",
+                labels.display()
+            );
+        }
+    }
     let mut names: Vec<String> = rows.iter().map(|(_, class)| class.clone()).collect();
     names.sort_unstable();
     names.dedup();

@@ -7,7 +7,7 @@
 use std::io::Cursor;
 use std::path::Path;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use image::imageops::{self, FilterType};
 use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits, RgbImage};
 
@@ -30,6 +30,11 @@ pub fn has_picture_name(file: &Path) -> bool {
 /// # Errors
 /// A file that cannot be read, is neither JPEG nor PNG, is truncated or damaged, or claims an absurd size.
 pub fn read(file: &Path, shape: &Image) -> Result<Vec<f32>> {
+    let found = std::fs::metadata(file).context("cannot be read")?;
+    ensure!(
+        found.is_file(),
+        "is no file of its own, but a folder, a pipe or a device"
+    );
     let bytes = std::fs::read(file).context("cannot be read")?;
     let pixels = decode(&bytes)?.to_rgb8();
     Ok(prepare(&pixels, shape))

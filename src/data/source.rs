@@ -106,6 +106,11 @@ fn from_folders(root: &Path, config: &DataConfig) -> Result<Dataset> {
             std::env::current_dir().unwrap_or_default().display()
         )
     })?;
+    ensure!(
+        !folders.is_empty(),
+        "data.source.root: {} holds no folder, and pictures lie in one folder per class",
+        root.display()
+    );
     order::sort(&mut folders, config.order);
     let classes = config.classes.clone().unwrap_or_else(|| {
         let mut all = folders.clone();
@@ -189,8 +194,9 @@ fn list(folder: &Path, wanted: impl Fn(&Path) -> bool) -> Result<Vec<String>> {
     Ok(names)
 }
 
+/// By its name alone: a link whose file is gone is a picture that cannot be read, and not no picture.
 fn is_picture(path: &Path) -> bool {
-    path.is_file() && images::has_picture_name(path)
+    !path.is_dir() && images::has_picture_name(path)
 }
 
 fn draw(pictures: usize, seed: u64, config: &DataConfig) -> Result<Dataset> {

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::table::Table;
+use crate::say::word;
 use crate::study::ranking::Ranking;
 use crate::study::statistics::Spread;
 use crate::study::summary::Summary;
@@ -87,7 +88,7 @@ pub fn sweep(found: &Ranking, base: &Path, folder: &Path) -> String {
                 "best by {}: {}; as a run: signet train {}{}\n",
                 found.metric,
                 best.point.name,
-                base.display(),
+                word(base),
                 settings.collect::<String>()
             );
         }

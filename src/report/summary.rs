@@ -11,6 +11,7 @@ use crate::report::table::Table;
 use crate::run::policy::Change;
 use crate::run::prove::Proof;
 use crate::run::session::Session;
+use crate::say::word;
 use crate::train::metrics::{EpochRecord, Figures};
 use crate::train::progress::Progress;
 
@@ -61,14 +62,20 @@ pub fn before(session: &Session, steps_per_epoch: usize) -> String {
     )
 }
 
-/// The closing table.
+/// The closing table, and what one would do next.
 pub fn after(session: &Session, progress: &Progress, folder: &Path, took: Duration) -> String {
     let table = best_and_last(progress.ranking.first(), progress.last.as_ref());
-    let folder = folder.display();
+    let part = match (&*session.split.test, &*session.split.val) {
+        ([], []) => " --part train",
+        ([], _) => " --part val",
+        _ => "",
+    };
     format!(
-        "{table}\n\n{} in {:.1} s; the evidence is in {folder}\nnext: signet eval {folder}",
+        "{table}\n\n{} in {:.1} s; the evidence is in {}\nnext: signet eval {}{part}",
         how_it_ended(&session.experiment, progress),
         took.as_secs_f64(),
+        folder.display(),
+        word(folder)
     )
 }
 
@@ -118,7 +125,7 @@ pub fn paused(progress: &Progress, folder: &Path) -> String {
         "paused after epoch {} (step {}); go on with `signet resume {}`",
         progress.epoch - 1,
         progress.step,
-        folder.display()
+        word(folder)
     )
 }
 

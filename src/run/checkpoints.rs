@@ -10,6 +10,7 @@ use tch::Tensor;
 
 use super::checkpoint::{self, Checkpoint};
 use crate::data::hex;
+use crate::say::word;
 use crate::train::metrics::EpochRecord;
 use crate::train::snapshot;
 
@@ -114,7 +115,7 @@ pub fn newest(folder: &Path) -> Result<Found> {
         [] => bail!(
             "{} has no checkpoint; begin again with `signet train {}`",
             folder.display(),
-            folder.join("config.yaml").display()
+            word(&folder.join("config.yaml"))
         ),
         tried => bail!(
             "{} has no sound checkpoint: {}",

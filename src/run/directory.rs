@@ -14,6 +14,7 @@ use super::lock::Lock;
 use crate::config::Experiment;
 use crate::config::run::{IfExists, RunConfig};
 use crate::data::Dataset;
+use crate::say::word;
 
 /// The folder of one run.
 #[derive(Debug, Clone)]
@@ -219,7 +220,7 @@ fn rename_to_free(
             bail!(
                 "{} exists already; name another with --run, or go on with it by `signet resume {}`",
                 free.display(),
-                free.display()
+                word(&free)
             );
         }
     }

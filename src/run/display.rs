@@ -19,7 +19,7 @@ pub enum Style {
     Bar,
     /// One line per epoch.
     Plain,
-    /// One JSON object per epoch.
+    /// One JSON object per epoch, and one with a `note` for whatever else there is to say.
     Json,
     /// Nothing.
     None,
@@ -100,7 +100,7 @@ impl Observer for Lines {
                 if self.json {
                     let mut line = serde_json::to_value(record)?;
                     line["seconds"] = seconds.into();
-                    crate::note!("{line}");
+                    crate::say::record(&line);
                 } else {
                     crate::note!("{}", plain_line(record, self.epochs, seconds));
                 }
@@ -116,7 +116,7 @@ pub fn bar_style(name: &str) -> ProgressStyle {
     const REST: usize = 80;
     let width = usize::from(console::Term::stderr().size().1);
     let width = width.saturating_sub(REST).clamp(3, 30);
-    let template = format!("{name:<6}{{pos:>5}}/{{len:<5}} {{bar:{width}.cyan}} {{msg}}");
+    let template = format!("{name:<6}{{pos:>5}}/{{len:<5}} {{bar:{width}.cyan}} {{wide_msg}}");
     ProgressStyle::with_template(&template).expect("the template is valid for every width")
 }
 

@@ -17,6 +17,7 @@ use super::session::Session;
 use crate::config::Experiment;
 use crate::config::document::{self, Problems};
 use crate::model::plan;
+use crate::say::word;
 use crate::train::progress::{Extend, Extension, Progress};
 use crate::train::schedule::depends_on_epochs;
 use crate::train::snapshot::Snapshot;
@@ -352,6 +353,6 @@ pub fn stopped(signal: i32, progress: &Progress, folder: &RunDir) -> anyhow::Err
         "stopped by {name} after step {} (epoch {}); go on with `signet resume {}`",
         progress.step,
         progress.epoch,
-        folder.path().display()
+        word(folder.path())
     )
 }

@@ -160,6 +160,13 @@ pub fn reload(
         return Err(error).blame(Fault::Data);
     }
     let file = folder.map(|folder| folder.file("split.json"));
+    if let Some(file) = file.as_deref().filter(|file| !file.exists()) {
+        return Err(anyhow!(
+            "{} is gone, which says what the run was trained on; bring it back, or start a new run",
+            file.display()
+        ))
+        .blame(Fault::Run);
+    }
     let (dealt, place) = match file {
         Some(file) => (
             SplitConfig::Manifest { file: file.clone() },
@@ -187,13 +194,14 @@ fn begin_with(network: &Network, init: &InitFrom) -> Result<Transfer> {
     let InitFrom { path, strict } = init;
     let place = || format!("train.init_from: {}", path.display());
     let (file, tensors) = if path.is_dir() {
+        RunDir::open(path).with_context(place)?;
         let found = checkpoints::best(path).with_context(place)?;
         found.report();
         (found.file, found.checkpoint.tensors)
     } else {
         (
             path.clone(),
-            checkpoint::load_tensors(path).with_context(place)?,
+            checkpoint::load_tensors(path).context("train.init_from")?,
         )
     };
     let transfer = transfer(network, &snapshot::weights(&tensors));

@@ -222,6 +222,9 @@ impl Runner<'_> {
             writeln!(log, "{line}")?;
             match serde_json::from_str::<serde_json::Value>(&line) {
                 Ok(record) if record["epoch"].is_u64() => self.display.epoch(trial, &record),
+                Ok(record) if record["note"].is_string() => {
+                    last = record["note"].as_str().unwrap_or_default().to_owned();
+                }
                 _ => last = line,
             }
         }

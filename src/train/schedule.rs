@@ -105,7 +105,7 @@ pub fn rate(schedule: &Schedule, lr: f64, at: Position) -> f64 {
             ..
         } => (
             warmup(warmup_epochs),
-            (lr * factor.powi(at.drops as i32)).max(min_lr.min(lr)),
+            (lr * factor.powi(at.drops as i32)).max(min_lr),
         ),
         Schedule::OneCycle {
             pct_start,

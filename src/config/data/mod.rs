@@ -88,8 +88,8 @@ impl DataConfig {
             }
             if image.preprocess != Preprocess::Plain {
                 section.wrong(
-                    "image",
-                    format!("preprocess {} {why}", image.preprocess.word()),
+                    "image.preprocess",
+                    format!("{} {why}", image.preprocess.word()),
                 );
             }
         }

@@ -5,10 +5,10 @@
 //! override itself.
 
 mod place;
-mod variables;
+pub(super) mod variables;
 
 use std::cell::RefCell;
-use std::fmt;
+use std::fmt::{self, Write};
 use std::path::Path;
 
 use serde_yaml::{Mapping, Value};
@@ -31,10 +31,15 @@ pub struct Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        match self.key.as_str() {
-            "" => write!(f, "{}: {}", self.place, self.message),
-            key => write!(f, "{}: {key}: {}", self.place, self.message),
-        }
+        let text = match self.key.as_str() {
+            "" => format!("{}: {}", self.place, self.message),
+            key => format!("{}: {key}: {}", self.place, self.message),
+        };
+        // What was found may hold anything, and a problem is one line.
+        text.chars().try_for_each(|c| match c.is_control() {
+            true => write!(f, "{}", c.escape_default()),
+            false => f.write_char(c),
+        })
     }
 }
 
@@ -95,6 +100,11 @@ impl Document {
                 message: message.to_owned(),
             }])
         };
+        // The mark that some editors put before UTF-8.
+        let text = match text.strip_prefix('\u{feff}') {
+            Some(rest) => rest.to_owned(),
+            None => text,
+        };
         let mut root: Value = serde_yaml::from_str(&text).map_err(|error| {
             let place = match error.location() {
                 Some(at) => format!("{name}:{}:{}", at.line(), at.column()),
@@ -102,6 +112,10 @@ impl Document {
             };
             let message = error.to_string();
             let message = message.split(" at line ").next().unwrap_or_default();
+            let message = match message.contains("more than one document") {
+                true => "it holds more than one document; take out every --- but one at its top",
+                false => message,
+            };
             whole(place, &format!("not valid YAML: {message}"))
         })?;
         root.apply_merge()
@@ -188,6 +202,14 @@ impl Document {
         if let Some((over, value)) = self.overrides.iter().rev().find(overridden) {
             return format!("-s {over}={value}");
         }
+        // A section that is not in the file comes from an override of something in it.
+        let within = |(over, _): &&(String, String)| over.starts_with(&format!("{key}."));
+        let within = self.overrides.iter().rev().find(within);
+        if let Some((over, value)) = within
+            && place::find(&self.text, path, stop).is_none()
+        {
+            return format!("-s {over}={value}");
+        }
         let attempts = std::iter::once((path, stop)).chain(
             (0..path.len())
                 .rev()
@@ -214,6 +236,11 @@ impl Document {
                 "expected key=value, such as -s train.epochs=5".to_owned(),
             ));
         };
+        if text.trim().is_empty() {
+            return Err(refuse(
+                "the value is missing; null takes the default".to_owned(),
+            ));
+        }
         let value: Value = serde_yaml::from_str(text)
             .map_err(|error| refuse(format!("the value is not valid YAML: {error}")))?;
         let path: Vec<&str> = key.split('.').collect();
@@ -361,5 +388,37 @@ mod tests {
             problems.starts_with("x.yaml:3:4: c: the environment variable SIGNET_SURELY_UNSET"),
             "{problems}"
         );
+    }
+
+    #[test]
+    fn variables_may_stand_in_defaults_and_escaped_ones_stay() {
+        let cases = [
+            (
+                "${SIGNET_SURELY_UNSET:-${PATH}/x}/y",
+                format!("{}/x/y", std::env::var("PATH").unwrap()),
+            ),
+            (
+                "${PATH:-${SIGNET_SURELY_UNSET}}",
+                std::env::var("PATH").unwrap(),
+            ),
+            ("${A_B:-a${C_D:-c}e}f", "acef".to_owned()),
+            ("$${A_B}$$${C_D}", "${A_B}$${C_D}".to_owned()),
+            ("a$b}", "a$b}".to_owned()),
+        ];
+        for (text, expected) in cases {
+            let yaml = format!("key: '{text}'");
+            let document = Document::parse("x.yaml".into(), yaml, &[]).unwrap();
+            document.verdict().unwrap();
+            assert_eq!(document.root()["key"], Value::from(expected), "{text}");
+        }
+        let document = Document::parse("x.yaml".into(), "key: ${A_B:-${C_D}".into(), &[]).unwrap();
+        let problems = document.verdict().unwrap_err().to_string();
+        assert!(problems.contains("`${` without `}`"), "{problems}");
+    }
+
+    #[test]
+    fn the_mark_some_editors_begin_with_is_passed_over() {
+        let document = Document::parse("x.yaml".into(), "\u{feff}a: 1\nb: 2".into(), &[]).unwrap();
+        assert_eq!(document.place(&path("b"), Stop::AtKey), "x.yaml:2:1");
     }
 }

@@ -1,4 +1,4 @@
-//! `${VAR}` and `${VAR:-default}` in the values of an experiment.
+//! `${VAR}` and `${VAR:-default}` in the values of an experiment; `$${` is a `${` that stays.
 
 use serde_yaml::Value;
 use serde_yaml::value::{Tag, TaggedValue};
@@ -63,9 +63,13 @@ fn expand(text: &str) -> Result<String, String> {
     let mut filled = String::new();
     let mut rest = text;
     while let Some((before, after)) = rest.split_once("${") {
-        let (inside, behind) = after
-            .split_once('}')
-            .ok_or(format!("`${{` without `}}` in {text:?}"))?;
+        if let Some(before) = before.strip_suffix('$') {
+            filled = filled + before + "${";
+            rest = after;
+            continue;
+        }
+        let end = closing(after).ok_or(format!("`${{` without `}}` in {text:?}"))?;
+        let inside = &after[..end];
         let (variable, default) = match inside.split_once(":-") {
             Some((variable, default)) => (variable, Some(default)),
             None => (inside, None),
@@ -73,13 +77,41 @@ fn expand(text: &str) -> Result<String, String> {
         let value = std::env::var(variable)
             .ok()
             .filter(|value| !value.is_empty());
-        let value = value.or(default.map(str::to_owned)).ok_or(format!(
-            "the environment variable {variable} is not set; set it, or write ${{{variable}:-default}}"
-        ))?;
-        filled.push_str(before);
-        filled.push_str(&value);
-        rest = behind;
+        let value = match (value, default) {
+            (Some(value), _) => value,
+            (None, Some(default)) => expand(default)?,
+            (None, None) => {
+                return Err(format!(
+                    "the environment variable {variable} is not set; set it, or write ${{{variable}:-default}}"
+                ));
+            }
+        };
+        filled = filled + before + &value;
+        rest = &after[end + 1..];
     }
-    filled.push_str(rest);
-    Ok(filled)
+    Ok(filled + rest)
+}
+
+/// Where the `}` stands that ends what began before `text`; a default may hold variables of its own.
+fn closing(text: &str) -> Option<usize> {
+    let mut open = 0;
+    for (at, c) in text.char_indices() {
+        match c {
+            '{' if text[..at].ends_with('$') => open += 1,
+            '}' if open == 0 => return Some(at),
+            '}' => open -= 1,
+            _ => {}
+        }
+    }
+    None
+}
+
+/// Writes `$${` for every `${` below `value`, so that reading it again leaves it as it is.
+pub(in crate::config) fn escape(value: &mut Value) {
+    match value {
+        Value::String(text) => *text = text.replace("${", "$${"),
+        Value::Sequence(items) => items.iter_mut().for_each(escape),
+        Value::Mapping(map) => map.iter_mut().for_each(|(_, item)| escape(item)),
+        _ => {}
+    }
 }

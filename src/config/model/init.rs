@@ -75,10 +75,15 @@ impl Init {
             },
             Some("uniform") => {
                 let low = weights.get("low", -0.05);
-                WeightLaw::Uniform {
-                    low,
-                    high: weights.get_if("high", 0.05, at_least(low)),
+                let high = weights.get("high", 0.05);
+                if low > high {
+                    weights.wrong("low", format!("{low} is above high, which is {high}"));
+                } else if !((high - low) as f32).is_finite() {
+                    let message =
+                        format!("float32 cannot hold how far {low} is below high, which is {high}");
+                    weights.wrong("low", message);
                 }
+                WeightLaw::Uniform { low, high }
             }
             _ => WeightLaw::Normal {
                 mean: weights.get("mean", 0.0),

@@ -45,11 +45,22 @@ impl TrainConfig {
             1..=1_000_000_000 => Ok(()),
             _ => Err("1 to 1000000000".to_owned()),
         });
+        let optimizer = Optimizer::read(section.section("optimizer"));
+        let schedule = Schedule::read(section.section("schedule"), epochs);
+        if let Schedule::Cosine { min_lr, .. } | Schedule::Plateau { min_lr, .. } = schedule
+            && min_lr > optimizer.lr()
+        {
+            let lr = optimizer.lr();
+            section.wrong(
+                "schedule.min_lr",
+                format!("{min_lr} is above train.optimizer.lr, {lr}, from which rates fall"),
+            );
+        }
         TrainConfig {
             epochs,
             batch_size: section.get("batch_size", BatchSize::Pictures(32)),
-            optimizer: Optimizer::read(section.section("optimizer")),
-            schedule: Schedule::read(section.section("schedule"), epochs),
+            optimizer,
+            schedule,
             loss: Loss::read(section.section("loss")),
             clip_grad_norm: section.optional_if("clip_grad_norm", above_zero),
             precision: section.get("precision", Precision::F32),
