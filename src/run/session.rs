@@ -194,7 +194,7 @@ fn begin_with(network: &Network, init: &InitFrom) -> Result<Transfer> {
     let InitFrom { path, strict } = init;
     let place = || format!("train.init_from: {}", path.display());
     let (file, tensors) = if path.is_dir() {
-        RunDir::open(path).with_context(place)?;
+        RunDir::open(path).context("train.init_from")?;
         let found = checkpoints::best(path).with_context(place)?;
         found.report();
         (found.file, found.checkpoint.tensors)

@@ -1,0 +1,272 @@
+//! Settings that cannot be, cannot be together, or change nothing.
+
+use crate::refused;
+use crate::support::{SMALL, Workshop};
+
+#[test]
+fn splits_batches_and_layers_that_cannot_work_name_their_key() {
+    let workshop = Workshop::with_folders(6);
+    let split = "data.split={kind: stratified, train: 0.9, val: 0.05, test: 0.05}";
+    refused(
+        &workshop,
+        &[split],
+        3,
+        &["data.split: the val part of 12 pictures is empty"],
+    );
+    refused(
+        &workshop,
+        &["train.batch_size=33"],
+        2,
+        &["train.batch_size: 33 is larger than the training part"],
+    );
+    refused(
+        &workshop,
+        &["train.batch_size=7"],
+        2,
+        &["train.batch_size: 7 leaves a batch of one picture", "use 8"],
+    );
+    let pools = "model.blocks=[{pool: 4}, {pool: 4}, {pool: 4}]";
+    refused(
+        &workshop,
+        &[pools],
+        2,
+        &["model.blocks.2.pool: pooling 1 x 1 pixels by 4 leaves less than one pixel"],
+    );
+}
+
+#[test]
+fn cuda_by_name_is_refused_where_there_is_none_and_says_what_is_missing() {
+    if std::path::Path::new("/proc/driver/nvidia/version").exists() {
+        println!("left out: this machine has an NVIDIA driver");
+        return;
+    }
+    refused(
+        &Workshop::with_folders(10),
+        &["device=cuda"],
+        2,
+        &["device: cuda:0 cannot be used", "CUDA"],
+    );
+}
+
+#[test]
+fn settings_that_would_change_nothing_or_mean_two_things_are_refused() {
+    let workshop = Workshop::with_folders(10);
+    let npy = "kind: npy, images: X.npy";
+    let cases = [
+        (
+            "model={kind: ann, hidden: [], dropout: 0.5}".to_owned(),
+            "model.dropout: belongs to hidden layers, and model.hidden is empty",
+        ),
+        (
+            "model={kind: lstm, batch_norm: true}".to_owned(),
+            "model.batch_norm: belongs to hidden layers",
+        ),
+        (
+            "data.augment=[{kind: shift}, {kind: erase}, {kind: shift}]".to_owned(),
+            "data.augment.2: one of this kind stands before it",
+        ),
+        (
+            format!("data.source={{{npy}, rows: {{a: [0, 30], b: [29, 40]}}}}"),
+            "data.source.rows: \"a\" and \"b\" share rows",
+        ),
+        (
+            format!("data.source={{{npy}, rows: {{'0': [0, 3], 0: [3, 6]}}}}"),
+            "data.source.rows.0: stands there twice",
+        ),
+        (
+            format!("data.source={{{npy}, rows: {{}}}}"),
+            "data.source.rows: names no class",
+        ),
+        (
+            format!("data.source={{{npy}, labels: Y.npy, label_map: {{a: 1, b: 1}}}}"),
+            "data.source.label_map: \"a\" and \"b\" are both 1",
+        ),
+        (
+            format!("data.source={{{npy}, rows: {{a: [0, 3], b: [3, 6]}}, label_map: {{a: 1}}}}"),
+            "data.source.label_map: not a key of kind npy",
+        ),
+        (
+            "model.init={weights: {kind: uniform, low: 0.06}}".to_owned(),
+            "model.init.weights.low: 0.06 is above high, which is 0.05",
+        ),
+        (
+            "model.init={weights: {kind: uniform, low: -3.0e+38, high: 3.0e+38}}".to_owned(),
+            "model.init.weights.low: float32 cannot hold how far",
+        ),
+        (
+            "train.clip_grad_norm=3.5e+38".to_owned(),
+            "train.clip_grad_norm: expected 0 or a number that float32 can hold",
+        ),
+        (
+            "data.normalize={mean: [0], std: [1.0e-300]}".to_owned(),
+            "data.normalize.std.0: expected 0 or a number that float32 can hold",
+        ),
+        (
+            "train.schedule={kind: cosine, min_lr: 0.1}".to_owned(),
+            "train.schedule.min_lr: 0.1 is above train.optimizer.lr, 0.001",
+        ),
+    ];
+    for (setting, words) in cases {
+        refused(&workshop, &[&setting], 2, &[words]);
+    }
+}
+
+#[test]
+fn sizes_beyond_any_machine_are_refused_before_memory_is_asked_for() {
+    let workshop = Workshop::with_folders(10);
+    let cases = [
+        (
+            "model.hidden=[18446744073709551615]",
+            "model.hidden.0: expected 1 to 1000000",
+        ),
+        (
+            "model.blocks=[{kernel: 99999}]",
+            "model.blocks.0.kernel: expected 1 to 4096",
+        ),
+        (
+            "model={kind: lstm, num_layers: 1000000000000}",
+            "model.num_layers: expected 1 to 100",
+        ),
+        (
+            "model={kind: dnn, hidden: [1000000, 1000000]}",
+            "parameters, and 1000000000 is the most",
+        ),
+        (
+            "data.source={kind: generated, pictures: 100000000000}",
+            "data.source.pictures: expected 1 to 1000000",
+        ),
+    ];
+    for (setting, words) in cases {
+        refused(&workshop, &[setting], 2, &[words]);
+    }
+}
+
+#[test]
+fn figures_beyond_counting_are_refused_in_one_line() {
+    let workshop = Workshop::with_folders(10);
+    workshop.write("own.yaml", SMALL);
+    let large = [
+        "data.image={height: 4096, width: 4096}",
+        "model={kind: cnn, blocks: [{filters: 1000000, pool: 1}], hidden: [1000000]}",
+    ];
+    refused(
+        &workshop,
+        &large,
+        2,
+        &["16777216000013000002 parameters, and "],
+    );
+    workshop.write(
+        "sweep.yaml",
+        "version: 1\nbase: own.yaml\nover: {train.optimizer.lr: [0.1, 0.01]}\n\
+         trials: {kind: folds, folds: 3, repeats: 1000000000000}\n",
+    );
+    let cases = [
+        &["cv", "own.yaml", "--holdout", "1000000000000"][..],
+        &[
+            "cv",
+            "own.yaml",
+            "--folds",
+            "3",
+            "--repeats",
+            "1000000000000",
+        ],
+        &["sweep", "sweep.yaml"],
+    ];
+    for case in cases {
+        let answer = workshop.call(case);
+        assert_eq!(answer.code, 2, "{case:?}: {}", answer.stderr);
+        assert!(
+            answer.stderr.contains("trials are more than the 10000"),
+            "{}",
+            answer.stderr
+        );
+    }
+    assert_eq!(workshop.names(), ["data", "own.yaml", "sweep.yaml"]);
+}
+
+#[test]
+fn a_batch_of_one_picture_is_no_batch_for_batch_norm() {
+    let workshop = Workshop::with_folders(6);
+    let words = "train.batch_size: 1 leaves a batch of one picture out of 8, and batch_norm cannot normalise one; use 2";
+    refused(&workshop, &["train.batch_size=1"], 2, &[words]);
+}
+
+#[test]
+fn a_manifest_is_held_to_what_the_experiment_watches() {
+    let workshop = Workshop::with_folders(10);
+    let names = |class: usize, range: std::ops::Range<usize>| -> Vec<String> {
+        range
+            .map(|index| format!("{class}/{index:04}.png"))
+            .collect()
+    };
+    let write = |file: &str, train: Vec<String>, rest: (&str, Vec<String>)| {
+        let manifest = serde_json::json!({"train": train, rest.0: rest.1});
+        workshop.write(file, manifest.to_string());
+    };
+    write(
+        "noval.json",
+        [names(0, 0..8), names(1, 0..8)].concat(),
+        ("test", names(0, 8..10)),
+    );
+    write(
+        "typo.json",
+        [names(0, 0..8), names(1, 0..8)].concat(),
+        ("tst", names(0, 8..10)),
+    );
+    write("oneclass.json", names(0, 0..8), ("val", names(1, 0..8)));
+    let split = |file: &str| format!("data.split={{kind: manifest, file: {file}}}");
+    for batch in ["train.batch_size=8", "train.batch_size=full"] {
+        let words = "checkpoint.metric: val.accuracy needs a val part, and the manifest has none; use train.loss";
+        refused(&workshop, &[&split("noval.json"), batch], 2, &[words]);
+        refused(
+            &workshop,
+            &[
+                &split("noval.json"),
+                batch,
+                "checkpoint.metric=train.loss",
+                "train.early_stopping={}",
+            ],
+            2,
+            &["train.early_stopping.metric: val.loss needs a val part"],
+        );
+    }
+    refused(
+        &workshop,
+        &[&split("typo.json")],
+        3,
+        &["typo.json", "unknown field `tst`"],
+    );
+    refused(
+        &workshop,
+        &[&split("oneclass.json")],
+        3,
+        &["the training part has no picture of \"1\", so nothing could be learned of it"],
+    );
+}
+
+#[test]
+fn overrides_are_pointed_at_where_they_made_what_is_wrong() {
+    let workshop = Workshop::with_folders(10);
+    let cases = [
+        (
+            "optimizer.lr=0.1",
+            "-s optimizer.lr=0.1: optimizer: not a key of this file",
+        ),
+        (
+            "train.optimiser.lr=0.1",
+            "-s train.optimiser.lr=0.1: train.optimiser: not a key of train; did you mean optimizer?",
+        ),
+        (
+            "model.hidden.0=none",
+            "-s model.hidden.0=none: model.hidden.0: ",
+        ),
+        (
+            "train.epochs=",
+            "-s train.epochs=: the value is missing; null takes the default",
+        ),
+        ("model.kind=\"a\\nb\"", "model.kind: a\\nb is none of ann"),
+    ];
+    for (setting, words) in cases {
+        refused(&workshop, &[setting], 2, &[words]);
+    }
+}
