@@ -356,6 +356,17 @@ mod tests {
     }
 
     #[test]
+    fn a_variable_may_say_null_where_a_key_may_be_null() {
+        let with = |value: &str| {
+            let own = format!("data.per_class=${{SIGNET_SURELY_UNSET:-{value}}}");
+            load(SMALL, &[&own]).map(|experiment| experiment.data.per_class)
+        };
+        assert_eq!(with("null"), Ok(None));
+        assert_eq!(with("7"), Ok(Some(7)));
+        assert!(with("seven").is_err());
+    }
+
+    #[test]
     fn kinds_without_settings_refuse_other_keys_too() {
         let layers = "model={kind: layers, layers: [{kind: flatten, units: 3}, {kind: linear}]}";
         let problems = load(SMALL, &[layers]).unwrap_err();

@@ -7,7 +7,7 @@
 
 use serde_yaml::{Mapping, Value};
 
-use super::document::{Document, key_text};
+use super::document::{Document, key_text, readings};
 use super::setting::{Setting, describe, nearest, one_of, read};
 
 /// A map in the experiment (or its absence), and the keys asked of it so far.
@@ -63,6 +63,9 @@ impl<'d> Section<'d> {
                 .map(|()| setting)
                 .map_err(|wanted| format!("expected {wanted}, found {}", describe(value)))
         });
+        if read.is_err() && readings(value).contains(&Value::Null) {
+            return None; // a variable that says null
+        }
         read.map_err(|message| self.wrong(key, message)).ok()
     }
 

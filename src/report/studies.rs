@@ -93,6 +93,17 @@ pub fn sweep(found: &Ranking, base: &Path, folder: &Path) -> String {
             );
         }
     }
+    let longest = found.points.iter().map(|standing| standing.epochs).max();
+    let left_behind = found
+        .points
+        .first()
+        .filter(|best| found.test.is_none() && best.value.is_some() && Some(best.epochs) < longest);
+    if let Some(best) = left_behind {
+        text += &format!(
+            "it was left behind after {} epochs, so its test part was not looked at: those that went on diverged\n",
+            best.epochs
+        );
+    }
     if let Some(test) = &found.test {
         text += &format!(
             "its test part, looked at once: accuracy {}\n",

@@ -16,7 +16,7 @@ pub(super) fn fill_in(
             Ok(filled) => {
                 let plain = serde_yaml::from_str(&filled).ok();
                 *value = match plain {
-                    Some(Value::Number(_) | Value::Bool(_)) => {
+                    Some(Value::Number(_) | Value::Bool(_) | Value::Null) if !filled.is_empty() => {
                         let (tag, value) = (Tag::new(FILLED), Value::String(filled));
                         Value::Tagged(Box::new(TaggedValue { tag, value }))
                     }
@@ -43,7 +43,7 @@ pub(super) fn fill_in(
     }
 }
 
-/// The tag of a text that was filled in and looks like a number or a truth value: it counts as either, as the
+/// The tag of a text that was filled in and looks like a number, a truth value or null: it counts as either, as the
 /// key wants it, so that `epochs: ${EPOCHS:-40}` works and a folder called 2024 or 0x10 keeps its name.
 const FILLED: &str = "filled";
 
