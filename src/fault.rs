@@ -1,6 +1,9 @@
 //! Whose fault an error is, which decides the exit code.
 
+use std::any::Any;
+use std::cell::Cell;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// The kinds of failure a user can tell apart by the exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,20 +81,46 @@ pub fn fault_of(error: &anyhow::Error) -> Fault {
 /// The longest message of a panic that is shown, in characters.
 const LONGEST: usize = 500;
 
+thread_local! {
+    /// Whether a panic of this thread belongs to one item and is told as its error.
+    static CONTAINED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Does `work` of one item among many, in code that is not ours: a panic in it is that item's error.
+///
+/// # Errors
+/// Those of `work`, and its panic.
+pub fn contained<T>(work: impl FnOnce() -> anyhow::Result<T>) -> anyhow::Result<T> {
+    CONTAINED.set(true);
+    let done = catch_unwind(AssertUnwindSafe(work));
+    CONTAINED.set(false);
+    done.unwrap_or_else(|payload| {
+        Err(anyhow::anyhow!(
+            "brings its decoder down ({}); please report it",
+            first_words(words_of(&*payload))
+        ))
+    })
+}
+
+/// What a panic says.
+fn words_of(payload: &(dyn Any + Send)) -> &str {
+    let text = payload.downcast_ref::<String>().map(String::as_str);
+    text.or(payload.downcast_ref::<&str>().copied())
+        .unwrap_or("no message")
+}
+
 /// Makes a panic one line on standard error. libtorch's messages carry C++ frames and whole tensors.
 pub fn report_panics_in_one_line() {
     std::panic::set_hook(Box::new(|panic| {
-        let payload = panic.payload();
-        let text = payload.downcast_ref::<String>().map(String::as_str);
-        let text = text
-            .or(payload.downcast_ref::<&str>().copied())
-            .unwrap_or("no message");
+        if CONTAINED.get() {
+            return;
+        }
         let place = panic.location().map_or(String::new(), |at| {
             format!(" ({}:{})", at.file(), at.line())
         });
         crate::complain!(
             "a fault of signet's own{place}: {}; please report it",
-            first_words(text)
+            first_words(words_of(panic.payload()))
         );
     }));
 }
@@ -132,6 +161,14 @@ mod tests {
             "loading pictures: cannot read x.png: no such file"
         );
         assert_eq!(fault_of(&anyhow::anyhow!("surprise")), Fault::Internal);
+    }
+
+    #[test]
+    fn a_panic_in_the_work_of_one_item_is_its_error() {
+        let done: anyhow::Result<()> = contained(|| panic!("index {} out of range", 7));
+        let message = done.unwrap_err().to_string();
+        assert!(message.contains("(index 7 out of range)"), "{message}");
+        assert_eq!(contained(|| Ok(1)).unwrap(), 1);
     }
 
     #[test]

@@ -7,6 +7,7 @@
 pub mod device;
 #[cfg(target_os = "linux")]
 mod early;
+pub mod jpeg;
 
 #[cfg(target_os = "linux")]
 pub use early::before_libraries;

@@ -1,43 +1,74 @@
-//! One picture file becomes a row of numbers in 0..1.
+//! One image file becomes a row of numbers in 0..1.
 //!
 //! Turned upright by its EXIF orientation, made grey by luma if the experiment wants grey, stretched if
 //! it wants that, resized with an antialiased triangle filter; in this order, on bytes, as the well-known
-//! Kaggle file was made. A picture of another aspect ratio is squeezed.
+//! Kaggle file was made. An image of another aspect ratio is squeezed.
 
-use std::io::Cursor;
 use std::path::Path;
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use image::imageops::{self, FilterType};
-use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits, RgbImage};
+use image::{DynamicImage, GrayImage};
 
+use super::decode::Encoded;
+use super::memory::{BUDGET, Share};
 use crate::config::data::{Channels, Image, Preprocess};
+use crate::fault::contained;
 
-/// The longest side of a picture file that is read, in pixels.
-const LONGEST_SIDE: u32 = 16_384;
+/// Largest file that is read, in bytes.
+const LARGEST_FILE: u64 = 1 << 29;
 
-/// The most memory that decoding one picture may take, in bytes.
-const MOST_MEMORY: u64 = 1 << 30;
-
-/// Whether the name of `file` ends as those of pictures do.
-pub fn has_picture_name(file: &Path) -> bool {
-    let extension = file.extension().unwrap_or_default().to_string_lossy();
-    ["jpg", "jpeg", "png"].contains(&extension.to_lowercase().as_str())
-}
+/// Files of more bytes are read one at a time.
+const LARGE_FILE: u64 = 1 << 24;
 
 /// Reads a JPEG or PNG file as `[C, H, W]` numbers in 0..1, row by row.
 ///
 /// # Errors
-/// A file that cannot be read, is neither JPEG nor PNG, is truncated or damaged, or claims an absurd size.
+/// A file that cannot be read, is neither JPEG nor PNG, is truncated or damaged, claims an absurd size, or brings its
+/// decoder down.
 pub fn read(file: &Path, shape: &Image) -> Result<Vec<f32>> {
+    let (bytes, share) = load(file)?;
+    contained(|| {
+        let encoded = Encoded::open(&bytes)?;
+        let (width, height) = encoded.size();
+        // One plane of it in bytes; its resized rows or columns as four floats a pixel, which is how `image` resizes.
+        let longest = u64::from(width.max(height));
+        let plane = u64::from(width) * u64::from(height);
+        let needed = encoded.memory() + plane + 16 * longest * shape.height as u64;
+        let _share = match share {
+            Some(all) => Some(all),
+            None => Share::take(needed),
+        };
+        ensure!(
+            _share.is_some() && needed <= BUDGET,
+            "has {width} x {height} pixels, and would take {} MiB to decode of the {} that are allowed",
+            needed >> 20,
+            BUDGET >> 20
+        );
+        Ok(prepare(&encoded.decode()?, shape))
+    })
+}
+
+/// The bytes of a file, and the whole budget of memory if there are many.
+fn load(file: &Path) -> Result<(Vec<u8>, Option<Share>)> {
     let found = std::fs::metadata(file).context("cannot be read")?;
     ensure!(
         found.is_file(),
         "is no file of its own, but a folder, a pipe or a device"
     );
+    let size = found.len();
+    ensure!(
+        size <= LARGEST_FILE,
+        "is a file of {} MiB; up to {} are read",
+        size >> 20,
+        LARGEST_FILE >> 20
+    );
+    let share = match size > LARGE_FILE {
+        true => Share::take(BUDGET),
+        false => None,
+    };
     let bytes = std::fs::read(file).context("cannot be read")?;
-    let pixels = decode(&bytes)?.to_rgb8();
-    Ok(prepare(&pixels, shape))
+    Ok((bytes, share))
 }
 
 /// Width and height of a JPEG or PNG file as it is stored.
@@ -45,111 +76,81 @@ pub fn read(file: &Path, shape: &Image) -> Result<Vec<f32>> {
 /// # Errors
 /// A file that cannot be read or is neither.
 pub fn size(file: &Path) -> Result<(u32, u32)> {
-    let reader = ImageReader::open(file)?.with_guessed_format()?;
-    reader
-        .into_dimensions()
-        .with_context(|| file.display().to_string())
+    let place = || file.display().to_string();
+    let (bytes, _share) = load(file).with_context(place)?;
+    contained(|| Ok(Encoded::open(&bytes)?.size())).with_context(place)
 }
 
-fn decode(bytes: &[u8]) -> Result<DynamicImage> {
-    let mut reader = match image::guess_format(bytes) {
-        Ok(format @ (ImageFormat::Jpeg | ImageFormat::Png)) => {
-            ImageReader::with_format(Cursor::new(bytes), format)
-        }
-        _ => bail!("is neither a JPEG nor a PNG, whatever its name says"),
-    };
-    let mut limits = Limits::default();
-    limits.max_image_width = Some(LONGEST_SIDE);
-    limits.max_image_height = Some(LONGEST_SIDE);
-    limits.max_alloc = Some(MOST_MEMORY);
-    reader.limits(limits);
-    let is_jpeg = reader.format() == Some(ImageFormat::Jpeg);
-    let mut decoder = reader.into_decoder().map_err(refused)?;
-    if is_jpeg {
-        check_jpeg(bytes)?;
-    }
-    let orientation = decoder.orientation().map_err(refused)?;
-    let mut picture = DynamicImage::from_decoder(decoder).map_err(refused)?;
-    picture.apply_orientation(orientation);
-    Ok(picture)
-}
-
-/// What a decoder says, on one line and once.
-fn refused(error: ImageError) -> anyhow::Error {
-    let words = error.to_string();
-    let words = words.split_whitespace().collect::<Vec<_>>().join(" ");
-    let words = words.trim_end_matches('.');
-    match error {
-        ImageError::Limits(_) => anyhow!(
-            "cannot be decoded: {words} (pictures up to {LONGEST_SIDE} pixels a side are read)"
-        ),
-        _ => anyhow!("is truncated or damaged: {words}"),
-    }
-}
-
-/// image's decoder fills what is missing or damaged with grey and says nothing; another one finds it out, as far as
-/// anybody can: what still decodes to something, in a scan without restart markers, looks like a picture.
-fn check_jpeg(bytes: &[u8]) -> Result<()> {
-    let found = jpeg_decoder::Decoder::new(bytes).decode();
-    found.map(drop).map_err(|error| {
-        let words = error.to_string();
-        anyhow!("is truncated or damaged: {words}")
-    })
-}
-
-/// From upright colour pixels of any size to `[C, H, W]` numbers in 0..1.
-pub fn prepare(pixels: &RgbImage, shape: &Image) -> Vec<f32> {
-    let planes: Vec<Vec<f32>> = match shape.channels {
-        Channels::Gray => vec![pixels.pixels().map(|pixel| luma(pixel.0)).collect()],
-        Channels::Rgb => (0..3)
-            .map(|c| pixels.pixels().map(|pixel| f32::from(pixel.0[c])).collect())
-            .collect(),
-    };
+/// From upright pixels of any size, grey or coloured, to `[C, H, W]` numbers in 0..1.
+pub fn prepare(pixels: &DynamicImage, shape: &Image) -> Vec<f32> {
+    let levels = Levels::of(pixels, shape.channels);
+    let channels = 0..shape.depth();
     let (low, high) = match shape.preprocess {
         Preprocess::Plain => (0.0, 255.0),
-        Preprocess::Stretch => extremes(&planes),
+        Preprocess::Stretch => {
+            let all = || channels.clone().flat_map(|channel| levels.channel(channel));
+            let low = all().fold(f32::INFINITY, f32::min);
+            (low, all().fold(f32::NEG_INFINITY, f32::max))
+        }
     };
-    // A picture of one colour has nothing to stretch; it becomes black.
+    // An image of one colour has nothing to stretch; it becomes black.
     let factor = if high > low {
         255.0 / (high - low)
     } else {
         0.0
     };
     let (height, width) = (shape.height as u32, shape.width as u32);
-    let mut numbers = Vec::with_capacity(planes.len() * shape.height * shape.width);
-    for plane in planes {
-        let bytes = plane
-            .into_iter()
-            .map(|value| ((value - low) * factor + 0.5).floor() as u8)
-            .collect();
-        let plane = image::GrayImage::from_raw(pixels.width(), pixels.height(), bytes);
-        let plane = plane.expect("a plane has as many bytes as the picture has pixels");
+    let mut numbers = Vec::with_capacity(shape.depth() * shape.height * shape.width);
+    for channel in channels {
+        let bytes = levels.channel(channel);
+        let bytes = bytes.map(|level| ((level - low) * factor + 0.5).floor() as u8);
+        let plane = GrayImage::from_raw(pixels.width(), pixels.height(), bytes.collect());
+        let plane = plane.expect("a plane has as many bytes as the image has pixels");
         let resized = if plane.dimensions() == (width, height) {
             plane
         } else {
             imageops::resize(&plane, width, height, FilterType::Triangle)
         };
-        numbers.extend(
-            resized
-                .into_raw()
-                .into_iter()
-                .map(|byte| f32::from(byte) / 255.0),
-        );
+        let resized = resized.into_raw().into_iter();
+        numbers.extend(resized.map(|byte| f32::from(byte) / 255.0));
     }
     numbers
+}
+
+/// The levels of an image as a model sees it, in 0..255, computed where they are asked for.
+struct Levels<'p> {
+    bytes: &'p [u8],
+    /// Bytes from one pixel to the next.
+    step: usize,
+    grey_from_colour: bool,
+}
+
+impl<'p> Levels<'p> {
+    fn of(pixels: &'p DynamicImage, wanted: Channels) -> Levels<'p> {
+        let step = usize::from(pixels.color().channel_count());
+        assert!([1, 3].contains(&step) && pixels.color().bytes_per_pixel() as usize == step);
+        Levels {
+            bytes: pixels.as_bytes(),
+            step,
+            grey_from_colour: step == 3 && wanted == Channels::Gray,
+        }
+    }
+
+    /// Of every pixel. A grey image has the same in every channel.
+    fn channel(&self, channel: usize) -> impl Iterator<Item = f32> {
+        let channel = channel.min(self.step - 1);
+        self.bytes
+            .chunks_exact(self.step)
+            .map(move |pixel| match pixel {
+                [red, green, blue] if self.grey_from_colour => luma([*red, *green, *blue]),
+                pixel => f32::from(pixel[channel]),
+            })
+    }
 }
 
 /// ITU-R BT.601 luma in thousandths, so that sums are exact.
 fn luma([red, green, blue]: [u8; 3]) -> f32 {
     (299 * u32::from(red) + 587 * u32::from(green) + 114 * u32::from(blue)) as f32 / 1000.0
-}
-
-fn extremes(planes: &[Vec<f32>]) -> (f32, f32) {
-    let all = || planes.iter().flatten().copied();
-    (
-        all().fold(f32::INFINITY, f32::min),
-        all().fold(f32::NEG_INFINITY, f32::max),
-    )
 }
 
 #[cfg(test)]
@@ -165,15 +166,10 @@ mod tests {
         }
     }
 
-    fn jpeg(pixels: &RgbImage) -> Vec<u8> {
-        let mut bytes = Cursor::new(Vec::new());
-        pixels.write_to(&mut bytes, ImageFormat::Jpeg).unwrap();
-        bytes.into_inner()
-    }
-
     #[test]
-    fn stretching_takes_a_picture_to_black_and_white() {
-        let pixels = RgbImage::from_fn(4, 4, |x, _| image::Rgb([50 + 10 * x as u8; 3]));
+    fn stretching_takes_an_image_to_black_and_white() {
+        let pixels = image::RgbImage::from_fn(4, 4, |x, _| image::Rgb([50 + 10 * x as u8; 3]));
+        let pixels = DynamicImage::from(pixels);
         let stretched = prepare(&pixels, &shape(4, Preprocess::Stretch));
         assert_eq!(stretched[..4], [0.0, 85.0 / 255.0, 170.0 / 255.0, 1.0]);
         let plain = prepare(&pixels, &shape(4, Preprocess::Plain));
@@ -184,51 +180,15 @@ mod tests {
     }
 
     #[test]
-    fn a_jpeg_cut_anywhere_is_refused() {
-        let pixels =
-            RgbImage::from_fn(40, 40, |x, y| image::Rgb([(x * y) as u8, x as u8, y as u8]));
-        let whole = jpeg(&pixels);
-        assert!(decode(&whole).is_ok());
-        for length in 0..whole.len() {
-            assert!(
-                decode(&whole[..length]).is_err(),
-                "{length} of {} bytes",
-                whole.len()
-            );
+    fn a_grey_image_is_the_same_as_one_of_three_equal_channels() {
+        let grey = image::GrayImage::from_fn(9, 7, |x, y| image::Luma([(x * 29 + y * 31) as u8]));
+        let coloured = DynamicImage::from(DynamicImage::from(grey.clone()).into_rgb8());
+        let grey = DynamicImage::from(grey);
+        for preprocess in [Preprocess::Plain, Preprocess::Stretch] {
+            let mut shape = shape(5, preprocess);
+            assert_eq!(prepare(&grey, &shape), prepare(&coloured, &shape));
+            shape.channels = Channels::Rgb;
+            assert_eq!(prepare(&grey, &shape), prepare(&coloured, &shape));
         }
-    }
-
-    #[test]
-    fn a_jpeg_with_something_behind_its_end_is_read() {
-        let pixels =
-            RgbImage::from_fn(40, 40, |x, y| image::Rgb([(x * y) as u8, x as u8, y as u8]));
-        let whole = jpeg(&pixels);
-        // As cameras write that put a film behind the picture.
-        let trailed = [&whole[..], b"\xFF\xDA a film"].concat();
-        assert!(decode(&trailed).unwrap() == decode(&whole).unwrap());
-    }
-
-    #[test]
-    fn text_is_refused_whatever_its_name_says() {
-        let message = decode(b"these are not pixels").unwrap_err().to_string();
-        assert_eq!(
-            message,
-            "is neither a JPEG nor a PNG, whatever its name says"
-        );
-    }
-
-    #[test]
-    fn a_png_that_claims_60000_pixels_a_side_is_refused_before_it_takes_memory() {
-        let mut png = Cursor::new(Vec::new());
-        RgbImage::new(1, 1)
-            .write_to(&mut png, ImageFormat::Png)
-            .unwrap();
-        let mut png = png.into_inner();
-        // IHDR: width and height at 16 and 20, its checksum over type and content at 29.
-        png[16..20].copy_from_slice(&60_000u32.to_be_bytes());
-        png[20..24].copy_from_slice(&60_000u32.to_be_bytes());
-        let checksum = crc::Crc::<u32>::new(&crc::CRC_32_ISO_HDLC).checksum(&png[12..29]);
-        png[29..33].copy_from_slice(&checksum.to_be_bytes());
-        assert!(decode(&png).is_err());
     }
 }

@@ -51,8 +51,13 @@ impl Workshop {
 
     /// Calls signet and returns whatever it answered.
     pub fn call(&self, arguments: &[&str]) -> Answer {
+        self.call_in("", arguments)
+    }
+
+    /// Calls signet in a folder of the workshop.
+    pub fn call_in(&self, folder: &str, arguments: &[&str]) -> Answer {
         let output = Command::new(env!("CARGO_BIN_EXE_signet"))
-            .current_dir(self.0.path())
+            .current_dir(self.path(folder))
             .args(arguments)
             .output()
             .expect("the binary was built beside this test");
@@ -132,14 +137,7 @@ model: {kind: cnn, blocks: [{filters: 4}], hidden: [8], batch_norm: true, dropou
 train: {epochs: 3, batch_size: 8}
 ";
 
-/// A JPEG of noise, which no truncation can hide in.
+/// A JPEG of 24 x 24 pixels of noise by Pillow, which no truncation can hide in.
 pub fn jpeg() -> Vec<u8> {
-    let pixels = image::RgbImage::from_fn(24, 24, |x, y| {
-        image::Rgb([(x * 37 + y * 91) as u8, (x * y) as u8, y as u8])
-    });
-    let mut bytes = std::io::Cursor::new(Vec::new());
-    pixels
-        .write_to(&mut bytes, image::ImageFormat::Jpeg)
-        .unwrap();
-    bytes.into_inner()
+    include_bytes!("noise.jpg").to_vec()
 }
