@@ -9,6 +9,7 @@ use rayon::prelude::*;
 
 use crate::cli::DataCommand;
 use crate::config::data::Source;
+use crate::data::doubts::doubts;
 use crate::data::fetch::{Archive, fetch};
 use crate::data::split::Split;
 use crate::data::{Dataset, arrays};
@@ -37,7 +38,7 @@ pub(super) fn run(command: DataCommand, style: Style) -> Result<()> {
             let experiment = load(&config, &overrides)?;
             let data = Dataset::load(&experiment.data).blame(Fault::Data)?;
             let image = &experiment.data.image;
-            super::report_skipped(&data);
+            super::report_reading(&data);
             let write = |folder: &Path| {
                 let [images, labels] = ["X.npy", "Y.npy"].map(|name| folder.join(name));
                 arrays::write(&images, &data.pictures, image, &labels, &data.labels)
@@ -185,13 +186,17 @@ fn describe(data: &Dataset, split: &Split, sizes: &[String]) -> String {
     lines.extend(
         duplicates
             .iter()
-            .map(|group| format!("  equal      {}", group.join(", "))),
+            .map(|group| group.iter().map(|&index| data.names[index].as_str()))
+            .map(|group| format!("  equal      {}", group.collect::<Vec<_>>().join(", "))),
     );
-    lines.push(format!("left out     {}", data.skipped.len()));
+    let doubts = doubts(data, split).into_iter();
+    lines.extend(doubts.map(|doubt| format!("doubtful     {doubt}")));
+    lines.extend(data.notes.iter().map(|note| format!("note         {note}")));
+    lines.push(format!("left out     {}", data.left_out.len()));
     lines.extend(
-        data.skipped
+        data.left_out
             .iter()
-            .map(|(name, why)| format!("  {name}: {why}")),
+            .map(|(name, why)| format!("  {name} {why}")),
     );
     lines.push(format!("fingerprint  {}", data.fingerprint()));
     lines.join("\n") + "\n"

@@ -88,10 +88,21 @@ fn write_text(file: &Path, text: &str) -> anyhow::Result<()> {
     std::fs::write(file, text).with_context(|| format!("cannot write {}", file.display()))
 }
 
-/// Says which pictures were left out because they cannot be read.
-fn report_skipped(data: &Dataset) {
-    for (name, why) in &data.skipped {
-        crate::note!("signet: left out {name}, which {why}");
+/// Says what one should know of how the data was read, and what was left out of it.
+fn report_reading(data: &Dataset) {
+    for note in &data.notes {
+        crate::note!("signet: {note}");
+    }
+    const SHOWN: usize = 3;
+    let named = data.left_out.iter().take(SHOWN);
+    let named: Vec<String> = named.map(|(name, why)| format!("{name} {why}")).collect();
+    let more = match data.left_out.len().saturating_sub(SHOWN) {
+        0 => String::new(),
+        more => format!("; and {more} more, which `signet data info` names"),
+    };
+    if !named.is_empty() {
+        let count = data.left_out.len();
+        crate::note!("signet: left out {count}: {}{more}", named.join("; "));
     }
 }
 

@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::io::BufRead;
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result, anyhow, ensure};
 use rayon::prelude::*;
@@ -11,7 +11,7 @@ use serde_json::json;
 use tch::{Kind, Tensor};
 
 use crate::cli::{Predict, PredictFormat};
-use crate::data::images;
+use crate::data::{folder, images};
 use crate::export::classifier::Classifier;
 use crate::fault::{Blame, Fault};
 use crate::report::table::{Table, quoted};
@@ -92,12 +92,15 @@ fn list(inputs: &[PathBuf]) -> Result<Vec<PathBuf>> {
                 }
             }
         } else if input.is_dir() {
-            let found = in_folder(input)?;
+            let found = folder::images_below(input)?;
             ensure!(
-                !found.is_empty(),
-                "{text} holds no .jpg, .jpeg or .png, nor does a folder in it"
+                !found.images.is_empty(),
+                "{text} holds no JPEG and no PNG, nor does a folder in it"
             );
-            files.extend(found);
+            for (path, why) in found.left_out {
+                crate::note!("signet: left out {} {why}", input.join(path).display());
+            }
+            files.extend(found.images.into_iter().map(|path| input.join(path)));
         } else if !input.exists() && text.contains(['*', '?', '[']) {
             let matches = glob::glob(&text).with_context(|| format!("{text} is no pattern"))?;
             let mut found: Vec<PathBuf> = matches.collect::<Result<_, _>>()?;
@@ -110,25 +113,6 @@ fn list(inputs: &[PathBuf]) -> Result<Vec<PathBuf>> {
         }
     }
     ensure!(!files.is_empty(), "there is no picture to look at");
-    Ok(files)
-}
-
-fn in_folder(folder: &Path) -> Result<Vec<PathBuf>> {
-    let place = || format!("{} cannot be read", folder.display());
-    let mut entries = Vec::new();
-    for entry in std::fs::read_dir(folder).with_context(place)? {
-        entries.push(entry.with_context(place)?.path());
-    }
-    entries.sort();
-    let mut files = Vec::new();
-    for path in entries {
-        // A link to a folder may lead back here.
-        if path.is_dir() && !path.is_symlink() {
-            files.extend(in_folder(&path)?);
-        } else if !path.is_dir() && images::has_picture_name(&path) {
-            files.push(path);
-        }
-    }
     Ok(files)
 }
 

@@ -1,14 +1,19 @@
-//! Pictures: where they come from (`source`, `images`, `arrays`, `generated`, `fetch`), their order, and
-//! how they are dealt (`split`).
+//! Pictures: where they come from (`source`, with `folder`, `arrays`, `generated` and `fetch`), how a file becomes
+//! numbers (`images`, with `decode`, `orientation` and `memory`), their order, and how they are dealt (`split`).
 
 pub mod arrays;
 pub mod augment;
 pub mod batches;
+mod decode;
+pub mod doubts;
 pub mod fetch;
+pub mod folder;
 pub mod generated;
 pub mod images;
+mod memory;
 mod order;
-mod source;
+mod orientation;
+pub mod source;
 pub mod split;
 
 use std::collections::BTreeMap;
@@ -29,8 +34,10 @@ pub struct Dataset {
     pub names: Vec<String>,
     /// Class names, in the order of the model's outputs.
     pub classes: Vec<String>,
-    /// Pictures left out because they cannot be read, with the reason.
-    pub skipped: Vec<(String, String)>,
+    /// What looks like an image and was left out, with the reason.
+    pub left_out: Vec<(String, String)>,
+    /// What one should know of how the data was read, one sentence each.
+    pub notes: Vec<String>,
 }
 
 impl Dataset {
@@ -81,16 +88,18 @@ impl Dataset {
             .collect()
     }
 
-    /// Groups of names whose pixels are equal.
-    pub fn duplicates(&self) -> Vec<Vec<&str>> {
-        let mut groups: BTreeMap<String, Vec<&str>> = BTreeMap::new();
-        for (digest, name) in self.digests().into_iter().zip(&self.names) {
-            groups.entry(digest).or_default().push(name);
+    /// Groups of images whose pixels are equal, by index.
+    pub fn duplicates(&self) -> Vec<Vec<usize>> {
+        let mut groups: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+        for (index, digest) in self.digests().into_iter().enumerate() {
+            groups.entry(digest).or_default().push(index);
         }
-        groups
+        let mut groups: Vec<_> = groups
             .into_values()
             .filter(|group| group.len() > 1)
-            .collect()
+            .collect();
+        groups.sort_unstable();
+        groups
     }
 
     /// Mean and standard deviation per channel over the pictures at `indices`.

@@ -14,11 +14,23 @@ const APFS_CRC: Algorithm<u32> = Algorithm {
 };
 static APFS: Crc<u32> = Crc::<u32>::new(&APFS_CRC);
 
-/// Sorts the names of one folder.
-pub fn sort(names: &mut [String], order: Order) {
+/// Sorts what lies in one folder by its name.
+pub fn sort_by<T>(files: &mut [T], order: Order, name: impl Fn(&T) -> &str) {
     match order {
-        Order::Name => names.sort_unstable(),
-        Order::Kaggle => names.sort_unstable_by_key(|name| (directory_hash(name), name.clone())),
+        Order::Name => files.sort_by(|a, b| name(a).cmp(name(b))),
+        Order::Kaggle => files.sort_by(|a, b| {
+            let [a, b] = [name(a), name(b)];
+            directory_hash(a).cmp(&directory_hash(b)).then(a.cmp(b))
+        }),
+    }
+}
+
+/// Sorts the names of classes: by number where all are whole numbers, so that output 10 is class "10"; else by name.
+pub fn sort_classes(classes: &mut [String]) {
+    let number = |class: &String| class.parse::<i128>().ok();
+    match classes.iter().all(|class| number(class).is_some()) {
+        true => classes.sort_by(|a, b| number(a).cmp(&number(b)).then(a.cmp(b))),
+        false => classes.sort_unstable(),
     }
 }
 
@@ -39,7 +51,7 @@ mod tests {
     fn class_folders_come_in_the_order_of_the_kaggle_file() {
         // argmax of the Kaggle Y.npy along its rows: column 0 is folder 9, column 1 is folder 0, and so on.
         let mut digits: Vec<String> = (0..10).map(|digit| digit.to_string()).collect();
-        sort(&mut digits, Order::Kaggle);
+        sort_by(&mut digits, Order::Kaggle, String::as_str);
         assert_eq!(digits, ["9", "0", "7", "6", "1", "8", "4", "3", "2", "5"]);
     }
 }

@@ -4,12 +4,16 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use rayon::prelude::*;
+use unicode_normalization::UnicodeNormalization;
 
-use super::{Dataset, arrays, generated, images, order};
+use super::{Dataset, arrays, folder, generated, images, order};
 use crate::config::data::{DataConfig, OnBadImage, Source};
 
 /// Side in pixels at which signs are drawn before they are resized like any other picture.
 const DRAWN_SIDE: u32 = 100;
+
+/// Why a file or folder cannot be an image or a class: names go into JSON and YAML.
+const NOT_UTF8: &str = "has a name that is not UTF-8; rename it";
 
 impl Dataset {
     /// Reads the pictures that `config` describes.
@@ -49,11 +53,11 @@ impl Dataset {
         let missing = (0..data.classes.len()).find(|label| !data.labels.contains(&(*label as i64)));
         if let Some(label) = missing {
             let class = &data.classes[label];
-            let skipped = data
-                .skipped
+            let left_out = data
+                .left_out
                 .iter()
                 .filter(|(name, _)| name.starts_with(&format!("{class}/")));
-            let why: Vec<String> = skipped
+            let why: Vec<String> = left_out
                 .map(|(name, why)| format!("{name} {why}"))
                 .take(3)
                 .collect();
@@ -86,7 +90,8 @@ impl Dataset {
             labels,
             names,
             classes,
-            skipped: Vec::new(),
+            left_out: Vec::new(),
+            notes: Vec::new(),
         }
     }
 }
@@ -97,106 +102,254 @@ fn distinct(rows: &[(usize, String)]) -> Vec<String> {
     classes
 }
 
-fn from_folders(root: &Path, config: &DataConfig) -> Result<Dataset> {
-    let mut folders = list(root, |entry| entry.is_dir()).with_context(|| {
-        format!(
-            "data.source.root: {} cannot be read from {}; `signet data fetch` downloads the real pictures, SIGNET_DATA names a \
-             folder that has them",
-            root.display(),
-            std::env::current_dir().unwrap_or_default().display()
-        )
-    })?;
-    ensure!(
-        !folders.is_empty(),
-        "data.source.root: {} holds no folder, and pictures lie in one folder per class",
-        root.display()
-    );
-    order::sort(&mut folders, config.order);
-    let classes = config.classes.clone().unwrap_or_else(|| {
-        let mut all = folders.clone();
-        all.sort_unstable();
-        all
-    });
-    if let Some(missing) = classes.iter().find(|class| !folders.contains(class)) {
-        bail!(
-            "data.classes: {} has no folder {missing:?}; it has {}",
-            root.display(),
-            folders.join(", ")
-        );
-    }
-    folders.retain(|folder| classes.contains(folder));
+/// The class folders in a folder.
+struct ClassFolders<'r> {
+    root: &'r Path,
+    names: Vec<String>,
+    left_out: Vec<(String, String)>,
+}
 
-    let mut files: Vec<(String, PathBuf, i64)> = Vec::new();
-    for folder in &folders {
-        let mut own = list(&root.join(folder), is_picture)?;
+/// An image file in a class folder.
+struct ImageFile {
+    /// `class/file`.
+    name: String,
+    path: PathBuf,
+    label: i64,
+}
+
+impl<'r> ClassFolders<'r> {
+    fn find(root: &'r Path) -> Result<ClassFolders<'r>> {
+        let mut folders = ClassFolders {
+            root,
+            names: Vec::new(),
+            left_out: Vec::new(),
+        };
+        for entry in folder::entries(root)? {
+            let path = root.join(&entry);
+            let name = entry.to_string_lossy().into_owned();
+            let why = match (path.is_dir(), entry.to_str()) {
+                (true, Some(_)) => {
+                    folders.names.push(name);
+                    continue;
+                }
+                (true, None) => Some(NOT_UTF8.to_owned()),
+                (false, _) if folder::is_image(&path) => {
+                    Some("lies beside the class folders and in none of them".to_owned())
+                }
+                (false, _) => folder::other_kind(&path),
+            };
+            folders.left_out.extend(why.map(|why| (name, why)));
+        }
         ensure!(
-            !own.is_empty(),
-            "data.source.root: {} holds no .jpg, .jpeg or .png",
-            root.join(folder).display()
+            !folders.names.is_empty(),
+            "{} holds no folder, and images lie in one folder per class",
+            root.display()
         );
-        order::sort(&mut own, config.order);
-        own.truncate(config.per_class.unwrap_or(usize::MAX));
-        let label = classes
-            .iter()
-            .position(|class| class == folder)
-            .unwrap_or(0) as i64;
-        files.extend(own.into_iter().map(|name| {
-            (
-                format!("{folder}/{name}"),
-                root.join(folder).join(name),
-                label,
-            )
-        }));
+        Ok(folders)
     }
 
+    /// The folder of `class`; systems spell letters with accents in two ways.
+    fn of(&self, class: &str) -> Option<&str> {
+        let equal = |name: &&String| name.nfc().eq(class.nfc());
+        let exact = self.names.iter().find(|name| *name == class);
+        exact.or(self.names.iter().find(equal)).map(String::as_str)
+    }
+
+    /// Refuses folders that are parts and not classes.
+    fn are_no_parts(&self) -> Result<()> {
+        const PARTS: [&str; 7] = [
+            "train",
+            "training",
+            "val",
+            "valid",
+            "validation",
+            "test",
+            "testing",
+        ];
+        let part = |name: &String| PARTS.contains(&name.to_lowercase().as_str());
+        let holds_folders = |name: &String| {
+            let entries = folder::entries(&self.root.join(name)).unwrap_or_default();
+            entries
+                .iter()
+                .any(|entry| self.root.join(name).join(entry).is_dir())
+        };
+        ensure!(
+            !self
+                .names
+                .iter()
+                .all(|name| part(name) && holds_folders(name)),
+            "{root} holds {}, which look like parts of a split and not like classes; take the classes of one of them with \
+             data.source.root: {}, or name all in data.classes if they are classes",
+            self.names.join(", "),
+            self.root.join(&self.names[0]).display(),
+            root = self.root.display()
+        );
+        Ok(())
+    }
+
+    /// The image files of `class`, in `order`, and what is left out among them.
+    fn files(
+        &self,
+        class: &str,
+        label: usize,
+        config: &DataConfig,
+    ) -> Result<(Vec<ImageFile>, Vec<(String, String)>)> {
+        let root = self.root.join(class);
+        let found = folder::images_below(&root)?;
+        let name = |path: &Path| format!("{class}/{}", path.to_string_lossy());
+        let left_out = found.left_out.into_iter();
+        let left_out: Vec<(String, String)> =
+            left_out.map(|(path, why)| (name(&path), why)).collect();
+        if found.images.is_empty() {
+            let why: Vec<String> = left_out
+                .iter()
+                .take(3)
+                .map(|(name, why)| format!("{name} {why}"))
+                .collect();
+            let why = match why.as_slice() {
+                [] => String::new(),
+                why => format!(" ({})", why.join("; ")),
+            };
+            bail!("{} holds no JPEG and no PNG{why}", root.display());
+        }
+        let mut files: Vec<ImageFile> = found
+            .images
+            .into_iter()
+            .map(|path| ImageFile {
+                name: name(&path),
+                path: root.join(path),
+                label: label as i64,
+            })
+            .collect();
+        order::sort_by(&mut files, config.order, |file| {
+            &file.name[class.len() + 1..]
+        });
+        files.truncate(config.per_class.unwrap_or(usize::MAX));
+        Ok((files, left_out))
+    }
+}
+
+/// The images that `config` asks for in the class folders of `root`.
+fn from_folders(root: &Path, config: &DataConfig) -> Result<Dataset> {
+    let folders = ClassFolders::find(root).with_context(|| {
+        let default = root.ends_with("sign-language-digits/Dataset");
+        let here = std::env::current_dir().unwrap_or_default();
+        let advice = match default {
+            true => "`signet data fetch` downloads the real images, SIGNET_DATA names a folder that has them".to_owned(),
+            false => "name the folder that holds one folder per class with -s data.source.root=DIR".to_owned(),
+        };
+        format!("data.source.root: {} cannot be read from {}; {advice}", root.display(), here.display())
+    })?;
+    let classes = match &config.classes {
+        Some(classes) => classes.clone(),
+        None => {
+            folders.are_no_parts().context("data.source.root")?;
+            let mut classes = folders.names.clone();
+            order::sort_classes(&mut classes);
+            classes
+        }
+    };
+    let mut chosen = Vec::new();
+    for (label, class) in classes.iter().enumerate() {
+        let Some(folder) = folders.of(class) else {
+            bail!(
+                "data.classes: {} has no folder {class:?}; it has {}",
+                root.display(),
+                folders.names.join(", ")
+            );
+        };
+        chosen.push((folder.to_owned(), label));
+    }
+    read_folders(folders, chosen, classes, config)
+}
+
+/// Images of other origin, in the class folders of `root`, for a model that knows `classes`: classes it does not know
+/// are left out and said, classes that are not there are done without.
+///
+/// # Errors
+/// A folder without any class that the model knows, images that cannot be read.
+pub fn labelled(root: &Path, classes: &[String], config: &DataConfig) -> Result<Dataset> {
+    let folders = ClassFolders::find(root)?;
+    let mut chosen = Vec::new();
+    for (label, class) in classes.iter().enumerate() {
+        if let Some(folder) = folders.of(class)
+            && !folder::images_below(&root.join(folder))?.images.is_empty()
+        {
+            chosen.push((folder.to_owned(), label));
+        }
+    }
+    ensure!(
+        !chosen.is_empty(),
+        "{} holds {}, and no image of a class that the model knows: {}",
+        root.display(),
+        folders.names.join(", "),
+        classes.join(", ")
+    );
+    let known = |name: &str| chosen.iter().any(|(folder, _)| folder == name);
+    let mut notes = Vec::new();
+    for other in folders.names.iter().filter(|name| !known(name)) {
+        let count = folder::images_below(&root.join(other))?.images.len();
+        notes.push(format!(
+            "left out the {count} image(s) of {other}, a class that the model does not know"
+        ));
+    }
+    let here = |label: usize| chosen.iter().any(|(_, known)| *known == label);
+    let absent = (0..classes.len()).filter(|label| !here(*label));
+    let absent: Vec<&str> = absent.map(|label| classes[label].as_str()).collect();
+    if !absent.is_empty() {
+        let absent = absent.join(", ");
+        notes.push(format!(
+            "there is no image of {absent}, so nothing is said of that"
+        ));
+    }
+    let mut data = read_folders(folders, chosen, classes.to_vec(), config)?;
+    data.notes.extend(notes);
+    Ok(data)
+}
+
+/// Reads the images of the `chosen` (folder, label).
+fn read_folders(
+    folders: ClassFolders,
+    mut chosen: Vec<(String, usize)>,
+    classes: Vec<String>,
+    config: &DataConfig,
+) -> Result<Dataset> {
+    order::sort_by(&mut chosen, config.order, |(folder, _)| folder);
+    let mut files = Vec::new();
+    let mut data = Dataset::new(Vec::new(), Vec::new(), Vec::new(), classes, config);
+    for (folder, label) in &chosen {
+        let (own, left_out) = folders.files(folder, *label, config)?;
+        files.extend(own);
+        data.left_out.extend(left_out);
+    }
+    data.left_out.extend(folders.left_out);
     let read: Vec<Result<Vec<f32>>> = files
         .par_iter()
-        .map(|(_, file, _)| images::read(file, &config.image))
+        .map(|file| {
+            ensure!(file.path.to_str().is_some(), "{NOT_UTF8}");
+            images::read(&file.path, &config.image)
+        })
         .collect();
-    let bad = read.iter().filter(|picture| picture.is_err()).count();
-    let mut data = Dataset::new(Vec::new(), Vec::new(), Vec::new(), classes, config);
-    for ((name, file, label), picture) in files.into_iter().zip(read) {
-        match (picture, config.on_bad_image) {
-            (Ok(picture), _) => {
-                data.pictures.extend(picture);
-                data.names.push(name);
-                data.labels.push(label);
+    let bad = read.iter().filter(|image| image.is_err()).count();
+    for (file, image) in files.into_iter().zip(read) {
+        match (image, config.on_bad_image) {
+            (Ok(image), _) => {
+                data.pictures.extend(image);
+                data.names.push(file.name);
+                data.labels.push(file.label);
             }
-            (Err(error), OnBadImage::Skip) => data.skipped.push((name, format!("{error:#}"))),
+            (Err(error), OnBadImage::Skip) => data.left_out.push((file.name, format!("{error:#}"))),
             (Err(error), OnBadImage::Error) => {
                 let more = match bad - 1 {
                     0 => String::new(),
                     more => format!(" (and {more} more cannot be read)"),
                 };
                 let advice = "repair or remove it, or set data.on_bad_image: skip";
-                return Err(anyhow!("{} {error:#}{more}; {advice}", file.display()));
+                return Err(anyhow!("{} {error:#}{more}; {advice}", file.path.display()));
             }
         }
     }
     Ok(data)
-}
-
-/// The names in `folder` whose paths are `wanted`.
-fn list(folder: &Path, wanted: impl Fn(&Path) -> bool) -> Result<Vec<String>> {
-    let place = || format!("cannot list {}", folder.display());
-    let mut names = Vec::new();
-    for entry in std::fs::read_dir(folder).with_context(place)? {
-        let path = entry.with_context(place)?.path();
-        let name = path.file_name().unwrap_or_default();
-        if name.as_encoded_bytes().starts_with(b".") || !wanted(&path) {
-            continue;
-        }
-        let Some(name) = name.to_str() else {
-            bail!("{} has a name that is not UTF-8; rename it", path.display());
-        };
-        names.push(name.to_owned());
-    }
-    Ok(names)
-}
-
-/// By its name alone: a link whose file is gone is a picture that cannot be read, and not no picture.
-fn is_picture(path: &Path) -> bool {
-    !path.is_dir() && images::has_picture_name(path)
 }
 
 fn draw(pictures: usize, seed: u64, config: &DataConfig) -> Result<Dataset> {
@@ -220,7 +373,7 @@ fn draw(pictures: usize, seed: u64, config: &DataConfig) -> Result<Dataset> {
         .par_iter()
         .map(|&(digit, index, _)| {
             images::prepare(
-                &generated::draw(digit, index, seed, DRAWN_SIDE),
+                &generated::draw(digit, index, seed, DRAWN_SIDE).into(),
                 &config.image,
             )
         })

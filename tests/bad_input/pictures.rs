@@ -26,15 +26,14 @@ fn floats(count: usize, value: f32) -> Vec<u8> {
 }
 
 #[test]
-fn a_missing_root_says_how_to_get_pictures() {
+fn a_missing_root_says_how_to_name_another() {
     refused(
         &Workshop::new(),
         &[],
         3,
         &[
             "data.source.root: data cannot be read",
-            "signet data fetch",
-            "SIGNET_DATA",
+            "-s data.source.root=DIR",
         ],
     );
 }
@@ -43,7 +42,7 @@ fn a_missing_root_says_how_to_get_pictures() {
 fn an_empty_class_is_named() {
     let workshop = Workshop::with_folders(4);
     std::fs::create_dir(workshop.path("data/2")).unwrap();
-    refused(&workshop, &[], 3, &["data/2 holds no .jpg, .jpeg or .png"]);
+    refused(&workshop, &[], 3, &["data/2 holds no JPEG and no PNG"]);
     refused(
         &workshop,
         &["data.classes=['0', '7']"],
@@ -104,7 +103,7 @@ fn damaged_pictures_are_named_and_can_be_left_out() {
         assert!(
             answer
                 .stderr
-                .contains(&format!("signet: left out 1/{name}, which ")),
+                .contains(&format!("signet: left out 1: 1/{name} ")),
             "{}",
             answer.stderr
         );
@@ -124,7 +123,10 @@ fn a_png_that_claims_60000_by_60000_pixels_is_refused() {
         &workshop,
         &[],
         3,
-        &["data/0/bomb.png", "up to 16384 pixels a side"],
+        &[
+            "data/0/bomb.png",
+            "has 60000 x 60000 pixels; up to 16384 pixels a side",
+        ],
     );
 }
 

@@ -64,7 +64,7 @@ fn predictions_take_files_folders_patterns_and_lists_and_name_bad_pictures() {
     );
     for (input, words) in [
         ("nowhere/*.png", "nowhere/*.png matches no file"),
-        ("r/checkpoints", "holds no .jpg"),
+        ("r/checkpoints", "holds no JPEG and no PNG"),
     ] {
         let answer = workshop.call(&["predict", "r", input]);
         assert_eq!(answer.code, 3, "{}", answer.stderr);

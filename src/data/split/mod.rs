@@ -161,7 +161,8 @@ mod tests {
             names: (0..labels.len()).map(|index| index.to_string()).collect(),
             labels,
             classes: vec!["a".into(), "b".into()],
-            skipped: Vec::new(),
+            left_out: Vec::new(),
+            notes: Vec::new(),
         }
     }
 
