@@ -227,6 +227,9 @@ pub struct Eval {
     /// Other pictures instead, one folder per class.
     #[arg(long, value_name = "DIR", conflicts_with = "part")]
     pub data: Option<PathBuf>,
+    /// Where its data lies now.
+    #[command(flatten)]
+    pub moved: Moved,
     /// Where else the figures go; the CSV has every picture's probabilities.
     #[command(flatten)]
     pub files: Files,
@@ -270,6 +273,9 @@ pub struct Export {
     /// Formats, instead of export.formats of the experiment: torchscript, onnx, safetensors.
     #[arg(long, value_name = "FORMATS", value_delimiter = ',')]
     pub format: Vec<Format>,
+    /// Where its data lies now.
+    #[command(flatten)]
+    pub moved: Moved,
     /// Folder to put them in, instead of export/ in the run directory.
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
@@ -286,6 +292,9 @@ pub struct Verify {
     /// The checkpoint of that run to compare with, instead of the one that has the same weights.
     #[arg(long, value_name = "FILE", requires = "against")]
     pub checkpoint: Option<PathBuf>,
+    /// Where its data lies now.
+    #[command(flatten)]
+    pub moved: Moved,
     /// Write the figures as JSON; - is standard output.
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
@@ -434,6 +443,14 @@ pub struct Files {
     /// Write them line by line as CSV: pictures with their probabilities, runs, settings; - is standard output.
     #[arg(long, value_name = "FILE")]
     pub csv: Option<PathBuf>,
+}
+
+/// Where data lies that has moved.
+#[derive(Debug, clap::Args)]
+pub struct Moved {
+    /// Say where the data lies now, such as -s data.source.root=DIR.
+    #[arg(short = 's', long = "set", value_name = "data.source.KEY=VALUE")]
+    pub set: Vec<String>,
 }
 
 /// Keys laid over an experiment file.

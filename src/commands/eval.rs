@@ -2,39 +2,43 @@
 
 use std::path::Path;
 
-use anyhow::{Result, anyhow};
+use anyhow::{Context, Result, anyhow};
 use tch::Device;
 
 use crate::cli::{Eval, Part};
-use crate::config::data::Source;
-use crate::data::Dataset;
+use crate::config::data::DataConfig;
 use crate::data::batches::Pictures;
 use crate::data::split::Split;
+use crate::data::{Dataset, source};
 use crate::export::classifier::Classifier;
 use crate::fault::{Blame, Fault};
 use crate::report::evaluation::Evaluation;
 use crate::report::table::{Table, quoted};
 use crate::run::directory::RunDir;
 use crate::run::session;
+use crate::run::source::source_of;
 
 pub(super) fn run(command: Eval) -> Result<()> {
     let classifier = Classifier::open(&command.target).blame(Fault::Run)?;
     let (data, name, part) = match &command.data {
         Some(folder) => {
-            let data = other_pictures(&classifier, folder)?;
+            let data = other_images(&classifier, folder)?;
             let all = (0..data.len()).collect();
             (data, "given", all)
         }
         None => {
             let folder = run_of(&command.target).blame(Fault::Run)?;
-            let experiment = classifier.card.experiment().blame(Fault::Run)?;
+            let mut experiment = classifier.card.experiment().blame(Fault::Run)?;
+            let (config, set) = (&classifier.card.config, &command.moved.set);
+            experiment.data.source =
+                source_of(folder.as_ref(), config, set).blame(Fault::Config)?;
             let then = &classifier.card.fingerprints;
             let (data, split) = session::reload(&experiment, then, folder.as_ref())?;
             let (name, part) = part_of(&split, command.part);
             (data, name, part)
         }
     };
-    super::report_skipped(&data);
+    super::report_reading(&data);
     if part.is_empty() {
         return Err(anyhow!(
             "the run has no {name} part; choose another with --part"
@@ -54,15 +58,16 @@ pub(super) fn run(command: Eval) -> Result<()> {
     )
 }
 
-/// The pictures in the class folders of `folder`, made ready as the model wants them.
-fn other_pictures(classifier: &Classifier, folder: &Path) -> Result<Dataset> {
-    let mut config = classifier.card.experiment().blame(Fault::Run)?.data;
-    config.source = Source::ClassFolders {
-        root: folder.to_owned(),
+/// The images in the class folders of `folder`, made ready as the model wants them.
+fn other_images(classifier: &Classifier, folder: &Path) -> Result<Dataset> {
+    let config = classifier.card.experiment().blame(Fault::Run)?.data;
+    let config = DataConfig {
+        per_class: None,
+        ..config
     };
-    config.classes = Some(classifier.card.classes.clone());
-    config.per_class = None;
-    Dataset::load(&config).blame(Fault::Data)
+    source::labelled(folder, &classifier.card.classes, &config)
+        .context("--data")
+        .blame(Fault::Data)
 }
 
 /// The run that `target` is, or whose checkpoint it is; none for an artefact.

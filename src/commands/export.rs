@@ -9,6 +9,7 @@ use crate::fault::{Blame, Fault};
 use crate::report::summary;
 use crate::run::directory::RunDir;
 use crate::run::resume::{self, From};
+use crate::run::source::source_of;
 
 pub(super) fn run(command: Export) -> Result<()> {
     let folder = RunDir::open(&command.run).blame(Fault::Run)?;
@@ -17,7 +18,9 @@ pub(super) fn run(command: Export) -> Result<()> {
     let out = command
         .out
         .unwrap_or_else(|| artefacts::own_folder(&folder));
-    let exported = artefacts::export(&folder, &found, &command.format, &out)?;
+    let (config, set) = (&found.checkpoint.document.config, &command.moved.set);
+    let source = source_of(Some(&folder), config, set).blame(Fault::Config)?;
+    let exported = artefacts::export(&folder, &found, &source, &command.format, &out)?;
     crate::answer!("{}", summary::exported(&exported));
     Ok(())
 }
@@ -30,7 +33,8 @@ pub(super) fn on_finish(experiment: &Experiment, folder: &RunDir) -> Result<()> 
     let found = resume::find(folder, &From::Best).blame(Fault::Run)?;
     found.report();
     let out = artefacts::own_folder(folder);
-    let exported = artefacts::export(folder, &found, &experiment.export.formats, &out)?;
+    let (source, formats) = (&experiment.data.source, &experiment.export.formats);
+    let exported = artefacts::export(folder, &found, source, formats, &out)?;
     crate::answer!("{}", summary::exported(&exported));
     Ok(())
 }

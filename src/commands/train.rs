@@ -7,6 +7,7 @@ use super::sitting::{go, trainer};
 use crate::cli::Train;
 use crate::config::Experiment;
 use crate::config::run::IfExists;
+use crate::data::doubts::doubts;
 use crate::fault::{Blame, Fault};
 use crate::report::summary;
 use crate::run::beginning;
@@ -67,17 +68,11 @@ fn dry_run(experiment: Experiment) -> Result<()> {
     Ok(())
 }
 
-/// Says which pictures were left out and what became of the weights to begin with.
+/// Says what was left out, what is doubtful, and what became of the weights to begin with.
 fn report_findings(session: &Session) {
-    super::report_skipped(&session.data);
-    for (name, part) in [("val", &session.split.val), ("test", &session.split.test)] {
-        let lacking = session.data.lacks(part);
-        if !part.is_empty() && !lacking.is_empty() {
-            crate::note!(
-                "signet: the {name} part has no picture of {}, so its figures say nothing of that",
-                lacking.join(", ")
-            );
-        }
+    super::report_reading(&session.data);
+    for doubt in doubts(&session.data, &session.split) {
+        crate::note!("signet: {doubt}");
     }
     if let Some(transfer) = &session.transfer {
         crate::note!("{}", summary::transferred(transfer).trim_end());

@@ -17,6 +17,7 @@ use crate::run::checkpoints;
 use crate::run::directory::RunDir;
 use crate::run::resume;
 use crate::run::session::reload;
+use crate::run::source::source_of;
 
 pub(super) fn run(command: Verify) -> Result<()> {
     let format = gate::format_of(&command.artefact).blame(Fault::Config)?;
@@ -33,7 +34,7 @@ pub(super) fn run(command: Verify) -> Result<()> {
                 Some(file) => Checkpoint::load(file).blame(Fault::Run)?,
                 None => same_weights(&folder, &artefact.card, &command.artefact)?,
             };
-            let (pictures, labels) = pictures(&folder, &checkpoint)?;
+            let (pictures, labels) = pictures(&folder, &checkpoint, &command.moved.set)?;
             let live = Classifier::live(&checkpoint).blame(Fault::Run)?;
             let live = |pictures: &Tensor| live.batch_logits(pictures);
             gate::compare(format, &live, &artefact, &pictures, Some(&labels))
@@ -88,9 +89,15 @@ fn same_weights(folder: &RunDir, card: &Card, artefact: &Path) -> Result<Checkpo
 }
 
 /// The test part of the run, with labels; where it is too small for all sizes of batches, the others too.
-fn pictures(folder: &RunDir, checkpoint: &Checkpoint) -> Result<(Tensor, Tensor)> {
+fn pictures(
+    folder: &RunDir,
+    checkpoint: &Checkpoint,
+    overrides: &[String],
+) -> Result<(Tensor, Tensor)> {
     let document = &checkpoint.document;
-    let experiment = resume::experiment(document, &[]).blame(Fault::Config)?;
+    let mut experiment = resume::experiment(document, &[]).blame(Fault::Config)?;
+    let config = &document.config;
+    experiment.data.source = source_of(Some(folder), config, overrides).blame(Fault::Config)?;
     let (data, split) = reload(&experiment, &document.fingerprints, Some(folder))?;
     let part = match split.test.len() as i64 >= gate::TRIED {
         true => split.test,

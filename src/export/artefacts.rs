@@ -14,6 +14,7 @@ use tempfile::TempDir;
 use super::card::{Card, TestFigures};
 use super::gate::Report;
 use super::safetensors;
+use crate::config::data::Source;
 use crate::config::run::Format;
 use crate::data::batches::Pictures;
 use crate::fault::{Blame, Fault};
@@ -66,7 +67,8 @@ pub fn are_there(folder: &RunDir, found: &Found, formats: &[Format]) -> Result<b
     Ok(formats.iter().all(is_there))
 }
 
-/// Puts the model in `found` into `out` in each of `formats`, or those of its experiment if there are none.
+/// Puts the model in `found` into `out` in each of `formats`, or those of its experiment if there are none. The data it is
+/// tried on lies in `source`.
 ///
 /// # Errors
 /// A checkpoint of another run, a folder that cannot be written, an artefact that is not the model; each with its
@@ -74,6 +76,7 @@ pub fn are_there(folder: &RunDir, found: &Found, formats: &[Format]) -> Result<b
 pub fn export(
     folder: &RunDir,
     found: &Found,
+    source: &Source,
     formats: &[Format],
     out: &Path,
 ) -> Result<Vec<Exported>> {
@@ -83,7 +86,7 @@ pub fn export(
     // A run that goes on training may drop its own copy at any moment.
     let copy = unfinished.path().join("checkpoint.safetensors");
     found.checkpoint.save(&copy).blame(Fault::Run)?;
-    let card = card(folder, found)?;
+    let card = card(folder, found, source)?;
     let network = card.live(&found.checkpoint).blame(Fault::Run)?;
     let mut formats = match formats {
         [] => card.experiment()?.export.formats,
@@ -100,7 +103,7 @@ pub fn export(
         write_whole(&artefact, &bytes)
             .with_context(|| format!("cannot write {}", artefact.display()))
             .blame(Fault::Run)?;
-        let report = verify_in_a_fresh_process(&artefact, folder, &copy)?;
+        let report = verify_in_a_fresh_process(&artefact, folder, source, &copy)?;
         let file = out.join(format.file());
         if !report.passed() {
             let why = report.failure();
@@ -186,14 +189,16 @@ fn give_names(from: &Path, to: &Path, names: &[&str]) -> Result<()> {
 }
 
 /// What the artefacts will say of the model: with its figures on the test part and on the probes.
-fn card(folder: &RunDir, found: &Found) -> Result<Card> {
+fn card(folder: &RunDir, found: &Found, source: &Source) -> Result<Card> {
     let mut card = Card::of(&found.checkpoint).blame(Fault::Run)?;
     let network = card.live(&found.checkpoint).blame(Fault::Run)?;
     card.probe_logits = probe(&network, &card.probes())
         .with_context(|| found.file.display().to_string())
         .blame(Fault::Export)?;
     let document = &found.checkpoint.document;
-    let (data, split) = reload(&card.experiment()?, &document.fingerprints, Some(folder))?;
+    let mut experiment = card.experiment()?;
+    experiment.data.source = source.clone();
+    let (data, split) = reload(&experiment, &document.fingerprints, Some(folder))?;
     if !split.test.is_empty() {
         let pictures = Pictures::new(&data, Device::Cpu);
         let figures = metrics::evaluate(&network, &pictures, &split.test)?;
@@ -227,12 +232,18 @@ fn sound(finite: bool) -> Result<()> {
 }
 
 /// What `signet verify` finds in another process, which knows only what is on the disk.
-fn verify_in_a_fresh_process(artefact: &Path, folder: &RunDir, live: &Path) -> Result<Report> {
+fn verify_in_a_fresh_process(
+    artefact: &Path,
+    folder: &RunDir,
+    source: &Source,
+    live: &Path,
+) -> Result<Report> {
     let output = Command::new(std::env::current_exe()?)
         .args(["verify", "--json", "-", "--against"])
         .arg(folder.path())
         .arg("--checkpoint")
         .arg(live)
+        .args(["-s", &source.as_override()])
         .arg(artefact)
         .process_group(0) // a Ctrl-C is meant for the training, which is over by now
         .output()

@@ -33,6 +33,6 @@ pub fn fill(folder: &RunDir, session: &Session, written: &str, first: Snapshot) 
 /// A disk that is full or cannot be written.
 pub fn write_sitting(folder: &RunDir, session: &Session) -> Result<()> {
     folder.write("resolved.yaml", &session.experiment.to_yaml())?;
-    let environment = environment::document(&session.environment, &session.experiment)?;
+    let environment = environment::document(session)?;
     folder.write_json("environment.json", &environment)
 }

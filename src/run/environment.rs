@@ -3,6 +3,8 @@
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
+use super::session::Session;
+use super::source::WORKING_FOLDER;
 use crate::bridge::{self, device};
 use crate::config::{Device, Experiment};
 
@@ -86,7 +88,8 @@ impl Environment {
 ///
 /// # Errors
 /// None that is known.
-pub fn document(environment: &Environment, experiment: &Experiment) -> Result<serde_json::Value> {
+pub fn document(session: &Session) -> Result<serde_json::Value> {
+    let experiment = &session.experiment;
     let cuda = matches!(experiment.device, Device::Cuda(_));
     let repeatability = match (cuda, experiment.train.deterministic) {
         (false, _) => "bitwise, at this thread count on this kind of CPU",
@@ -99,9 +102,10 @@ pub fn document(environment: &Environment, experiment: &Experiment) -> Result<se
     let started = started
         .format(&time::format_description::well_known::Rfc3339)
         .context("formatting the time")?;
-    let mut document = serde_json::to_value(environment)?;
+    let mut document = serde_json::to_value(&session.environment)?;
     document["repeatability"] = repeatability.into();
     document["started"] = started.into();
+    document[WORKING_FOLDER] = session.working_folder.to_string_lossy().into();
     document["command"] = std::env::args_os()
         .map(|word| word.to_string_lossy().into_owned())
         .collect::<Vec<_>>()

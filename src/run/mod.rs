@@ -18,4 +18,5 @@ pub mod records;
 pub mod resume;
 pub mod retention;
 pub mod session;
+pub mod source;
 mod tensorboard;

@@ -1,5 +1,7 @@
 //! Everything an experiment needs in memory: pictures, their split, a network on a device.
 
+use std::path::PathBuf;
+
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use sha2::{Digest, Sha256};
 
@@ -7,6 +9,7 @@ use super::checkpoint::{self, Document, Fingerprints};
 use super::checkpoints;
 use super::directory::RunDir;
 use super::environment::Environment;
+use super::source::working_folder;
 use crate::bridge::{self, device};
 use crate::config::data::{NamedNormalize, Normalize, SplitConfig};
 use crate::config::train::{BatchSize, InitFrom};
@@ -42,6 +45,8 @@ pub struct Session {
     pub pictures: Pictures,
     /// What became of the weights to begin with, if the experiment names some.
     pub transfer: Option<Transfer>,
+    /// The folder from which relative paths of the experiment are found.
+    pub working_folder: PathBuf,
 }
 
 impl Session {
@@ -69,7 +74,8 @@ impl Session {
     /// As [`Session::open`], and pictures or a split that changed, by name.
     pub fn reopen(experiment: Experiment, document: &Document, folder: &RunDir) -> Result<Session> {
         let (data, split) = reload(&experiment, &document.fingerprints, Some(folder))?;
-        let session = Session::with(experiment, data, split)?;
+        let mut session = Session::with(experiment, data, split)?;
+        session.working_folder = working_folder(&session.experiment.data.source, folder);
         session
             .check_rest(document.progress.pictures)
             .blame(Fault::Config)?;
@@ -135,6 +141,7 @@ impl Session {
             network,
             pictures,
             transfer: None,
+            working_folder: std::env::current_dir().unwrap_or_default(),
         })
     }
 }
@@ -149,7 +156,12 @@ pub fn reload(
     then: &Fingerprints,
     folder: Option<&RunDir>,
 ) -> Result<(Dataset, Split)> {
-    let data = Dataset::load(&experiment.data).blame(Fault::Data)?;
+    let mut config = experiment.data.clone();
+    if let Some(folder) = folder {
+        let seen_from = working_folder(&config.source, folder);
+        config.source = config.source.seen_from(&seen_from);
+    }
+    let data = Dataset::load(&config).blame(Fault::Data)?;
     if data.fingerprint() != then.data {
         let error = match folder {
             Some(folder) => folder.data_changes(&data),

@@ -1,9 +1,10 @@
 //! `data.source`: folders of pictures, arrays, or drawings.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use crate::config::document::variables::escape;
 use crate::config::section::Section;
 use crate::config::setting::whole;
 
@@ -61,6 +62,54 @@ fn as_map<T: Serialize, S: serde::Serializer>(
 }
 
 impl Source {
+    /// Whether all its files and folders are found from `folder`.
+    pub fn lies_in(&self, folder: &Path) -> bool {
+        self.paths().into_iter().all(|path| {
+            let path = folder.join(path);
+            // An array in an archive is named below the archive.
+            path.exists() || path.parent().is_some_and(Path::is_file)
+        })
+    }
+
+    /// The same with relative paths taken from `folder`.
+    pub fn seen_from(mut self, folder: &Path) -> Source {
+        for path in self.paths_mut() {
+            *path = folder.join(&*path);
+        }
+        self
+    }
+
+    /// The override that sets it.
+    pub fn as_override(&self) -> String {
+        let mut value = serde_yaml::to_value(self).expect("a source is plain data");
+        escape(&mut value);
+        // What is JSON is YAML, too.
+        let json = serde_json::to_string(&value).expect("plain data has a text");
+        format!("data.source={json}")
+    }
+
+    fn paths(&self) -> Vec<&PathBuf> {
+        match self {
+            Source::ClassFolders { root } => vec![root],
+            Source::Npy { images, labels } => match labels {
+                NpyLabels::File { labels, .. } => vec![images, labels],
+                NpyLabels::Rows { .. } => vec![images],
+            },
+            Source::Generated { .. } => Vec::new(),
+        }
+    }
+
+    fn paths_mut(&mut self) -> Vec<&mut PathBuf> {
+        match self {
+            Source::ClassFolders { root } => vec![root],
+            Source::Npy { images, labels } => match labels {
+                NpyLabels::File { labels, .. } => vec![images, labels],
+                NpyLabels::Rows { .. } => vec![images],
+            },
+            Source::Generated { .. } => Vec::new(),
+        }
+    }
+
     pub(super) fn read(mut section: Section) -> Source {
         let kinds = ["class_folders", "npy", "generated"];
         match section.kind(&kinds, None) {

@@ -5,7 +5,7 @@
 //! override itself.
 
 mod place;
-pub(super) mod variables;
+pub(crate) mod variables;
 
 use std::cell::RefCell;
 use std::fmt::{self, Write};
