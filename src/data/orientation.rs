@@ -4,8 +4,10 @@
 //! A JPEG keeps both in APP1 segments; a PNG keeps EXIF in an `eXIf` chunk or, by ImageMagick, as hexadecimal digits in
 //! a text chunk, and XMP in a text chunk. What cannot be made sense of leaves the image as it lies.
 
+use std::io::Read;
+
+use flate2::read::ZlibDecoder;
 use image::metadata::Orientation;
-use miniz_oxide::inflate::decompress_to_vec_zlib_with_limit;
 
 /// What EXIF blocks begin with in a JPEG (and, with some writers, elsewhere).
 const EXIF: &[u8] = b"Exif\0\0";
@@ -17,7 +19,7 @@ const XMP: &[u8] = b"http://ns.adobe.com/xap/1.0/\0";
 const ORIENTATION: u16 = 0x0112;
 
 /// Longest text that is unpacked from a chunk of a PNG, in bytes, as in Pillow.
-const LONGEST_TEXT: usize = 1 << 20;
+const LONGEST_TEXT: u64 = 1 << 20;
 
 /// Of a JPEG with these APP1 segments (without marker and length).
 pub fn of_jpeg(app1: &[&[u8]]) -> Orientation {
@@ -34,7 +36,7 @@ pub fn of_jpeg(app1: &[&[u8]]) -> Orientation {
 
 /// Of the PNG in `bytes`.
 pub fn of_png(bytes: &[u8]) -> Orientation {
-    let (mut block, mut profile, mut packet) = (None, None, None);
+    let (mut block, mut profile, mut packet, mut no_text) = (None, None, None, None);
     for (kind, data) in chunks(bytes) {
         if kind == *b"eXIf" {
             block = Some(data.to_vec());
@@ -46,11 +48,15 @@ pub fn of_png(bytes: &[u8]) -> Orientation {
         match (keyword, &kind) {
             (b"exif", b"tEXt") => block = Some(text),
             (b"Raw profile type exif", _) => profile = Some(text),
+            (b"XML:com.adobe.xmp", b"iTXt") if std::str::from_utf8(&text).is_err() => {
+                no_text = Some(text);
+            }
             (b"XML:com.adobe.xmp", _) => packet = Some(text),
             _ => {}
         }
     }
     let block = block.or_else(|| profile.map(|text| from_hex(&text)));
+    let packet = packet.filter(|text| !text.is_empty()).or(no_text);
     choose(block.as_deref(), packet.as_deref())
 }
 
@@ -224,8 +230,12 @@ fn at_nul(data: &[u8]) -> Option<(&[u8], &[u8])> {
 
 /// What can be unpacked of a zlib stream.
 fn inflate(packed: &[u8]) -> Vec<u8> {
-    let unpacked = decompress_to_vec_zlib_with_limit(packed, LONGEST_TEXT);
-    unpacked.unwrap_or_else(|cut| cut.output)
+    let mut text = Vec::new();
+    // One that is cut or damaged says what it said until then.
+    let _ = ZlibDecoder::new(packed)
+        .take(LONGEST_TEXT)
+        .read_to_end(&mut text);
+    text
 }
 
 /// The bytes of a profile in text: an empty line, its name, its length, and hexadecimal digits. Empty where that is no
