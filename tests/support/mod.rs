@@ -51,8 +51,14 @@ impl Workshop {
 
     /// Calls signet and returns whatever it answered.
     pub fn call(&self, arguments: &[&str]) -> Answer {
+        self.call_under(&[], arguments)
+    }
+
+    /// The same with environment variables.
+    pub fn call_under(&self, variables: &[(&str, &str)], arguments: &[&str]) -> Answer {
         let output = Command::new(env!("CARGO_BIN_EXE_signet"))
             .current_dir(self.0.path())
+            .envs(variables.iter().copied())
             .args(arguments)
             .output()
             .expect("the binary was built beside this test");
