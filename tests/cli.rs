@@ -313,6 +313,33 @@ fn a_program_that_is_replaced_while_it_trains_exports_all_the_same() {
 }
 
 #[test]
+#[cfg(target_os = "linux")]
+fn a_terminal_that_cannot_draw_gets_plain_lines() {
+    let workshop = Workshop::with_folders(10);
+    workshop.write("own.yaml", SMALL);
+    let train = format!("{} train own.yaml", env!("CARGO_BIN_EXE_signet"));
+    for (term, plain) in [("dumb", true), ("xterm", false)] {
+        // It gives its command a terminal; util-linux has it.
+        let script = std::process::Command::new("script")
+            .current_dir(workshop.path(""))
+            .args(["-qec", &train, "/dev/null"])
+            .env("TERM", term)
+            .output();
+        let Ok(output) = script else {
+            println!("left out: there is no `script` to make a terminal with");
+            return;
+        };
+        let shown = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(
+            shown.contains("epoch 3/3  train loss "),
+            plain,
+            "{term}: {shown}"
+        );
+        assert_eq!(shown.contains('\x1b'), !plain, "{term}: {shown}");
+    }
+}
+
+#[test]
 fn a_working_folder_that_is_gone_is_said_in_one_line() {
     let workshop = Workshop::new();
     let script = format!(
