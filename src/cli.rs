@@ -14,7 +14,7 @@ use crate::train::progress::Extend;
 #[derive(Debug, Parser)]
 #[command(name = "signet", version, arg_required_else_help = true)]
 #[command(
-    after_help = "Exit codes: 0 done, 1 a fault of signet's own, 2 command line or config, 3 data, 4 run, 5 an artefact that fails its check, 6 training diverged, 130 and 143 stopped by SIGINT and SIGTERM after a checkpoint."
+    after_help = "Exit codes: 0 done, 1 a fault of signet's own, 2 command line or config, 3 data, 4 run, 5 an artefact that fails its check, 6 training diverged, 130 stopped by SIGINT, 143 by SIGTERM, SIGUSR1, SIGUSR2 or SIGHUP, after a checkpoint; a second signal ends it at once."
 )]
 pub struct Arguments {
     /// How progress is shown, on standard error.
@@ -244,7 +244,7 @@ pub struct Predict {
     #[arg(required = true)]
     pub inputs: Vec<PathBuf>,
     /// How answers are printed.
-    #[arg(long, value_enum, default_value = "table")]
+    #[arg(long, value_enum, default_value = "table", ignore_case = true)]
     pub format: PredictFormat,
     /// How many classes are named per picture, likeliest first.
     #[arg(long, value_name = "K", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
@@ -271,7 +271,7 @@ pub struct Export {
     #[arg(long, value_name = "best|last|FILE", default_value = "best")]
     pub from: From,
     /// Formats, instead of export.formats of the experiment: torchscript, onnx, safetensors.
-    #[arg(long, value_name = "FORMATS", value_delimiter = ',')]
+    #[arg(long, value_name = "FORMATS", value_delimiter = ',', value_parser = in_any_case)]
     pub format: Vec<Format>,
     /// Where its data lies now.
     #[command(flatten)]
@@ -279,6 +279,11 @@ pub struct Export {
     /// Folder to put them in, instead of export/ in the run directory.
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
+}
+
+/// A format, also in capitals.
+fn in_any_case(word: &str) -> Result<Format, String> {
+    word.to_lowercase().parse()
 }
 
 /// `signet verify`.

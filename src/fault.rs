@@ -22,7 +22,7 @@ pub enum Fault {
     Diverged = 6,
     /// Nobody's: SIGINT stopped it, after a checkpoint.
     Interrupted = 130,
-    /// Nobody's: SIGTERM stopped it, after a checkpoint.
+    /// Nobody's: SIGTERM, SIGUSR1, SIGUSR2 or SIGHUP stopped it, after a checkpoint.
     Terminated = 143,
 }
 
@@ -30,8 +30,8 @@ impl Fault {
     /// Of a run that `signal` stopped.
     pub fn stopped_by(signal: i32) -> Fault {
         match signal {
-            signal_hook::consts::SIGTERM => Fault::Terminated,
-            _ => Fault::Interrupted,
+            signal_hook::consts::SIGINT => Fault::Interrupted,
+            _ => Fault::Terminated,
         }
     }
 }
@@ -78,6 +78,14 @@ pub fn fault_of(error: &anyhow::Error) -> Fault {
         .map_or(Fault::Internal, |blamed| blamed.fault)
 }
 
+/// The error of type `T` in `error`, whoever is to blame.
+pub fn cause<T: fmt::Display + fmt::Debug + Send + Sync + 'static>(
+    error: &anyhow::Error,
+) -> Option<&T> {
+    let blamed = error.downcast_ref::<Blamed>().map(|blamed| &blamed.error);
+    blamed.unwrap_or(error).downcast_ref()
+}
+
 /// The longest message of a panic that is shown, in characters.
 const LONGEST: usize = 500;
 
@@ -97,19 +105,20 @@ pub fn contained<T>(work: impl FnOnce() -> anyhow::Result<T>) -> anyhow::Result<
     done.unwrap_or_else(|payload| {
         Err(anyhow::anyhow!(
             "brings its decoder down ({}); please report it",
-            first_words(words_of(&*payload))
+            words_of(&*payload)
         ))
     })
 }
 
-/// What a panic says.
-fn words_of(payload: &(dyn Any + Send)) -> &str {
+/// What a panic says, on one line.
+fn words_of(payload: &(dyn Any + Send)) -> String {
     let text = payload.downcast_ref::<String>().map(String::as_str);
-    text.or(payload.downcast_ref::<&str>().copied())
-        .unwrap_or("no message")
+    let text = text.or(payload.downcast_ref::<&str>().copied());
+    let words = crate::say::first_words(text.unwrap_or("no message"));
+    words.chars().take(LONGEST).collect()
 }
 
-/// Makes a panic one line on standard error. libtorch's messages carry C++ frames and whole tensors.
+/// Makes a panic one line on standard error.
 pub fn report_panics_in_one_line() {
     std::panic::set_hook(Box::new(|panic| {
         if CONTAINED.get() {
@@ -118,29 +127,9 @@ pub fn report_panics_in_one_line() {
         let place = panic.location().map_or(String::new(), |at| {
             format!(" ({}:{})", at.file(), at.line())
         });
-        crate::complain!(
-            "a fault of signet's own{place}: {}; please report it",
-            first_words(words_of(panic.payload()))
-        );
+        let words = words_of(panic.payload());
+        crate::complain!("a fault of signet's own{place}: {words}; please report it");
     }));
-}
-
-/// What a libtorch message says before its stack of C++ frames, on one line.
-fn first_words(text: &str) -> String {
-    let end = [
-        "\nException raised from ",
-        "\\nException raised from ",
-        "\nframe #",
-        "\\nframe #",
-        "Tensor:\n",
-    ];
-    let end = end
-        .iter()
-        .filter_map(|mark| text.find(mark))
-        .min()
-        .unwrap_or(text.len());
-    let line = text[..end].split_whitespace().collect::<Vec<_>>().join(" ");
-    line.chars().take(LONGEST).collect()
 }
 
 #[cfg(test)]
@@ -169,25 +158,5 @@ mod tests {
         let message = done.unwrap_err().to_string();
         assert!(message.contains("(index 7 out of range)"), "{message}");
         assert_eq!(contained(|| Ok(1)).unwrap(), 1);
-    }
-
-    #[test]
-    fn a_panic_of_libtorch_loses_its_frames_and_keeps_its_sentence() {
-        let text = tch::Tensor::ones([2, 3], (tch::Kind::Float, tch::Device::Cpu))
-            .f_matmul(&tch::Tensor::ones(
-                [2, 3],
-                (tch::Kind::Float, tch::Device::Cpu),
-            ))
-            .unwrap_err()
-            .to_string();
-        assert!(
-            text.contains("frame #"),
-            "libtorch no longer sends frames: {text}"
-        );
-        let words = first_words(&text);
-        assert!(
-            words.contains("shapes cannot be multiplied") && !words.contains("frame #"),
-            "{words}"
-        );
     }
 }

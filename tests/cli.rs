@@ -166,6 +166,195 @@ fn what_to_do_next_can_be_done() {
     workshop.signet(&words);
 }
 
+/// An experiment that leaves the threads to the machine.
+const AUTOMATIC: &str = "version: 1\nname: auto\ndata: {source: {kind: generated, pictures: 20}}\n\
+                         model: {kind: ann}\ntrain: {epochs: 1, batch_size: 8}\nexport: {on_finish: true}\n";
+
+#[test]
+#[cfg(target_os = "linux")]
+fn threads_are_counted_before_a_library_pins_the_process() {
+    let workshop = Workshop::new();
+    workshop.write("own.yaml", AUTOMATIC);
+    let counted = std::process::Command::new("nproc")
+        .env_remove("OMP_NUM_THREADS")
+        .output()
+        .unwrap();
+    let counted = format!(
+        ", {} thread(s);",
+        String::from_utf8(counted.stdout).unwrap().trim()
+    );
+    let clean = [("OMP_NUM_THREADS", ""), ("SLURM_CPUS_PER_TASK", "")];
+    for pinned in [
+        ("OMP_PROC_BIND", "true"),
+        ("OMP_PLACES", "cores"),
+        ("GOMP_CPU_AFFINITY", "0-1023"),
+    ] {
+        let variables = [&clean[..], &[pinned]].concat();
+        let answer = workshop.call_under(&variables, &["train", "own.yaml"]);
+        assert_eq!(answer.code, 0, "{pinned:?}: {}", answer.stderr);
+        assert!(
+            answer.stderr.contains(&counted),
+            "{pinned:?}: {}",
+            answer.stderr
+        );
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_pinned_process_gives_its_threads_all_processors_back() {
+    let workshop = Workshop::with_folders(10);
+    workshop.write("own.yaml", SMALL);
+    workshop.signet(&["train", "own.yaml", "--run", "r"]);
+    let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_signet"))
+        .current_dir(workshop.path(""))
+        .args(["predict", "r", "-"])
+        .env("OMP_PROC_BIND", "true")
+        .stdin(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let allowed = |tasks: &str| -> Vec<String> {
+        let tasks = std::fs::read_dir(tasks).into_iter().flatten().flatten();
+        let read = |task: std::fs::DirEntry| {
+            let text = std::fs::read_to_string(task.path().join("status")).ok()?;
+            let line = text
+                .lines()
+                .find_map(|line| line.strip_prefix("Cpus_allowed_list:"))?;
+            Some(line.trim().to_owned())
+        };
+        tasks.filter_map(read).collect()
+    };
+    let own = allowed("/proc/self/task").swap_remove(0);
+    let began = std::time::Instant::now();
+    // All but the thread that libgomp pinned, where there is more than one processor.
+    while allowed(&format!("/proc/{}/task", child.id()))
+        .iter()
+        .filter(|list| **list == own)
+        .count()
+        < std::thread::available_parallelism().unwrap().get()
+    {
+        assert!(began.elapsed().as_secs() < 60, "no threads with {own}");
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+fn automatic_threads_obey_the_environment_and_say_so() {
+    let workshop = Workshop::new();
+    workshop.write("own.yaml", AUTOMATIC);
+    let cases = [
+        ("3,2", "2", 3, ", 3 thread(s), as OMP_NUM_THREADS says;"),
+        ("", "2", 2, ", 2 thread(s), as SLURM_CPUS_PER_TASK says;"),
+        (
+            "0",
+            "2",
+            2,
+            "signet: OMP_NUM_THREADS is \"0\" and no number from 1 to 1024, so threads: auto passes it over\n",
+        ),
+    ];
+    for (omp, slurm, count, words) in cases {
+        let run = format!("r{omp}");
+        let variables = [("OMP_NUM_THREADS", omp), ("SLURM_CPUS_PER_TASK", slurm)];
+        let answer = workshop.call_under(&variables, &["train", "own.yaml", "--run", &run]);
+        assert_eq!(answer.code, 0, "{}", answer.stderr);
+        assert!(answer.stderr.contains(words), "{}", answer.stderr);
+        let resolved = workshop.text(&format!("{run}/resolved.yaml"));
+        assert!(
+            resolved.contains(&format!("\nthreads: {count}\n")),
+            "{resolved}"
+        );
+        // What the experiment says comes first.
+        let answer = workshop.call_under(&variables, &["train", "own.yaml", "-s", "threads=1"]);
+        assert!(
+            answer.stderr.contains(", 1 thread(s); into"),
+            "{}",
+            answer.stderr
+        );
+    }
+    let answer = workshop.call_under(&[("OMP_NUM_THREADS", "5")], &["doctor"]);
+    let line = "threads: auto takes 5 thread(s), as OMP_NUM_THREADS says\n";
+    assert!(answer.stdout.contains(line), "{}", answer.stdout);
+}
+
+#[test]
+fn a_program_that_is_replaced_while_it_trains_exports_all_the_same() {
+    let workshop = Workshop::new();
+    workshop.write("own.yaml", AUTOMATIC);
+    let program = workshop.path("signet");
+    std::fs::copy(env!("CARGO_BIN_EXE_signet"), &program).unwrap();
+    let mut child = std::process::Command::new(&program)
+        .current_dir(workshop.path(""))
+        .args([
+            "train",
+            "own.yaml",
+            "--run",
+            "r",
+            "-s",
+            "train.epochs=200",
+            "-q",
+        ])
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let began = std::time::Instant::now();
+    while std::fs::metadata(workshop.path("r/metrics.jsonl")).map_or(0, |log| log.len()) == 0 {
+        assert!(began.elapsed().as_secs() < 60, "no epoch has ended");
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    workshop.write("new", "#!/bin/sh\nexit 9\n");
+    std::fs::rename(workshop.path("new"), &program).unwrap();
+    assert!(child.wait().unwrap().success());
+    assert!(workshop.path("r/export/model.pt").is_file());
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_terminal_that_cannot_draw_gets_plain_lines() {
+    let workshop = Workshop::with_folders(10);
+    workshop.write("own.yaml", SMALL);
+    let train = format!("{} train own.yaml", env!("CARGO_BIN_EXE_signet"));
+    for (term, plain) in [("dumb", true), ("xterm", false)] {
+        // It gives its command a terminal; util-linux has it.
+        let script = std::process::Command::new("script")
+            .current_dir(workshop.path(""))
+            .args(["-qec", &train, "/dev/null"])
+            .env("TERM", term)
+            .output();
+        let Ok(output) = script else {
+            println!("left out: there is no `script` to make a terminal with");
+            return;
+        };
+        let shown = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(
+            shown.contains("epoch 3/3  train loss "),
+            plain,
+            "{term}: {shown}"
+        );
+        assert_eq!(shown.contains('\x1b'), !plain, "{term}: {shown}");
+    }
+}
+
+#[test]
+fn a_working_folder_that_is_gone_is_said_in_one_line() {
+    let workshop = Workshop::new();
+    let script = format!(
+        "mkdir gone; cd gone; rmdir ../gone; exec {} config check x.yaml",
+        env!("CARGO_BIN_EXE_signet")
+    );
+    let output = std::process::Command::new("sh")
+        .current_dir(workshop.path(""))
+        .args(["-c", &script])
+        .output()
+        .unwrap();
+    assert_eq!(
+        String::from_utf8(output.stderr).unwrap(),
+        "signet: the working folder is gone; change to one that exists\n"
+    );
+    assert_eq!(output.status.code(), Some(2));
+}
+
 #[test]
 #[cfg(target_os = "linux")]
 fn waiting_threads_sleep_soon_unless_that_is_settled_otherwise() {

@@ -1,8 +1,7 @@
 //! What has to happen before libtorch wakes up.
 //!
 //! On Linux the functions an executable lists in `.preinit_array` are called before any library's initialisers
-//! (System V ABI, "Initialization and Termination Functions"), with the arguments of `main`. Two things are
-//! done there:
+//! (System V ABI, "Initialization and Termination Functions"), with the arguments of `main`. Done there:
 //!
 //! libtorch takes a quarter of a second to register its operators. Nobody should wait for that to read `--help`
 //! or a typo in a flag, so these are answered at once; elsewhere than on Linux the answer just comes later.
@@ -11,10 +10,15 @@
 //! milliseconds, which starves whoever else wants the processor: two busy programs beside a training make it ten
 //! times slower. A thousand looks cost nothing that can be measured on an idle machine. libgomp reads that
 //! number from the environment, once, when it is loaded.
+//!
+//! libgomp may narrow what this process can use (`process`), and MKL complains of a working folder that is gone
+//! before anybody could say so in one line.
 
 use std::ffi::{CStr, CString, OsString, c_char, c_int};
 use std::io::Write;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+
+use super::process;
 
 /// Looks of a waiting thread (<https://gcc.gnu.org/onlinedocs/libgomp/GOMP_005fSPINCOUNT.html>).
 const SPINS: &CStr = c"GOMP_SPINCOUNT=1000";
@@ -22,8 +26,9 @@ const SPINS: &CStr = c"GOMP_SPINCOUNT=1000";
 /// Variables by which a user settles how threads wait.
 const SETTLED: [&[u8]; 2] = [b"GOMP_SPINCOUNT=", b"OMP_WAIT_POLICY="];
 
-/// Parses the arguments and, where the answer is help, the version or a mistake, prints it and exits; otherwise
-/// makes threads wait briefly. The executable lists it in `.preinit_array`; `main` parses again.
+/// Parses the arguments and, where the answer is help, the version or a mistake, prints it and exits, as it does
+/// where there is no working folder; otherwise makes threads wait briefly, and looks at the processors. The
+/// executable lists it in `.preinit_array`; `main` parses again.
 ///
 /// # Safety
 /// `arguments` must hold `count` C strings, and it and `environment` end with a null pointer.
@@ -43,8 +48,14 @@ pub unsafe extern "C" fn before_libraries<P: clap::Parser>(
         // SAFETY: nothing has been set up yet that would have to be torn down.
         unsafe { libc::_exit(answer.exit_code()) }
     }
+    if let Err(error) = process::has_working_folder() {
+        eprintln!("signet: {error}");
+        // SAFETY: as above. 2 is the exit code for mistakes of a command line.
+        unsafe { libc::_exit(2) }
+    }
     // SAFETY: both lists are the loader's.
     unsafe { wait_briefly(arguments, environment) }
+    process::look();
 }
 
 /// Starts the same program again in an environment that tells libgomp to wait briefly, unless that is settled.

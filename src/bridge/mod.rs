@@ -8,6 +8,7 @@ pub mod device;
 #[cfg(target_os = "linux")]
 mod early;
 pub mod jpeg;
+pub mod process;
 
 #[cfg(target_os = "linux")]
 pub use early::before_libraries;
@@ -79,18 +80,6 @@ unsafe extern "C" {
     fn signet_repeatable(wanted: bool) -> *mut c_char;
     fn signet_cpu_capability() -> *mut c_char;
     fn signet_autocast(cuda: bool, on: bool) -> *mut c_char;
-}
-
-/// Sends SIGTERM to a child of this process, which std cannot.
-///
-/// # Errors
-/// The operating system refuses.
-pub fn ask_to_stop(child: &std::process::Child) -> Result<()> {
-    // SAFETY: a plain system call. A child that was not waited for yet keeps its number.
-    match unsafe { libc::kill(child.id() as libc::pid_t, libc::SIGTERM) } {
-        0 => Ok(()),
-        _ => Err(std::io::Error::last_os_error().into()),
-    }
 }
 
 /// Turns the answer of a bridge function into a result.

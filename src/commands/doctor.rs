@@ -2,11 +2,11 @@
 
 use anyhow::Result;
 
-use crate::bridge::{self, device};
+use crate::bridge::{self, device, process};
 use crate::config::Threads;
 
 pub(super) fn run() -> Result<()> {
-    let line = |what: &str, found: String| crate::answer!("{what:<12} {found}");
+    let line = |what: &str, found: String| crate::answer!("{what:<13} {found}");
     line("signet", env!("CARGO_PKG_VERSION").to_owned());
     line("tch", format!("0.24.0, for libtorch {}", bridge::LIBTORCH));
     let libtorch = bridge::library_of_libtorch();
@@ -40,10 +40,15 @@ pub(super) fn run() -> Result<()> {
     line(
         "CPU",
         format!(
-            "{} thread(s), which threads: auto all takes; kernels for {}",
-            Threads::Auto.count(),
+            "{} for this process; kernels for {}",
+            process::cpus(),
             bridge::cpu_capability()
         ),
     );
+    let threads = Threads::Auto.settle();
+    line("threads: auto", format!("takes {threads}"));
+    for remark in threads.remarks() {
+        crate::note!("signet: {remark}");
+    }
     Ok(())
 }

@@ -8,8 +8,10 @@ use crate::export::artefacts;
 use crate::fault::{Blame, Fault};
 use crate::report::summary;
 use crate::run::directory::RunDir;
+use crate::run::interrupt::Interrupt;
 use crate::run::resume::{self, From};
 use crate::run::source::source_of;
+use crate::say::{self, word};
 
 pub(super) fn run(command: Export) -> Result<()> {
     let folder = RunDir::open(&command.run).blame(Fault::Run)?;
@@ -20,13 +22,19 @@ pub(super) fn run(command: Export) -> Result<()> {
         .unwrap_or_else(|| artefacts::own_folder(&folder));
     let (config, set) = (&found.checkpoint.document.config, &command.moved.set);
     let source = source_of(Some(&folder), config, set).blame(Fault::Config)?;
-    let exported = artefacts::export(&folder, &found, &source, &command.format, &out)?;
-    crate::answer!("{}", summary::exported(&exported));
+    let interrupt = Interrupt::listen()?;
+    let formats = &command.format;
+    let exported = artefacts::export(&folder, &found, &source, formats, &out, &interrupt)?;
+    say::show_text(&summary::exported(&exported).to_string());
     Ok(())
 }
 
 /// Exports the best epoch of a run that has ended, if its experiment wants that.
-pub(super) fn on_finish(experiment: &Experiment, folder: &RunDir) -> Result<()> {
+pub(super) fn on_finish(
+    experiment: &Experiment,
+    folder: &RunDir,
+    interrupt: &Interrupt,
+) -> Result<()> {
     if !experiment.export.on_finish {
         return Ok(());
     }
@@ -34,8 +42,17 @@ pub(super) fn on_finish(experiment: &Experiment, folder: &RunDir) -> Result<()> 
     found.report();
     let out = artefacts::own_folder(folder);
     let (source, formats) = (&experiment.data.source, &experiment.export.formats);
-    let exported = artefacts::export(folder, &found, source, formats, &out)?;
-    crate::answer!("{}", summary::exported(&exported));
+    let exported =
+        artefacts::export(folder, &found, source, formats, &out, interrupt).map_err(|error| {
+            match interrupt.signal() {
+                Some(_) => error.context(format!(
+                    "the model is trained but not exported, which `signet resume {}` does",
+                    word(folder.path())
+                )),
+                None => error,
+            }
+        })?;
+    say::show_text(&summary::exported(&exported).to_string());
     Ok(())
 }
 
@@ -44,6 +61,6 @@ pub(super) fn unless_done(experiment: &Experiment, folder: &RunDir) -> Result<()
     let found = resume::find(folder, &From::Best).blame(Fault::Run)?;
     match artefacts::are_there(folder, &found, &experiment.export.formats)? {
         true => Ok(()),
-        false => on_finish(experiment, folder),
+        false => on_finish(experiment, folder, &Interrupt::listen()?),
     }
 }

@@ -21,6 +21,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, anyhow};
 use serde::Serialize;
 
+use crate::bridge::process;
 use crate::cli::{Arguments, Command, Files, Overrides};
 use crate::config::Experiment;
 use crate::data::Dataset;
@@ -33,7 +34,9 @@ use crate::run::interrupt;
 /// # Errors
 /// Whatever went wrong, marked with whose fault it is.
 pub fn run(arguments: Arguments) -> anyhow::Result<()> {
+    process::has_working_folder().blame(Fault::Config)?;
     interrupt::tell_limits()?;
+    process::start_workers().blame(Fault::Run)?;
     let style = arguments.style();
     match arguments.command {
         Command::Train(command) => train::run(command, style),

@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, anyhow};
 
+use crate::bridge::process;
 use crate::cli::{OnFail, Study as Asked};
-use crate::config::{Experiment, Threads};
+use crate::config::Experiment;
 use crate::fault::{Blame, Fault};
 use crate::run::display::Style;
 use crate::run::interrupt::Interrupt;
@@ -36,13 +37,20 @@ impl Sitting {
         style: Style,
     ) -> Result<Sitting> {
         let jobs = asked.jobs;
-        let cores = Threads::Auto.count();
+        let cores = process::cpus();
         if jobs > cores {
             crate::note!("signet: {jobs} trials at a time share {cores} core(s)");
         }
+        let threads = experiment.threads.settle();
+        for remark in threads.remarks() {
+            crate::note!("signet: {remark}");
+        }
+        if threads.variable.is_some() {
+            crate::note!("signet: the trials share {threads}");
+        }
         let fresh = Study {
             kind,
-            threads: (experiment.threads.count() / jobs).max(1),
+            threads: (threads.count / jobs).max(1),
             trials,
         };
         let folder = asked.run.as_deref().unwrap_or(usual);

@@ -11,6 +11,7 @@ pub mod model;
 pub mod run;
 pub mod section;
 pub mod setting;
+pub mod threads;
 pub mod train;
 
 use std::path::Path;
@@ -24,6 +25,7 @@ use model::{ModelConfig, Output};
 use run::{CheckpointConfig, ExportConfig, LogConfig, RunConfig};
 use section::Section;
 use setting::{Setting, describe};
+pub use threads::Threads;
 use train::{Metric, Schedule, TrainConfig};
 
 /// The version of the file format this program reads.
@@ -98,47 +100,6 @@ impl Setting for Device {
             None if word == "auto" => Ok(Device::Auto),
             _ => Err(format!(
                 "expected auto, cpu, cuda or cuda:N, found {}",
-                describe(value)
-            )),
-        }
-    }
-}
-
-/// Threads of the CPU.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Threads {
-    /// One per core that this process may use.
-    Auto,
-    /// So many.
-    Count(usize),
-}
-
-impl Threads {
-    /// The number to use on this machine.
-    pub fn count(self) -> usize {
-        match self {
-            Threads::Count(count) => count,
-            Threads::Auto => std::thread::available_parallelism().map_or(1, |cores| cores.get()),
-        }
-    }
-}
-
-impl Serialize for Threads {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Threads::Auto => serializer.serialize_str("auto"),
-            Threads::Count(count) => serializer.serialize_u64(*count as u64),
-        }
-    }
-}
-
-impl Setting for Threads {
-    fn read(value: &Value) -> Result<Threads, String> {
-        match (value.as_u64(), value.as_str()) {
-            (Some(count @ 1..=1024), _) => Ok(Threads::Count(count as usize)),
-            (_, Some("auto")) => Ok(Threads::Auto),
-            _ => Err(format!(
-                "expected auto or a number of threads from 1 to 1024, found {}",
                 describe(value)
             )),
         }

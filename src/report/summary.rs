@@ -20,10 +20,10 @@ pub fn heading(session: &Session, folder: &Path) -> String {
     let [train, val, test] = session.split.parts().map(|(_, part)| part.len());
     let device = format!("{:?}", session.device).to_lowercase();
     format!(
-        "{}: {train} train, {val} val, {test} test pictures of {} classes on {device}, {} thread(s); into {}",
+        "{}: {train} train, {val} val, {test} test pictures of {} classes on {device}, {}; into {}",
         session.experiment.name,
         session.data.classes.len(),
-        tch::get_num_threads(),
+        session.threads,
         folder.display()
     )
 }

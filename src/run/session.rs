@@ -12,6 +12,7 @@ use super::environment::Environment;
 use super::source::working_folder;
 use crate::bridge::{self, device};
 use crate::config::data::{NamedNormalize, Normalize, SplitConfig};
+use crate::config::threads::Settled;
 use crate::config::train::{BatchSize, InitFrom};
 use crate::config::{Device, Experiment, Threads};
 use crate::data::batches::Pictures;
@@ -39,6 +40,8 @@ pub struct Session {
     pub environment: Environment,
     /// Where the network and the pictures lie.
     pub device: tch::Device,
+    /// How many threads compute, and who said so.
+    pub threads: Settled,
     /// With its initial weights.
     pub network: Network,
     /// On the device.
@@ -110,12 +113,13 @@ impl Session {
         bridge::repeatable(experiment.train.deterministic)?;
         bridge::keep_freed_memory();
         // What was left to this machine is settled now, so that another sitting uses the same.
-        experiment.threads = Threads::Count(experiment.threads.count());
+        let threads = experiment.threads.settle();
+        experiment.threads = Threads::Count(threads.count);
         experiment.device = match device {
             tch::Device::Cuda(number) => Device::Cuda(number),
             _ => Device::Cpu,
         };
-        tch::set_num_threads(experiment.threads.count() as i32);
+        tch::set_num_threads(threads.count as i32);
         let network = Network::new(
             plan,
             &experiment.model,
@@ -138,6 +142,7 @@ impl Session {
             fingerprints,
             environment,
             device,
+            threads,
             network,
             pictures,
             transfer: None,

@@ -3,11 +3,11 @@
 //! again after any interruption.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use anyhow::{Context, Result, anyhow};
 use serde::{Deserialize, Serialize};
 
+use crate::bridge::process;
 use crate::config::Experiment;
 use crate::data::split::Manifest;
 use crate::run::checkpoint::write_whole;
@@ -75,7 +75,7 @@ pub fn judge(folder: &Path, part: &str) -> Result<Option<Judged>> {
     if let Some(known) = known(folder, part, best) {
         return Ok(Some(known));
     }
-    let output = Command::new(std::env::current_exe()?)
+    let output = process::own_program()?
         .arg("eval")
         .arg(folder)
         .args(["--json", "-", "--part", part])

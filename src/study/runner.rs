@@ -5,9 +5,8 @@
 
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Write};
-use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Child, ChildStderr, Command, Stdio};
+use std::process::{Child, ChildStderr, Stdio};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -17,7 +16,7 @@ use anyhow::{Context, Result};
 use super::display::Display;
 use super::figures::Figures;
 use super::trials::Trial;
-use crate::bridge;
+use crate::bridge::process;
 use crate::fault::Fault;
 use crate::run::interrupt::Interrupt;
 use crate::run::lock::Lock;
@@ -165,7 +164,7 @@ impl Runner<'_> {
         until: Option<usize>,
         log: &Path,
     ) -> Result<Trained> {
-        let mut command = Command::new(std::env::current_exe()?);
+        let mut command = process::own_program()?;
         if folder.exists() {
             // Its process may have outlived a study that was killed.
             while Lock::is_held(folder) {
@@ -189,12 +188,10 @@ impl Runner<'_> {
         if let Some(until) = until {
             command.args(["--until", &until.to_string()]);
         }
-        // In a group of its own, so that Ctrl-C reaches the study alone, which then asks its trials once each.
         let mut child = command
             .args(["--progress", "json"])
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
-            .process_group(0)
             .spawn()?;
         let stderr = child.stderr.take().context("a pipe was asked for")?;
         let (code, said) = std::thread::scope(|scope| {
@@ -241,7 +238,7 @@ impl Runner<'_> {
             match asked {
                 None if self.interrupt.signal().is_some() => {
                     self.display.leave();
-                    bridge::ask_to_stop(child)?;
+                    process::ask_to_stop(child)?;
                     asked = Some(Instant::now());
                 }
                 Some(since) if since.elapsed() > PATIENCE => child.kill()?,

@@ -51,13 +51,23 @@ impl Workshop {
 
     /// Calls signet and returns whatever it answered.
     pub fn call(&self, arguments: &[&str]) -> Answer {
-        self.call_in("", arguments)
+        self.call_with("", &[], arguments)
     }
 
     /// Calls signet in a folder of the workshop.
     pub fn call_in(&self, folder: &str, arguments: &[&str]) -> Answer {
+        self.call_with(folder, &[], arguments)
+    }
+
+    /// Calls signet with environment variables.
+    pub fn call_under(&self, variables: &[(&str, &str)], arguments: &[&str]) -> Answer {
+        self.call_with("", variables, arguments)
+    }
+
+    fn call_with(&self, folder: &str, variables: &[(&str, &str)], arguments: &[&str]) -> Answer {
         let output = Command::new(env!("CARGO_BIN_EXE_signet"))
             .current_dir(self.path(folder))
+            .envs(variables.iter().copied())
             .args(arguments)
             .output()
             .expect("the binary was built beside this test");

@@ -1,0 +1,178 @@
+//! How many threads compute, and who said so.
+
+use std::fmt;
+
+use serde::{Serialize, Serializer};
+use serde_yaml::Value;
+
+use super::setting::{Setting, describe};
+use crate::bridge::process;
+
+/// The most threads that can be asked for.
+const MOST: usize = 1024;
+
+/// Variables by which a machine's owner or its batch system settles the number, the first that does so first.
+const VARIABLES: [&str; 2] = ["OMP_NUM_THREADS", "SLURM_CPUS_PER_TASK"];
+
+/// Threads of the CPU.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Threads {
+    /// As many as the environment says, or else one per processor that this process may use.
+    Auto,
+    /// So many.
+    Count(usize),
+}
+
+/// A number of threads with its origin.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settled {
+    /// From 1 to 1024.
+    pub count: usize,
+    /// The environment variable that says so, if one does.
+    pub variable: Option<&'static str>,
+    /// Variables that say something else than a number of threads, with what they say.
+    pub passed_over: Vec<(&'static str, String)>,
+}
+
+impl Threads {
+    /// The number to use on this machine.
+    pub fn settle(self) -> Settled {
+        match self {
+            Threads::Count(count) => Settled {
+                count,
+                variable: None,
+                passed_over: Vec::new(),
+            },
+            Threads::Auto => automatic(process::cpus(), |variable| {
+                let value = std::env::var_os(variable)?;
+                Some(value.to_string_lossy().into_owned())
+            }),
+        }
+    }
+}
+
+/// What `auto` comes to on `cpus` processors in an environment.
+fn automatic(cpus: usize, environment: impl Fn(&str) -> Option<String>) -> Settled {
+    let mut settled = Settled {
+        count: cpus.min(MOST),
+        variable: None,
+        passed_over: Vec::new(),
+    };
+    for variable in VARIABLES {
+        let value = environment(variable).filter(|value| !value.trim().is_empty());
+        let Some(value) = value else { continue };
+        // OpenMP takes a list, a number for each level of nesting; there is one level here.
+        let first = value.split(',').next().unwrap_or_default().trim();
+        match first.parse() {
+            Ok(count @ 1..=MOST) => {
+                settled.count = count;
+                settled.variable = Some(variable);
+                break;
+            }
+            _ => settled.passed_over.push((variable, value)),
+        }
+    }
+    settled
+}
+
+impl Settled {
+    /// A sentence for every variable that was passed over.
+    pub fn remarks(&self) -> impl Iterator<Item = String> {
+        let remark = |(variable, value): &(&str, String)| {
+            let value = describe(&Value::from(value.as_str()));
+            format!(
+                "{variable} is {value} and no number from 1 to {MOST}, so threads: auto passes it over"
+            )
+        };
+        self.passed_over.iter().map(remark)
+    }
+}
+
+/// `2 thread(s)`, and where the number comes from if not from the experiment or the processors.
+impl fmt::Display for Settled {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        write!(f, "{} thread(s)", self.count)?;
+        match self.variable {
+            Some(variable) => write!(f, ", as {variable} says"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Serialize for Threads {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Threads::Auto => serializer.serialize_str("auto"),
+            Threads::Count(count) => serializer.serialize_u64(*count as u64),
+        }
+    }
+}
+
+impl Setting for Threads {
+    fn read(value: &Value) -> Result<Threads, String> {
+        match (value.as_u64(), value.as_str()) {
+            (Some(count @ 1..=1024), _) => Ok(Threads::Count(count as usize)),
+            (_, Some("auto")) => Ok(Threads::Auto),
+            _ => Err(format!(
+                "expected auto or a number of threads from 1 to {MOST}, found {}",
+                describe(value)
+            )),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn auto_obeys_the_first_variable_that_holds_a_number_and_names_the_others() {
+        // OMP_NUM_THREADS, SLURM_CPUS_PER_TASK; the count on 8 processors, what is said
+        let cases = [
+            (None, None, 8, "8 thread(s)"),
+            (Some(""), None, 8, "8 thread(s)"),
+            (
+                Some("2"),
+                Some("3"),
+                2,
+                "2 thread(s), as OMP_NUM_THREADS says",
+            ),
+            (
+                Some(" 4 ,2"),
+                None,
+                4,
+                "4 thread(s), as OMP_NUM_THREADS says",
+            ),
+            (
+                None,
+                Some("3"),
+                3,
+                "3 thread(s), as SLURM_CPUS_PER_TASK says",
+            ),
+            (
+                Some("0"),
+                Some("3"),
+                3,
+                "3 thread(s), as SLURM_CPUS_PER_TASK says",
+            ),
+            (Some("many"), Some("1025"), 8, "8 thread(s)"),
+        ];
+        for (omp, slurm, count, words) in cases {
+            let found = automatic(8, |variable| {
+                let value = if variable.starts_with("OMP") {
+                    omp
+                } else {
+                    slurm
+                };
+                value.map(str::to_owned)
+            });
+            assert_eq!((found.count, found.to_string()), (count, words.to_owned()));
+        }
+        let found = automatic(8, |_| Some("many".to_owned()));
+        assert_eq!(
+            found.remarks().next().unwrap(),
+            "OMP_NUM_THREADS is \"many\" and no number from 1 to 1024, so threads: auto passes it over"
+        );
+        assert_eq!(found.remarks().count(), 2);
+    }
+}
