@@ -1,4 +1,4 @@
-"""Exported models in the hands of their users: PyTorch in Python and C++, onnxruntime, safetensors.
+"""Exported models in the hands of their users: PyTorch in Python and C++, onnxruntime, safetensors; strangers' images.
 
 Run by `scripts/test --interop`, which sets SIGNET (the binary) and LIBTORCH_HOME (the libtorch to compile against).
 """
@@ -19,6 +19,7 @@ import torch
 from PIL import Image
 
 import networks
+from images import Images  # noqa: F401 (its tests run with these)
 
 warnings.filterwarnings("ignore", category=DeprecationWarning)
 SIGNET = os.environ["SIGNET"]
