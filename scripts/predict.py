@@ -9,7 +9,7 @@ card = json.loads(files["signet.json"])
 for name in sys.argv[2:]:
     picture = ImageOps.exif_transpose(Image.open(name))
     if picture.mode.startswith("I"):  # 16 bits a pixel, which Pillow would clip
-        picture = picture.point(lambda level: level / 257).convert("L")
+        picture = picture.point(lambda level: level / 257 + 0.5).convert("L")
     picture = picture.convert("L" if card["input"]["colour"] == "gray" else "RGB")
     if card["input"]["preprocess"] == "stretch":
         levels = torch.tensor(picture.getextrema())  # darkest and brightest, of each colour

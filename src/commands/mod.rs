@@ -97,15 +97,18 @@ fn report_reading(data: &Dataset) {
         crate::note!("signet: {note}");
     }
     const SHOWN: usize = 3;
-    let named = data.left_out.iter().take(SHOWN);
-    let named: Vec<String> = named.map(|(name, why)| format!("{name} {why}")).collect();
+    let named = |(name, why): &(String, String)| format!("{name} {why}");
+    let first: Vec<String> = data.left_out.iter().take(SHOWN).map(named).collect();
     let more = match data.left_out.len().saturating_sub(SHOWN) {
         0 => String::new(),
-        more => format!("; and {more} more, which `signet data info` names"),
+        more => format!("; and {more} more, which --verbose and `signet data info` name"),
     };
-    if !named.is_empty() {
+    if !first.is_empty() {
         let count = data.left_out.len();
-        crate::note!("signet: left out {count}: {}{more}", named.join("; "));
+        crate::note!("signet: left out {count}: {}{more}", first.join("; "));
+    }
+    for left_out in data.left_out.iter().map(named) {
+        crate::detail!("left out: {left_out}");
     }
 }
 

@@ -127,7 +127,7 @@ fn refused(refusal: Refusal) -> anyhow::Error {
     match refusal {
         Refusal::Damaged(words) => anyhow!("is truncated or damaged: {}", decapitalised(&words)),
         Refusal::Unsupported(words) => anyhow!(
-            "is a JPEG of a kind that is not read ({}); save it as a baseline JPEG or as PNG",
+            "is an unsupported kind of JPEG ({}); save it as a baseline JPEG or as PNG",
             decapitalised(&words)
         ),
     }
@@ -190,7 +190,7 @@ mod tests {
         assert_eq!(NOISE[158..160], *b"\xFF\xC0", "where the frame begins");
         assert_eq!(
             message(&lossless),
-            "is a JPEG of a kind that is not read (unsupported JPEG process: SOF type 0xc3); save it as a baseline JPEG or as PNG"
+            "is an unsupported kind of JPEG (unsupported JPEG process: SOF type 0xc3); save it as a baseline JPEG or as PNG"
         );
     }
 

@@ -59,7 +59,7 @@ def signet_reads(files, width, height, channels="rgb"):
         for name, data in placed.items():
             (home / "data" / "a" / name).write_bytes(data)
         (home / "own.yaml").write_text(experiment(width, height, channels))
-        call = [SIGNET, "data", "npy", "own.yaml", "out"]
+        call = [SIGNET, "--verbose", "data", "npy", "own.yaml", "out"]
         answer = subprocess.run(call, capture_output=True, cwd=home)
         said = answer.stderr.decode(errors="replace")
         if answer.returncode:
@@ -107,7 +107,7 @@ def turned(data):
 def rgb(image):
     """Levels as scripts/predict.py takes them."""
     if image.mode.startswith("I"):
-        image = image.point(lambda level: level / 257).convert("L")
+        image = image.point(lambda level: level / 257 + 0.5).convert("L")
     return numpy.asarray(image.convert("RGB")).astype(int)
 
 
