@@ -14,7 +14,7 @@ use crate::train::progress::Extend;
 #[derive(Debug, Parser)]
 #[command(name = "signet", version, arg_required_else_help = true)]
 #[command(
-    after_help = "Exit codes: 0 done, 1 a fault of signet's own, 2 command line or config, 3 data, 4 run, 5 an artefact that fails its check, 6 training diverged, 130 and 143 stopped by SIGINT and SIGTERM after a checkpoint."
+    after_help = "Exit codes: 0 done, 1 a fault of signet's own, 2 command line or config, 3 data, 4 run, 5 an artefact that fails its check, 6 training diverged, 130 stopped by SIGINT, 143 by SIGTERM, SIGUSR1, SIGUSR2 or SIGHUP, after a checkpoint; a second signal ends it at once."
 )]
 pub struct Arguments {
     /// How progress is shown, on standard error.

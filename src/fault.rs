@@ -19,7 +19,7 @@ pub enum Fault {
     Diverged = 6,
     /// Nobody's: SIGINT stopped it, after a checkpoint.
     Interrupted = 130,
-    /// Nobody's: SIGTERM stopped it, after a checkpoint.
+    /// Nobody's: SIGTERM, SIGUSR1, SIGUSR2 or SIGHUP stopped it, after a checkpoint.
     Terminated = 143,
 }
 
@@ -27,8 +27,8 @@ impl Fault {
     /// Of a run that `signal` stopped.
     pub fn stopped_by(signal: i32) -> Fault {
         match signal {
-            signal_hook::consts::SIGTERM => Fault::Terminated,
-            _ => Fault::Interrupted,
+            signal_hook::consts::SIGINT => Fault::Interrupted,
+            _ => Fault::Terminated,
         }
     }
 }

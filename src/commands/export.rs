@@ -8,7 +8,9 @@ use crate::export::artefacts;
 use crate::fault::{Blame, Fault};
 use crate::report::summary;
 use crate::run::directory::RunDir;
+use crate::run::interrupt::Interrupt;
 use crate::run::resume::{self, From};
+use crate::say::word;
 
 pub(super) fn run(command: Export) -> Result<()> {
     let folder = RunDir::open(&command.run).blame(Fault::Run)?;
@@ -17,20 +19,34 @@ pub(super) fn run(command: Export) -> Result<()> {
     let out = command
         .out
         .unwrap_or_else(|| artefacts::own_folder(&folder));
-    let exported = artefacts::export(&folder, &found, &command.format, &out)?;
+    let interrupt = Interrupt::listen()?;
+    let exported = artefacts::export(&folder, &found, &command.format, &out, &interrupt)?;
     crate::answer!("{}", summary::exported(&exported));
     Ok(())
 }
 
 /// Exports the best epoch of a run that has ended, if its experiment wants that.
-pub(super) fn on_finish(experiment: &Experiment, folder: &RunDir) -> Result<()> {
+pub(super) fn on_finish(
+    experiment: &Experiment,
+    folder: &RunDir,
+    interrupt: &Interrupt,
+) -> Result<()> {
     if !experiment.export.on_finish {
         return Ok(());
     }
     let found = resume::find(folder, &From::Best).blame(Fault::Run)?;
     found.report();
     let out = artefacts::own_folder(folder);
-    let exported = artefacts::export(folder, &found, &experiment.export.formats, &out)?;
+    let formats = &experiment.export.formats;
+    let exported = artefacts::export(folder, &found, formats, &out, interrupt).map_err(
+        |error| match interrupt.signal() {
+            Some(_) => error.context(format!(
+                "the model is trained but not exported, which `signet resume {}` does",
+                word(folder.path())
+            )),
+            None => error,
+        },
+    )?;
     crate::answer!("{}", summary::exported(&exported));
     Ok(())
 }
@@ -40,6 +56,6 @@ pub(super) fn unless_done(experiment: &Experiment, folder: &RunDir) -> Result<()
     let found = resume::find(folder, &From::Best).blame(Fault::Run)?;
     match artefacts::are_there(folder, &found, &experiment.export.formats)? {
         true => Ok(()),
-        false => on_finish(experiment, folder),
+        false => on_finish(experiment, folder, &Interrupt::listen()?),
     }
 }

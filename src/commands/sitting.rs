@@ -25,6 +25,9 @@ pub(super) fn go(
     until: Option<usize>,
     style: Style,
 ) -> Result<()> {
+    for remark in session.threads.remarks() {
+        crate::note!("signet: {remark}");
+    }
     if style.is_for_people() {
         crate::note!("{}", summary::heading(session, folder.path()));
     }
@@ -58,7 +61,7 @@ pub(super) fn go(
         "{}",
         summary::after(session, &state.progress, folder.path(), began.elapsed())
     );
-    export::on_finish(&session.experiment, folder)
+    export::on_finish(&session.experiment, folder, &interrupt)
 }
 
 /// The trainer of a session.

@@ -1,10 +1,11 @@
 //! The artefacts of a run in a folder: each is written beside its place, held against the live model by a fresh
 //! process, and only then gets its name.
 
-use std::os::unix::process::CommandExt;
+use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::time::Instant;
+use std::process::Stdio;
+use std::thread::ScopedJoinHandle;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use serde_json::{Map, Value, json};
@@ -14,6 +15,7 @@ use tempfile::TempDir;
 use super::card::{Card, TestFigures};
 use super::gate::Report;
 use super::safetensors;
+use crate::bridge::process;
 use crate::config::run::Format;
 use crate::data::batches::Pictures;
 use crate::fault::{Blame, Fault};
@@ -22,6 +24,7 @@ use crate::model::network::Network;
 use crate::run::checkpoint::{UNFINISHED, write_whole};
 use crate::run::checkpoints::{self, Found};
 use crate::run::directory::RunDir;
+use crate::run::interrupt::{self, Interrupt};
 use crate::run::lock::Lock;
 use crate::run::resume;
 use crate::run::session::reload;
@@ -70,12 +73,13 @@ pub fn are_there(folder: &RunDir, found: &Found, formats: &[Format]) -> Result<b
 ///
 /// # Errors
 /// A checkpoint of another run, a folder that cannot be written, an artefact that is not the model; each with its
-/// fault. What was there before is there still.
+/// fault; a signal that came in `interrupt`. What was there before is there still.
 pub fn export(
     folder: &RunDir,
     found: &Found,
     formats: &[Format],
     out: &Path,
+    interrupt: &Interrupt,
 ) -> Result<Vec<Exported>> {
     resume::belongs(folder, found).blame(Fault::Run)?;
     let unfinished = unfinished_folder(out).blame(Fault::Run)?;
@@ -94,13 +98,14 @@ pub fn export(
     let mut parity = known_parity(out);
     let mut all = Vec::new();
     for format in formats {
+        go_on(interrupt)?;
         let began = Instant::now();
         let bytes = format.write(&network, &card)?;
         let artefact = unfinished.path().join(format.file());
         write_whole(&artefact, &bytes)
             .with_context(|| format!("cannot write {}", artefact.display()))
             .blame(Fault::Run)?;
-        let report = verify_in_a_fresh_process(&artefact, folder, &copy)?;
+        let report = verify_in_a_fresh_process(&artefact, folder, &copy, interrupt)?;
         let file = out.join(format.file());
         if !report.passed() {
             let why = report.failure();
@@ -226,24 +231,62 @@ fn sound(finite: bool) -> Result<()> {
     Ok(())
 }
 
+/// An error if a signal came.
+fn go_on(interrupt: &Interrupt) -> Result<()> {
+    match interrupt.signal() {
+        None => Ok(()),
+        Some(signal) => Err(anyhow!(
+            "stopped by {}; nothing was left behind",
+            interrupt::name(signal)
+        ))
+        .blame(Fault::stopped_by(signal)),
+    }
+}
+
 /// What `signet verify` finds in another process, which knows only what is on the disk.
-fn verify_in_a_fresh_process(artefact: &Path, folder: &RunDir, live: &Path) -> Result<Report> {
-    let output = Command::new(std::env::current_exe()?)
+fn verify_in_a_fresh_process(
+    artefact: &Path,
+    folder: &RunDir,
+    live: &Path,
+    interrupt: &Interrupt,
+) -> Result<Report> {
+    let mut child = process::own_program()?
         .args(["verify", "--json", "-", "--against"])
         .arg(folder.path())
         .arg("--checkpoint")
         .arg(live)
         .arg(artefact)
-        .process_group(0) // a Ctrl-C is meant for the training, which is over by now
-        .output()
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
         .context("cannot start the process that checks the artefact")?;
-    serde_json::from_slice(&output.stdout)
+    let (found, said) = std::thread::scope(|scope| {
+        let found = child.stdout.take().map(|pipe| scope.spawn(|| read(pipe)));
+        let said = child.stderr.take().map(|pipe| scope.spawn(|| read(pipe)));
+        while child.try_wait()?.is_none() {
+            if interrupt.signal().is_some() {
+                child.kill()?; // it only reads
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let all = |reader: Option<ScopedJoinHandle<String>>| reader?.join().ok();
+        anyhow::Ok((all(found), all(said)))
+    })?;
+    go_on(interrupt)?;
+    serde_json::from_str(&found.unwrap_or_default())
         .map_err(|_| {
-            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            let said = said.unwrap_or_default();
             anyhow!(
                 "the artefact cannot be checked: {}",
                 said.trim().trim_start_matches("signet: ")
             )
         })
         .blame(Fault::Export)
+}
+
+/// All that comes out of a pipe.
+fn read(mut pipe: impl Read) -> String {
+    let mut bytes = Vec::new();
+    let _ = pipe.read_to_end(&mut bytes); // what came before an error is all there is
+    String::from_utf8_lossy(&bytes).into_owned()
 }

@@ -1,6 +1,5 @@
 //! What a person (or a script) sees while a model trains; all of it on standard error.
 
-use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
@@ -13,9 +12,9 @@ use crate::train::metrics::{EpochRecord, Figures};
 /// How progress is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Style {
-    /// Bars on a terminal, else plain lines.
+    /// Bars on a terminal that can draw them, else plain lines.
     Auto,
-    /// An epoch bar and a step bar; off a terminal, plain lines.
+    /// An epoch bar and a step bar; where they cannot be drawn, plain lines.
     Bar,
     /// One line per epoch.
     Plain,
@@ -26,9 +25,10 @@ pub enum Style {
 }
 
 impl Style {
-    /// Whether bars are drawn; off a terminal there is nothing to draw them on, so lines are printed instead.
+    /// Whether bars are drawn. Off a terminal, or on one that cannot draw (TERM=dumb), lines are printed instead;
+    /// who draws the bars is asked, because it would leave them out.
     pub fn draws_bars(self) -> bool {
-        matches!(self, Style::Auto | Style::Bar) && std::io::stderr().is_terminal()
+        matches!(self, Style::Auto | Style::Bar) && !ProgressDrawTarget::stderr().is_hidden()
     }
 
     /// Whether people read it, who want to know what goes on besides.

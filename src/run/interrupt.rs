@@ -1,4 +1,4 @@
-//! Ctrl-C and `kill`: the first one asks the training to pause, the second one ends the process.
+//! Ctrl-C, `kill` and a batch system's notice: the first one asks for a pause, the second one ends the process.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -6,6 +6,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use anyhow::Result;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
+
+use crate::bridge::process::{NOTICES, is_ignored};
+use crate::fault::Fault;
 
 /// Has a limit on the size of files met as an error of writing, which can be told, and not as an end.
 ///
@@ -21,19 +24,24 @@ pub fn tell_limits() -> Result<()> {
 pub struct Interrupt(Arc<AtomicUsize>);
 
 impl Interrupt {
-    /// Listens to SIGINT and SIGTERM from now on. After the first of them, another one ends the process at
-    /// once, with 130 or 143; files are only ever replaced whole, so that does no harm.
+    /// Listens to SIGINT, SIGTERM, SIGUSR1, SIGUSR2 and SIGHUP from now on; the last three stay ignored where they
+    /// are. After the first of them, another one ends the process at once, with 130 or 143; files are only ever
+    /// replaced whole, so that does no harm.
     ///
     /// # Errors
     /// An operating system that does not allow it.
     pub fn listen() -> Result<Interrupt> {
         let interrupt = Interrupt::default();
         let armed = Arc::new(AtomicBool::new(false));
-        for signal in [SIGINT, SIGTERM] {
+        // Shells have SIGINT ignored by what they start in the background, where it is a way to stop it all the same.
+        let mut signals = vec![SIGINT, SIGTERM];
+        signals.extend(NOTICES.into_iter().filter(|signal| !is_ignored(*signal)));
+        for &signal in &signals {
             // In this order: the first signal passes the still open exit and then closes it.
-            flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&armed))?;
+            let code = Fault::stopped_by(signal) as i32;
+            flag::register_conditional_shutdown(signal, code, Arc::clone(&armed))?;
         }
-        for signal in [SIGINT, SIGTERM] {
+        for &signal in &signals {
             flag::register(signal, Arc::clone(&armed))?;
             flag::register_usize(signal, Arc::clone(&interrupt.0), signal as usize)?;
         }
@@ -47,4 +55,9 @@ impl Interrupt {
             signal => Some(signal as i32),
         }
     }
+}
+
+/// The name of `signal`, such as `SIGINT`.
+pub fn name(signal: i32) -> &'static str {
+    signal_hook::low_level::signal_name(signal).unwrap_or("a signal")
 }

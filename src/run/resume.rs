@@ -9,6 +9,7 @@ use super::beginning;
 use super::checkpoint::{Checkpoint, Document, is_damage};
 use super::checkpoints::{self, Found};
 use super::directory::RunDir;
+use super::interrupt;
 use super::keeper;
 use super::lock::Lock;
 use super::policy::{self, Change, Policy};
@@ -344,13 +345,9 @@ pub fn snapshot(found: &Found, progress: Progress) -> Snapshot {
 
 /// The error of a run that stopped because it was asked to.
 pub fn stopped(signal: i32, progress: &Progress, folder: &RunDir) -> anyhow::Error {
-    let name = if signal == signal_hook::consts::SIGINT {
-        "SIGINT"
-    } else {
-        "SIGTERM"
-    };
     anyhow!(
-        "stopped by {name} after step {} (epoch {}); go on with `signet resume {}`",
+        "stopped by {} after step {} (epoch {}); go on with `signet resume {}`",
+        interrupt::name(signal),
         progress.step,
         progress.epoch,
         word(folder.path())

@@ -293,6 +293,109 @@ fn ctrl_c_finishes_the_step_and_a_second_one_does_no_harm() {
     Checkpoint::load(&checkpoint).unwrap();
 }
 
+/// Keys for so many epochs that no machine is done with them before a signal comes.
+const ENDLESS: [&str; 6] = [
+    "-s",
+    "train.epochs=100000",
+    "-s",
+    "train.schedule.kind=constant",
+    "-s",
+    "train.early_stopping=null",
+];
+
+#[test]
+fn the_signals_of_batch_systems_and_terminals_stop_a_run_as_term_does() {
+    let workshop = demanding();
+    for name in ["USR1", "USR2", "HUP"] {
+        let mut child =
+            workshop.start(&[&["train", "own.yaml", "--run", name], &ENDLESS[..]].concat());
+        wait_until(|| workshop.path(name).join("best.json").exists());
+        signal(&child, name);
+        assert_eq!(child.wait().unwrap().code(), Some(143), "{name}");
+        let step = workshop.json(&format!("{name}/last.json"))["step"].clone();
+        workshop.signet(&["resume", name, "--until", "1"]);
+        assert!(step.as_u64().unwrap() > 0, "{name}");
+    }
+}
+
+#[test]
+fn a_signal_that_is_ignored_when_the_program_starts_stays_ignored() {
+    let workshop = demanding();
+    let script = format!(
+        "trap '' HUP; exec {} train own.yaml --run r {}",
+        env!("CARGO_BIN_EXE_signet"),
+        ENDLESS.join(" ")
+    );
+    let mut child = Command::new("sh")
+        .current_dir(workshop.path(""))
+        .args(["-c", &script])
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let epochs = || {
+        let log = std::fs::read_to_string(workshop.path("r/metrics.jsonl")).unwrap_or_default();
+        log.lines().count()
+    };
+    wait_until(|| epochs() > 0);
+    signal(&child, "HUP");
+    let then = epochs();
+    wait_until(|| epochs() > then + 2);
+    signal(&child, "USR1");
+    assert_eq!(child.wait().unwrap().code(), Some(143));
+}
+
+#[test]
+fn a_study_that_is_told_at_the_same_moment_as_its_trials_asks_them_once() {
+    let workshop = demanding();
+    let study = ["cv", "own.yaml", "--folds", "2", "--run", "study"];
+    let mut child = workshop.start(&[&study[..], &ENDLESS].concat());
+    wait_until(|| workshop.path("study/fold-00/best.json").exists());
+    let lock = workshop.text("study/fold-00/lock");
+    let trial = lock
+        .split_whitespace()
+        .find(|word| word.parse::<u32>().is_ok());
+    let both = [child.id().to_string(), trial.expect("a process").to_owned()];
+    let sent = Command::new("kill").arg("-USR1").args(both).status();
+    assert!(sent.unwrap().success());
+    assert_eq!(child.wait().unwrap().code(), Some(143));
+    let log = workshop.text("study/fold-00.log");
+    assert!(
+        log.contains("signet: stopped by SIGTERM after step "),
+        "{log}"
+    );
+}
+
+#[test]
+fn an_export_that_is_stopped_is_finished_by_resume() {
+    let workshop = demanding();
+    for (name, code) in [("INT", 130), ("TERM", 143)] {
+        let keys = ["-s", "train.epochs=3", "-s", "export.on_finish=true"];
+        let child = Command::new(env!("CARGO_BIN_EXE_signet"))
+            .current_dir(workshop.path(""))
+            .args([&["train", "own.yaml", "--run", name, "-q"], &keys[..]].concat())
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        wait_until(|| workshop.path(name).join("export").exists());
+        signal(&child, name);
+        let output = child.wait_with_output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(code), "{said}");
+        assert_eq!(
+            said,
+            format!(
+                "signet: the model is trained but not exported, which `signet resume {name}` does: \
+                 stopped by SIG{name}; nothing was left behind\n"
+            )
+        );
+        let left = std::fs::read_dir(workshop.path(name).join("export")).unwrap();
+        assert_eq!(left.count(), 0);
+        workshop.signet(&["resume", name]);
+        assert!(workshop.path(name).join("export/model.pt").is_file());
+    }
+}
+
 #[test]
 fn a_message_says_how_to_go_on() {
     let workshop = demanding();
