@@ -313,6 +313,93 @@ fn a_program_that_is_replaced_while_it_trains_exports_all_the_same() {
 }
 
 #[test]
+fn names_cannot_command_a_terminal_or_break_a_line() {
+    let workshop = Workshop::with_folders(10);
+    workshop.write("own.yaml", SMALL);
+    let rename = |old: &str, new: &str| {
+        std::fs::rename(workshop.path(old), workshop.path(new)).unwrap();
+    };
+    rename("data/1", "data/on\x1b[31me");
+    rename("data/0/0000.png", "data/0/a\r\nb.png");
+    workshop.write("data/0/bad\nname.jpg", "no picture");
+    let skip = "data.on_bad_image=skip";
+    let train = ["train", "own.yaml", "--run", "r\x1b[2J", "-s", skip, "-v"];
+    let calls: [(&[&str], i32, &str); 8] = [
+        (&train, 0, "signet: left out 0/bad\\nname.jpg, which "),
+        (&["train", "own.yaml"], 3, "0/bad\\nname.jpg"),
+        (
+            &["data", "info", "own.yaml", "-s", skip],
+            0,
+            "class on\\u{1b}[31me",
+        ),
+        (&["eval", "r\x1b[2J", "--part", "all"], 0, "on\\u{1b}[31me"),
+        (
+            &["runs", "show", "r\x1b[2J"],
+            0,
+            "run          r\\u{1b}[2J\n",
+        ),
+        (
+            &["eval", "no\x1b[31m\nrun"],
+            4,
+            "signet: no\\u{1b}[31m\\nrun does not exist",
+        ),
+        (
+            &["config", "check", "own.yaml", "-s", "a\x1b=1"],
+            2,
+            "a\\u{1b}: not a key",
+        ),
+        (&["eva\x1b[31m"], 2, "eva\\u{1b}[31m"),
+    ];
+    for (call, code, words) in calls {
+        let answer = workshop.call(call);
+        assert_eq!(answer.code, code, "{call:?}: {}", answer.stderr);
+        let said = answer.stdout + &answer.stderr;
+        assert!(said.contains(words), "{call:?}: {said}");
+        let obeyed = |c: char| c.is_control() && c != '\n';
+        assert!(!said.contains(obeyed), "{call:?}: {said:?}");
+    }
+    let answer = workshop.signet(&[
+        "predict",
+        "r\x1b[2J",
+        "data/0/a\r\nb.png",
+        "--format",
+        "csv",
+    ]);
+    assert!(
+        answer.stdout.contains("\n\"data/0/a\r\nb.png\","),
+        "{:?}",
+        answer.stdout
+    );
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_terminal_that_cannot_draw_gets_plain_lines() {
+    let workshop = Workshop::with_folders(10);
+    workshop.write("own.yaml", SMALL);
+    let train = format!("{} train own.yaml", env!("CARGO_BIN_EXE_signet"));
+    for (term, plain) in [("dumb", true), ("xterm", false)] {
+        // It gives its command a terminal; util-linux has it.
+        let script = std::process::Command::new("script")
+            .current_dir(workshop.path(""))
+            .args(["-qec", &train, "/dev/null"])
+            .env("TERM", term)
+            .output();
+        let Ok(output) = script else {
+            println!("left out: there is no `script` to make a terminal with");
+            return;
+        };
+        let shown = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(
+            shown.contains("epoch 3/3  train loss "),
+            plain,
+            "{term}: {shown}"
+        );
+        assert_eq!(shown.contains('\x1b'), !plain, "{term}: {shown}");
+    }
+}
+
+#[test]
 fn a_working_folder_that_is_gone_is_said_in_one_line() {
     let workshop = Workshop::new();
     let script = format!(

@@ -15,6 +15,7 @@ use crate::data::{Dataset, arrays};
 use crate::data::{generated, images};
 use crate::fault::{Blame, Fault};
 use crate::run::display::Style;
+use crate::say::{self, escaped};
 
 use super::load;
 
@@ -26,7 +27,7 @@ pub(super) fn run(command: DataCommand, style: Style) -> Result<()> {
             let split =
                 Split::deal(&data, &experiment.data.split, experiment.seed).blame(Fault::Data)?;
             let sizes = sizes(&experiment.data.source, &data).blame(Fault::Data)?;
-            crate::answer!("{}", describe(&data, &split, &sizes).trim_end());
+            say::show_text(&describe(&data, &split, &sizes));
             Ok(())
         }
         DataCommand::Npy {
@@ -43,7 +44,7 @@ pub(super) fn run(command: DataCommand, style: Style) -> Result<()> {
                 arrays::write(&images, &data.pictures, image, &labels, &data.labels)
             };
             write_folder(&out, write).blame(Fault::Data)?;
-            crate::answer!(
+            crate::show!(
                 "{} pictures in {}; Y numbers the classes {}",
                 data.len(),
                 out.display(),
@@ -61,8 +62,8 @@ pub(super) fn run(command: DataCommand, style: Style) -> Result<()> {
             let fetched = fetch(&archive, &out, &shown).blame(Fault::Data)?;
             let root = fetched.root.display();
             match fetched.already_there {
-                true => crate::answer!("{} pictures lie in {root} already, whole", fetched.files),
-                false => crate::answer!("{} pictures in {root}, checked", fetched.files),
+                true => crate::show!("{} pictures lie in {root} already, whole", fetched.files),
+                false => crate::show!("{} pictures in {root}, checked", fetched.files),
             }
             Ok(())
         }
@@ -76,7 +77,7 @@ pub(super) fn run(command: DataCommand, style: Style) -> Result<()> {
             digits.sort_unstable();
             digits.dedup();
             generate(&dir, &digits, pictures, seed, side).blame(Fault::Data)?;
-            crate::answer!(
+            crate::show!(
                 "{} pictures of {} digits in {}",
                 pictures * digits.len() as u64,
                 digits.len(),
@@ -173,6 +174,7 @@ fn describe(data: &Dataset, split: &Split, sizes: &[String]) -> String {
         let parts = split
             .parts()
             .map(|(name, part)| format!("{name} {}", count(part)));
+        let class = escaped(class);
         lines.push(format!("class {class:<6} {total} ({})", parts.join(", ")));
     }
     for (channel, (mean, sd)) in data.statistics(&split.train).into_iter().enumerate() {
@@ -185,13 +187,13 @@ fn describe(data: &Dataset, split: &Split, sizes: &[String]) -> String {
     lines.extend(
         duplicates
             .iter()
-            .map(|group| format!("  equal      {}", group.join(", "))),
+            .map(|group| format!("  equal      {}", escaped(&group.join(", ")))),
     );
     lines.push(format!("left out     {}", data.skipped.len()));
     lines.extend(
         data.skipped
             .iter()
-            .map(|(name, why)| format!("  {name}: {why}")),
+            .map(|(name, why)| escaped(&format!("  {name}: {why}")).into_owned()),
     );
     lines.push(format!("fingerprint  {}", data.fingerprint()));
     lines.join("\n") + "\n"

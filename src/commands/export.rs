@@ -10,7 +10,7 @@ use crate::report::summary;
 use crate::run::directory::RunDir;
 use crate::run::interrupt::Interrupt;
 use crate::run::resume::{self, From};
-use crate::say::word;
+use crate::say::{self, word};
 
 pub(super) fn run(command: Export) -> Result<()> {
     let folder = RunDir::open(&command.run).blame(Fault::Run)?;
@@ -21,7 +21,7 @@ pub(super) fn run(command: Export) -> Result<()> {
         .unwrap_or_else(|| artefacts::own_folder(&folder));
     let interrupt = Interrupt::listen()?;
     let exported = artefacts::export(&folder, &found, &command.format, &out, &interrupt)?;
-    crate::answer!("{}", summary::exported(&exported));
+    say::show_text(&summary::exported(&exported).to_string());
     Ok(())
 }
 
@@ -47,7 +47,7 @@ pub(super) fn on_finish(
             None => error,
         },
     )?;
-    crate::answer!("{}", summary::exported(&exported));
+    say::show_text(&summary::exported(&exported).to_string());
     Ok(())
 }
 

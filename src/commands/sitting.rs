@@ -14,6 +14,7 @@ use crate::run::keeper::Keeper;
 use crate::run::records::Records;
 use crate::run::resume::stopped;
 use crate::run::session::Session;
+use crate::say::{self, Level};
 use crate::train::snapshot::State;
 use crate::train::trainer::{Ended, Trainer};
 
@@ -33,10 +34,8 @@ pub(super) fn go(
     }
     let interrupt = Interrupt::listen()?;
     let trainer = trainer(session);
-    crate::detail!(
-        "{}",
-        summary::before(session, trainer.steps_per_epoch()).trim_end()
-    );
+    let before = summary::before(session, trainer.steps_per_epoch());
+    say::note_text(Level::Verbose, &before);
     let done = state.progress.epoch - 1;
     let began = Instant::now();
     let mut records = Records::open(session, folder).blame(Fault::Run)?;
@@ -54,13 +53,11 @@ pub(super) fn go(
         if let Some(signal) = interrupt.signal() {
             return Err(stopped(signal, &state.progress, folder)).blame(Fault::stopped_by(signal));
         }
-        crate::answer!("{}", summary::paused(&state.progress, folder.path()));
+        crate::show!("{}", summary::paused(&state.progress, folder.path()));
         return Ok(());
     }
-    crate::answer!(
-        "{}",
-        summary::after(session, &state.progress, folder.path(), began.elapsed())
-    );
+    let after = summary::after(session, &state.progress, folder.path(), began.elapsed());
+    say::show_text(&after);
     export::on_finish(&session.experiment, folder, &interrupt)
 }
 

@@ -17,6 +17,7 @@ use crate::run::checkpoints;
 use crate::run::directory::RunDir;
 use crate::run::resume;
 use crate::run::session::reload;
+use crate::say;
 
 pub(super) fn run(command: Verify) -> Result<()> {
     let format = gate::format_of(&command.artefact).blame(Fault::Config)?;
@@ -54,7 +55,7 @@ pub(super) fn run(command: Verify) -> Result<()> {
 
 fn say(report: &Report, command: &Verify) -> Result<()> {
     if command.json.as_deref() != Some(Path::new("-")) {
-        crate::answer!("{}", summary::gate(report));
+        say::show_text(&summary::gate(report));
     }
     match &command.json {
         Some(file) => {
