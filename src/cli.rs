@@ -241,7 +241,7 @@ pub struct Predict {
     #[arg(required = true)]
     pub inputs: Vec<PathBuf>,
     /// How answers are printed.
-    #[arg(long, value_enum, default_value = "table")]
+    #[arg(long, value_enum, default_value = "table", ignore_case = true)]
     pub format: PredictFormat,
     /// How many classes are named per picture, likeliest first.
     #[arg(long, value_name = "K", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
@@ -268,11 +268,16 @@ pub struct Export {
     #[arg(long, value_name = "best|last|FILE", default_value = "best")]
     pub from: From,
     /// Formats, instead of export.formats of the experiment: torchscript, onnx, safetensors.
-    #[arg(long, value_name = "FORMATS", value_delimiter = ',')]
+    #[arg(long, value_name = "FORMATS", value_delimiter = ',', value_parser = in_any_case)]
     pub format: Vec<Format>,
     /// Folder to put them in, instead of export/ in the run directory.
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
+}
+
+/// A format, also in capitals.
+fn in_any_case(word: &str) -> Result<Format, String> {
+    word.to_lowercase().parse()
 }
 
 /// `signet verify`.

@@ -373,6 +373,31 @@ fn names_cannot_command_a_terminal_or_break_a_line() {
 }
 
 #[test]
+fn an_artefact_is_known_by_its_content_where_its_name_does_not_say() {
+    let workshop = Workshop::with_folders(10);
+    workshop.write("own.yaml", SMALL);
+    workshop.signet(&["train", "own.yaml", "--run", "r"]);
+    workshop.signet(&["export", "r", "--format", "ONNX,TorchScript"]);
+    for (file, other) in [
+        ("model.pt", "model.pth"),
+        ("model.onnx", "model"),
+        ("model.pt", "M.PT"),
+    ] {
+        workshop.write(other, workshop.read(&format!("r/export/{file}")));
+        workshop.signet(&["verify", other, "--against", "r"]);
+        workshop.signet(&["predict", other, "data/0/0000.png", "--format", "JSONL"]);
+    }
+    workshop.write("other.pth", "no model");
+    let answer = workshop.call(&["eval", "other.pth"]);
+    assert_eq!(answer.code, 4);
+    assert!(
+        answer.stderr.contains("other.pth is no model"),
+        "{}",
+        answer.stderr
+    );
+}
+
+#[test]
 #[cfg(target_os = "linux")]
 fn a_terminal_that_cannot_draw_gets_plain_lines() {
     let workshop = Workshop::with_folders(10);
