@@ -19,6 +19,7 @@ import torch
 from PIL import Image
 
 import networks
+from yaml_documents import YamlDocuments  # noqa: F401, whose tests run with these
 
 warnings.filterwarnings("ignore", category=DeprecationWarning)
 SIGNET = os.environ["SIGNET"]
