@@ -373,6 +373,33 @@ fn names_cannot_command_a_terminal_or_break_a_line() {
 }
 
 #[test]
+fn what_cannot_be_known_of_a_class_is_called_undefined() {
+    let workshop = Workshop::with_folders(10);
+    workshop.write("own.yaml", SMALL);
+    // All logits are equal and stay so, and the first of equals is predicted.
+    let keys = [
+        "model={kind: ann, init: {weights: {kind: constant}, bias: zero}}",
+        "train={epochs: 1, optimizer: {kind: sgd, lr: 1.0e-30}, batch_size: 12}",
+    ];
+    workshop.signet(&[
+        "train", "own.yaml", "--run", "r", "-s", keys[0], "-s", keys[1],
+    ]);
+    let answer = workshop.signet(&["eval", "r", "--json", "figures.json"]);
+    let line = answer
+        .stdout
+        .lines()
+        .find(|line| line.starts_with("1 "))
+        .unwrap();
+    let cells: Vec<&str> = line.split_whitespace().collect();
+    assert_eq!(cells, ["1", "undefined", "0.00", "0.00", "2"]);
+    let class = &workshop.json("figures.json")["classes"][1];
+    assert!(
+        class["precision"].is_null() && class["recall"] == 0.0,
+        "{class}"
+    );
+}
+
+#[test]
 fn an_artefact_is_known_by_its_content_where_its_name_does_not_say() {
     let workshop = Workshop::with_folders(10);
     workshop.write("own.yaml", SMALL);
