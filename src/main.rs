@@ -4,6 +4,7 @@ use std::ffi::{c_char, c_int};
 use std::process::ExitCode;
 
 use clap::Parser;
+use signet::config::document::Problems;
 
 // Listed here and not in the library, so that programs linked with the library keep their arguments.
 #[cfg(target_os = "linux")]
@@ -21,9 +22,20 @@ fn main() -> ExitCode {
     match std::panic::catch_unwind(|| signet::commands::run(arguments)) {
         Ok(Ok(())) => ExitCode::SUCCESS,
         Ok(Err(error)) => {
-            signet::complain!("{error:#}");
+            complain(&error);
             ExitCode::from(signet::fault::fault_of(&error) as u8)
         }
         Err(_) => ExitCode::from(signet::fault::Fault::Internal as u8),
+    }
+}
+
+/// Says what went wrong: all that is wrong with an experiment, a line each, or else one sentence.
+fn complain(error: &anyhow::Error) {
+    match signet::fault::cause::<Problems>(error) {
+        Some(Problems(found)) => {
+            let lines: Vec<String> = found.iter().map(ToString::to_string).collect();
+            signet::say::complain(&lines);
+        }
+        None => signet::complain!("{error:#}"),
     }
 }

@@ -1,5 +1,6 @@
 //! Saying things to people. Nobody may be listening any more, and that is no reason to stop a training.
 
+use std::borrow::Cow;
 use std::io::Write;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
@@ -51,9 +52,56 @@ pub fn says(level: Level) -> bool {
 pub fn word(path: &Path) -> String {
     let text = path.display().to_string();
     let plain = |c: char| c.is_alphanumeric() || "_./+-=:,@%".contains(c);
+    if text.chars().any(is_hidden) {
+        // What bash, zsh and ksh take for a text with escapes.
+        let inside = text.replace('\\', r"\\").replace('\'', r"\'");
+        let shown = inside.chars().map(|c| match is_hidden(c) {
+            true => format!("\\u{:04x}", c as u32),
+            false => c.to_string(),
+        });
+        return format!("$'{}'", shown.collect::<String>());
+    }
     match !text.is_empty() && text.chars().all(plain) {
         true => text,
         false => format!("'{}'", text.replace('\'', r"'\''")),
+    }
+}
+
+/// Whether a terminal would obey `c` instead of showing it: control characters, and those that turn the direction of
+/// writing around.
+fn is_hidden(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// `text` on one line, with escapes for what a terminal would obey: names of files and classes may hold anything.
+pub fn escaped(text: &str) -> Cow<'_, str> {
+    if !text.contains(is_hidden) {
+        return Cow::Borrowed(text);
+    }
+    let shown = text.chars().map(|c| match is_hidden(c) {
+        true => c.escape_default().to_string(),
+        false => c.to_string(),
+    });
+    Cow::Owned(shown.collect())
+}
+
+/// Where libtorch's messages go on with C++ frames or with all numbers of a tensor.
+const FRAMES: [&str; 5] = [
+    "\nException raised from ",
+    "\\nException raised from ",
+    "\nframe #",
+    "\\nframe #",
+    "Tensor:\n",
+];
+
+/// What an error says; if it is libtorch's, before its C++ frames and on one line.
+pub fn first_words(text: &str) -> Cow<'_, str> {
+    match FRAMES.iter().filter_map(|mark| text.find(mark)).min() {
+        None => Cow::Borrowed(text),
+        Some(end) => {
+            let words: Vec<&str> = text[..end].split_whitespace().collect();
+            Cow::Owned(words.join(" "))
+        }
     }
 }
 
@@ -84,13 +132,27 @@ macro_rules! note_at {
 
 /// Says `words` at `level`; as a JSON object where programs read along.
 pub fn note(level: Level, words: std::fmt::Arguments) {
+    let words = words.to_string();
+    note_lines(level, &words, [&*words]);
+}
+
+/// The same for a text of many lines, whose names are [`escaped`] already.
+pub fn note_text(level: Level, text: &str) {
+    note_lines(level, text, text.lines());
+}
+
+fn note_lines<'t>(level: Level, text: &str, lines: impl IntoIterator<Item = &'t str>) {
     if !says(level) {
         return;
     }
-    let _ = match JSON.load(Ordering::Relaxed) {
-        true => writeln!(std::io::stderr(), "{}", json!({"note": words.to_string()})),
-        false => writeln!(std::io::stderr(), "{words}"),
-    };
+    let mut stderr = std::io::stderr().lock();
+    if JSON.load(Ordering::Relaxed) {
+        let _ = writeln!(stderr, "{}", json!({"note": first_words(text)}));
+        return;
+    }
+    for line in lines {
+        let _ = writeln!(stderr, "{}", escaped(&first_words(line)));
+    }
 }
 
 /// Hands a JSON object to programs that read along.
@@ -101,14 +163,34 @@ pub fn record(object: &serde_json::Value) {
 /// An error on standard error, whatever the level.
 #[macro_export]
 macro_rules! complain {
-    ($($words:tt)*) => {{
-        use std::io::Write as _;
-        let _ = writeln!(std::io::stderr(), "{} {}", $crate::say::name(), format_args!($($words)*));
-    }};
+    ($($words:tt)*) => { $crate::say::complain(&[format!($($words)*)]) };
 }
 
-/// A line on standard output. A reader who has gone (`| head`) has heard enough; a disk that is full has not,
-/// and ends the program with the exit code for runs.
+/// Says what is wrong, in one line for each, whatever the level.
+pub fn complain(problems: &[String]) {
+    let mut stderr = std::io::stderr().lock();
+    let mut begin = format!("{} ", name());
+    for problem in problems {
+        let _ = writeln!(stderr, "{begin}{}", escaped(&first_words(problem)));
+        begin.clear();
+    }
+}
+
+/// A line for people on standard output.
+#[macro_export]
+macro_rules! show {
+    ($($words:tt)*) => { $crate::answer!("{}", $crate::say::escaped(&format!($($words)*))) };
+}
+
+/// A text of many lines for people on standard output, whose names are [`escaped`] already.
+pub fn show_text(text: &str) {
+    for line in text.lines() {
+        crate::show!("{line}");
+    }
+}
+
+/// A line on standard output as it is, for programs or made of what is [`say::escaped`](escaped) already. A reader who
+/// has gone (`| head`) has heard enough; a disk that is full has not, and ends the program with the exit code for runs.
 #[macro_export]
 macro_rules! answer {
     ($($words:tt)*) => {{
@@ -124,5 +206,48 @@ pub fn heard(written: std::io::Result<()>) {
     {
         complain!("cannot write to standard output: {error}");
         std::process::exit(crate::fault::Fault::Run as i32);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_terminal_would_obey_is_shown_and_the_rest_is_left() {
+        let cases = [
+            ("plain é 日 text", "plain é 日 text"),
+            ("a\x1b[31mb", "a\\u{1b}[31mb"),
+            ("a\r\nb\t\u{85}\u{202e}", "a\\r\\nb\\t\\u{85}\\u{202e}"),
+        ];
+        for (text, shown) in cases {
+            assert_eq!(escaped(text), shown);
+        }
+    }
+
+    #[test]
+    fn a_path_that_is_copied_into_a_shell_is_the_same_path() {
+        for name in ["r", "my run", "it's", "a\nb'\\\x1b", ""] {
+            let script = format!("printf %s {}", word(Path::new(name)));
+            let output = std::process::Command::new("bash")
+                .args(["-c", &script])
+                .output();
+            assert_eq!(output.unwrap().stdout, name.as_bytes(), "{script}");
+        }
+    }
+
+    #[test]
+    fn an_error_of_libtorch_loses_its_frames_and_keeps_its_sentence() {
+        let ones = || tch::Tensor::ones([2, 3], (tch::Kind::Float, tch::Device::Cpu));
+        let text = ones().f_matmul(&ones()).unwrap_err().to_string();
+        assert!(
+            text.contains("frame #"),
+            "libtorch no longer sends frames: {text}"
+        );
+        let words = first_words(&text);
+        assert!(
+            words.contains("shapes cannot be multiplied") && !words.contains("frame #"),
+            "{words}"
+        );
     }
 }

@@ -310,6 +310,118 @@ fn a_program_that_is_replaced_while_it_trains_exports_all_the_same() {
 }
 
 #[test]
+fn names_cannot_command_a_terminal_or_break_a_line() {
+    let workshop = Workshop::with_folders(10);
+    workshop.write("own.yaml", SMALL);
+    let rename = |old: &str, new: &str| {
+        std::fs::rename(workshop.path(old), workshop.path(new)).unwrap();
+    };
+    rename("data/1", "data/on\x1b[31me");
+    rename("data/0/0000.png", "data/0/a\r\nb.png");
+    workshop.write("data/0/bad\nname.jpg", "no picture");
+    let skip = "data.on_bad_image=skip";
+    let train = ["train", "own.yaml", "--run", "r\x1b[2J", "-s", skip, "-v"];
+    let calls: [(&[&str], i32, &str); 8] = [
+        (&train, 0, "signet: left out 1: 0/bad\\nname.jpg is "),
+        (&["train", "own.yaml"], 3, "0/bad\\nname.jpg"),
+        (
+            &["data", "info", "own.yaml", "-s", skip],
+            0,
+            "class on\\u{1b}[31me",
+        ),
+        (&["eval", "r\x1b[2J", "--part", "all"], 0, "on\\u{1b}[31me"),
+        (
+            &["runs", "show", "r\x1b[2J"],
+            0,
+            "run          r\\u{1b}[2J\n",
+        ),
+        (
+            &["eval", "no\x1b[31m\nrun"],
+            4,
+            "signet: no\\u{1b}[31m\\nrun does not exist",
+        ),
+        (
+            &["config", "check", "own.yaml", "-s", "a\x1b=1"],
+            2,
+            "a\\u{1b}: not a key",
+        ),
+        (&["eva\x1b[31m"], 2, "eva\\u{1b}[31m"),
+    ];
+    for (call, code, words) in calls {
+        let answer = workshop.call(call);
+        assert_eq!(answer.code, code, "{call:?}: {}", answer.stderr);
+        let said = answer.stdout + &answer.stderr;
+        assert!(said.contains(words), "{call:?}: {said}");
+        let obeyed = |c: char| c.is_control() && c != '\n';
+        assert!(!said.contains(obeyed), "{call:?}: {said:?}");
+    }
+    let answer = workshop.signet(&[
+        "predict",
+        "r\x1b[2J",
+        "data/0/a\r\nb.png",
+        "--format",
+        "csv",
+    ]);
+    assert!(
+        answer.stdout.contains("\n\"data/0/a\r\nb.png\","),
+        "{:?}",
+        answer.stdout
+    );
+}
+
+#[test]
+fn what_cannot_be_known_of_a_class_is_called_undefined() {
+    let workshop = Workshop::with_folders(10);
+    workshop.write("own.yaml", SMALL);
+    // All logits are equal and stay so, and the first of equals is predicted.
+    let keys = [
+        "model={kind: ann, init: {weights: {kind: constant}, bias: zero}}",
+        "train={epochs: 1, optimizer: {kind: sgd, lr: 1.0e-30}, batch_size: 12}",
+    ];
+    workshop.signet(&[
+        "train", "own.yaml", "--run", "r", "-s", keys[0], "-s", keys[1],
+    ]);
+    let answer = workshop.signet(&["eval", "r", "--json", "figures.json"]);
+    let line = answer
+        .stdout
+        .lines()
+        .find(|line| line.starts_with("1 "))
+        .unwrap();
+    let cells: Vec<&str> = line.split_whitespace().collect();
+    assert_eq!(cells, ["1", "undefined", "0.00", "0.00", "2"]);
+    let class = &workshop.json("figures.json")["classes"][1];
+    assert!(
+        class["precision"].is_null() && class["recall"] == 0.0,
+        "{class}"
+    );
+}
+
+#[test]
+fn an_artefact_is_known_by_its_content_where_its_name_does_not_say() {
+    let workshop = Workshop::with_folders(10);
+    workshop.write("own.yaml", SMALL);
+    workshop.signet(&["train", "own.yaml", "--run", "r"]);
+    workshop.signet(&["export", "r", "--format", "ONNX,TorchScript"]);
+    for (file, other) in [
+        ("model.pt", "model.pth"),
+        ("model.onnx", "model"),
+        ("model.pt", "M.PT"),
+    ] {
+        workshop.write(other, workshop.read(&format!("r/export/{file}")));
+        workshop.signet(&["verify", other, "--against", "r"]);
+        workshop.signet(&["predict", other, "data/0/0000.png", "--format", "JSONL"]);
+    }
+    workshop.write("other.pth", "no model");
+    let answer = workshop.call(&["eval", "other.pth"]);
+    assert_eq!(answer.code, 4);
+    assert!(
+        answer.stderr.contains("other.pth is no model"),
+        "{}",
+        answer.stderr
+    );
+}
+
+#[test]
 #[cfg(target_os = "linux")]
 fn a_terminal_that_cannot_draw_gets_plain_lines() {
     let workshop = Workshop::with_folders(10);

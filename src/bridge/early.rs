@@ -19,6 +19,7 @@ use std::io::Write;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use super::process;
+use crate::say::escaped;
 
 /// Looks of a waiting thread (<https://gcc.gnu.org/onlinedocs/libgomp/GOMP_005fSPINCOUNT.html>).
 const SPINS: &CStr = c"GOMP_SPINCOUNT=1000";
@@ -42,7 +43,13 @@ pub unsafe extern "C" fn before_libraries<P: clap::Parser>(
         let text = unsafe { CStr::from_ptr(*arguments.add(index)) };
         OsString::from_vec(text.to_bytes().to_vec())
     };
-    if let Err(answer) = P::try_parse_from((0..count as usize).map(argument)) {
+    let words: Vec<OsString> = (0..count as usize).map(argument).collect();
+    if let Err(answer) = P::try_parse_from(&words) {
+        // A mistake is quoted, and must not tell the terminal what to do.
+        let harmless = words
+            .iter()
+            .map(|word| escaped(&word.to_string_lossy()).into_owned());
+        let answer = P::try_parse_from(harmless).err().unwrap_or(answer);
         let _ = answer.print();
         let _ = std::io::stdout().flush();
         // SAFETY: nothing has been set up yet that would have to be torn down.

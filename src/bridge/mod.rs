@@ -19,6 +19,8 @@ use anyhow::{Result, anyhow};
 use tch::Tensor;
 use torch_sys::C_tensor;
 
+use crate::say::first_words;
+
 type Handle = *mut C_tensor;
 
 unsafe extern "C" {
@@ -87,11 +89,7 @@ fn answer(message: *mut c_char) -> Result<()> {
     if message.is_null() {
         return Ok(());
     }
-    let text = owned(message);
-    Err(anyhow!(
-        "libtorch: {}",
-        text.lines().next().unwrap_or_default()
-    ))
+    Err(anyhow!("libtorch: {}", first_words(&owned(message))))
 }
 
 /// A text of the bridge as ours.

@@ -17,7 +17,7 @@ pub(super) fn run(command: ConfigCommand) -> Result<()> {
             for file in &files {
                 match Experiment::load(file, &overrides.set, &[plan::check]) {
                     Ok(experiment) => {
-                        crate::answer!("{}: ok, experiment {}", file.display(), experiment.name)
+                        crate::show!("{}: ok, experiment {}", file.display(), experiment.name)
                     }
                     Err(Problems(found)) => problems.extend(found),
                 }

@@ -9,6 +9,7 @@ use crate::cli::Cv;
 use crate::fault::{Blame, Fault};
 use crate::report::studies;
 use crate::run::display::Style;
+use crate::say;
 use crate::study::figures;
 use crate::study::folder::{Kind, SUMMARY};
 use crate::study::summary::Summary;
@@ -41,7 +42,7 @@ pub(super) fn run(command: Cv, style: Style) -> Result<()> {
             .dir
             .write_text("summary.csv", &found.to_csv())
             .blame(Fault::Run)?;
-        crate::answer!("{}", studies::study(&found, sitting.dir.path()));
+        say::show_text(&studies::study(&found, sitting.dir.path()));
     }
     study::verdict(&outcome.failed)
 }

@@ -16,6 +16,7 @@ use crate::data::{Dataset, arrays};
 use crate::data::{generated, images};
 use crate::fault::{Blame, Fault};
 use crate::run::display::Style;
+use crate::say::{self, escaped};
 
 use super::load;
 
@@ -27,7 +28,7 @@ pub(super) fn run(command: DataCommand, style: Style) -> Result<()> {
             let split =
                 Split::deal(&data, &experiment.data.split, experiment.seed).blame(Fault::Data)?;
             let sizes = sizes(&experiment.data.source, &data).blame(Fault::Data)?;
-            crate::answer!("{}", describe(&data, &split, &sizes).trim_end());
+            say::show_text(&describe(&data, &split, &sizes));
             Ok(())
         }
         DataCommand::Npy {
@@ -44,7 +45,7 @@ pub(super) fn run(command: DataCommand, style: Style) -> Result<()> {
                 arrays::write(&images, &data.pictures, image, &labels, &data.labels)
             };
             write_folder(&out, write).blame(Fault::Data)?;
-            crate::answer!(
+            crate::show!(
                 "{} pictures in {}; Y numbers the classes {}",
                 data.len(),
                 out.display(),
@@ -62,8 +63,8 @@ pub(super) fn run(command: DataCommand, style: Style) -> Result<()> {
             let fetched = fetch(&archive, &out, &shown).blame(Fault::Data)?;
             let root = fetched.root.display();
             match fetched.already_there {
-                true => crate::answer!("{} pictures lie in {root} already, whole", fetched.files),
-                false => crate::answer!("{} pictures in {root}, checked", fetched.files),
+                true => crate::show!("{} pictures lie in {root} already, whole", fetched.files),
+                false => crate::show!("{} pictures in {root}, checked", fetched.files),
             }
             Ok(())
         }
@@ -77,7 +78,7 @@ pub(super) fn run(command: DataCommand, style: Style) -> Result<()> {
             digits.sort_unstable();
             digits.dedup();
             generate(&dir, &digits, pictures, seed, side).blame(Fault::Data)?;
-            crate::answer!(
+            crate::show!(
                 "{} pictures of {} digits in {}",
                 pictures * digits.len() as u64,
                 digits.len(),
@@ -174,6 +175,7 @@ fn describe(data: &Dataset, split: &Split, sizes: &[String]) -> String {
         let parts = split
             .parts()
             .map(|(name, part)| format!("{name} {}", count(part)));
+        let class = escaped(class);
         lines.push(format!("class {class:<6} {total} ({})", parts.join(", ")));
     }
     for (channel, (mean, sd)) in data.statistics(&split.train).into_iter().enumerate() {
@@ -187,16 +189,18 @@ fn describe(data: &Dataset, split: &Split, sizes: &[String]) -> String {
         duplicates
             .iter()
             .map(|group| group.iter().map(|&index| data.names[index].as_str()))
-            .map(|group| format!("  equal      {}", group.collect::<Vec<_>>().join(", "))),
+            .map(|group| group.collect::<Vec<_>>().join(", "))
+            .map(|names| format!("  equal      {}", escaped(&names))),
     );
     let doubts = doubts(data, split).into_iter();
-    lines.extend(doubts.map(|doubt| format!("doubtful     {doubt}")));
-    lines.extend(data.notes.iter().map(|note| format!("note         {note}")));
+    lines.extend(doubts.map(|doubt| escaped(&format!("doubtful     {doubt}")).into_owned()));
+    let notes = data.notes.iter();
+    lines.extend(notes.map(|note| escaped(&format!("note         {note}")).into_owned()));
     lines.push(format!("left out     {}", data.left_out.len()));
     lines.extend(
         data.left_out
             .iter()
-            .map(|(name, why)| format!("  {name} {why}")),
+            .map(|(name, why)| escaped(&format!("  {name} {why}")).into_owned()),
     );
     lines.push(format!("fingerprint  {}", data.fingerprint()));
     lines.join("\n") + "\n"

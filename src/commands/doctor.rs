@@ -6,7 +6,7 @@ use crate::bridge::{self, device, process};
 use crate::config::Threads;
 
 pub(super) fn run() -> Result<()> {
-    let line = |what: &str, found: String| crate::answer!("{what:<13} {found}");
+    let line = |what: &str, found: String| crate::show!("{what:<13} {found}");
     line("signet", env!("CARGO_PKG_VERSION").to_owned());
     line("tch", format!("0.24.0, for libtorch {}", bridge::LIBTORCH));
     let libtorch = bridge::library_of_libtorch();

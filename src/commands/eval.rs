@@ -109,7 +109,8 @@ fn describe(evaluation: &Evaluation) -> String {
     );
     let mut classes = Table::new(1, &["class", "precision %", "recall %", "F1 %", "pictures"]);
     for figures in &evaluation.classes {
-        let shares = [figures.precision, figures.recall, figures.f1].map(percent);
+        let shares = [figures.precision, figures.recall, figures.f1]
+            .map(|share| share.map_or("undefined".to_owned(), percent));
         classes.add_row(
             [
                 vec![figures.class.clone()],

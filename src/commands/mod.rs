@@ -28,6 +28,7 @@ use crate::data::Dataset;
 use crate::fault::{Blame, Fault};
 use crate::model::plan;
 use crate::run::interrupt;
+use crate::say;
 
 /// Does what the command line asks for.
 ///
@@ -70,7 +71,7 @@ fn tell(
         .blame(Fault::Config);
     }
     if !to_stdout(&files.json) && !to_stdout(&files.csv) {
-        crate::answer!("{shown}");
+        say::show_text(shown);
     }
     if let Some(file) = &files.json {
         let text = serde_json::to_string_pretty(found)? + "\n";

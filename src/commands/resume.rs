@@ -18,6 +18,7 @@ use crate::run::lock::Lock;
 use crate::run::prove;
 use crate::run::resume::{self, From};
 use crate::run::session::Session;
+use crate::say::{self, Level};
 use crate::train::progress::Extend;
 
 /// How a run is to go on.
@@ -102,7 +103,7 @@ pub(super) fn go_on(folder: &RunDir, wish: Wish, style: Style) -> Result<()> {
         resume::keeps_settings(folder, &old, &new).blame(Fault::Run)?;
     }
     if style.is_for_people() && !changes.is_empty() {
-        crate::note!("{}", summary::changes(&changes));
+        say::note_text(Level::Usual, &summary::changes(&changes).to_string());
     }
     if progress.stopped_early(&new) && !changes.is_empty() {
         crate::note!("{}", summary::complete(&new, &progress, folder.path()));
@@ -111,7 +112,7 @@ pub(super) fn go_on(folder: &RunDir, wish: Wish, style: Style) -> Result<()> {
         // A process that was killed after its last checkpoint has not moved the pointers.
         checkpoints::repoint(folder.path(), &newest.checkpoint).blame(Fault::Run)?;
         export::unless_done(&new, folder)?;
-        crate::answer!("{}", summary::complete(&new, &progress, folder.path()));
+        crate::show!("{}", summary::complete(&new, &progress, folder.path()));
         return Ok(());
     }
     let session = Session::reopen(new, document, folder)?;
@@ -175,7 +176,7 @@ fn prove(folder: &RunDir, from: Option<&From>, style: Style) -> Result<()> {
     let scratch = tempfile::tempdir().blame(Fault::Run)?;
     let mut shown = display::listener(style, done, epochs.max(done + 1), 1);
     let proof = prove::prove(folder, pair, experiment, scratch.path(), shown.as_mut())?;
-    crate::answer!("{}", summary::proof(&proof));
+    crate::show!("{}", summary::proof(&proof));
     match proof.differences.is_empty() {
         true => Ok(()),
         false => Err(anyhow!("this run does not repeat bit for bit")).blame(Fault::Run),

@@ -8,6 +8,7 @@ use crate::fault::{Blame, Fault};
 use crate::report::studies;
 use crate::report::table::quoted;
 use crate::run::display::Style;
+use crate::say;
 use crate::study::folder::{Kind, SUMMARY};
 use crate::study::race::{Finish, race};
 use crate::study::ranking::{Ranking, Tested};
@@ -59,9 +60,6 @@ pub(super) fn run(command: Command, style: Style) -> Result<()> {
         .dir
         .write_text("summary.csv", &found.to_csv(quoted))
         .blame(Fault::Run)?;
-    crate::answer!(
-        "{}",
-        studies::sweep(&found, &sweep.base, sitting.dir.path())
-    );
+    say::show_text(&studies::sweep(&found, &sweep.base, sitting.dir.path()));
     study::verdict(&failed)
 }

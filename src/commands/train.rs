@@ -14,6 +14,7 @@ use crate::run::beginning;
 use crate::run::directory::RunDir;
 use crate::run::display::Style;
 use crate::run::session::Session;
+use crate::say::{self, Level};
 use crate::train::snapshot::Moment;
 
 pub(super) fn run(command: Train, style: Style) -> Result<()> {
@@ -64,7 +65,7 @@ fn dry_run(experiment: Experiment) -> Result<()> {
     let session = Session::open(experiment)?;
     report_findings(&session);
     let shown = summary::before(&session, trainer(&session).steps_per_epoch());
-    crate::answer!("{}", shown.trim_end());
+    say::show_text(&shown);
     Ok(())
 }
 
@@ -75,6 +76,6 @@ fn report_findings(session: &Session) {
         crate::note!("signet: {doubt}");
     }
     if let Some(transfer) = &session.transfer {
-        crate::note!("{}", summary::transferred(transfer).trim_end());
+        say::note_text(Level::Usual, &summary::transferred(transfer));
     }
 }

@@ -18,6 +18,7 @@ use crate::run::directory::RunDir;
 use crate::run::resume;
 use crate::run::session::reload;
 use crate::run::source::source_of;
+use crate::say;
 
 pub(super) fn run(command: Verify) -> Result<()> {
     let format = gate::format_of(&command.artefact).blame(Fault::Config)?;
@@ -55,7 +56,7 @@ pub(super) fn run(command: Verify) -> Result<()> {
 
 fn say(report: &Report, command: &Verify) -> Result<()> {
     if command.json.as_deref() != Some(Path::new("-")) {
-        crate::answer!("{}", summary::gate(report));
+        say::show_text(&summary::gate(report));
     }
     match &command.json {
         Some(file) => {

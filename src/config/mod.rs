@@ -13,6 +13,7 @@ pub mod section;
 pub mod setting;
 pub mod threads;
 pub mod train;
+pub mod yaml;
 
 use std::path::Path;
 
@@ -143,11 +144,11 @@ impl Experiment {
         Ok(experiment)
     }
 
-    /// The resolved experiment as YAML; reading it gives the same experiment.
+    /// The resolved experiment as YAML; reading it gives the same experiment, and by YAML 1.1 the same values.
     pub fn to_yaml(&self) -> String {
         let mut value = serde_yaml::to_value(self).expect("an experiment is plain data");
         variables::escape(&mut value);
-        serde_yaml::to_string(&value).expect("plain data has a text")
+        yaml::write(&value)
     }
 
     fn read(mut top: Section, file: &Path) -> Experiment {

@@ -27,16 +27,37 @@ pub(super) fn read<T: Setting>(value: &Value) -> Result<T, String> {
     found
 }
 
+/// The longest quotation of a value in a message, in characters.
+const LONGEST: usize = 80;
+
+/// The beginning of `text` that a message quotes, and how much it leaves out.
+pub(super) fn cut(text: &str) -> (&str, String) {
+    match text.char_indices().nth(LONGEST) {
+        None => (text, String::new()),
+        Some((end, _)) => {
+            let rest = text[end..].chars().count();
+            (&text[..end], format!(" and {rest} more characters"))
+        }
+    }
+}
+
 /// A value as a message quotes it.
 pub fn describe(value: &Value) -> String {
     match value {
         Value::Null => "nothing".to_owned(),
         Value::Bool(truth) => truth.to_string(),
         Value::Number(number) => number.to_string(),
-        Value::String(text) => format!("{text:?}"),
+        Value::String(text) => {
+            let (text, rest) = cut(text);
+            format!("{text:?}{rest}")
+        }
         Value::Sequence(_) => "a list".to_owned(),
         Value::Mapping(_) => "a section".to_owned(),
-        Value::Tagged(tagged) => format!("the tag {}", tagged.tag),
+        Value::Tagged(tagged) => {
+            let tag = tagged.tag.to_string();
+            let (tag, rest) = cut(&tag);
+            format!("the tag {tag}{rest}")
+        }
     }
 }
 
@@ -67,11 +88,19 @@ impl Setting for f64 {
 
 impl Setting for u64 {
     fn read(value: &Value) -> Result<u64, String> {
-        value.as_u64().ok_or_else(|| {
-            format!(
+        let beyond = value
+            .as_f64()
+            .is_some_and(|number| number >= u64::MAX as f64 && number.fract() == 0.0);
+        value.as_u64().ok_or_else(|| match beyond {
+            true => format!(
+                "expected a whole number up to {}, found {}",
+                u64::MAX,
+                describe(value)
+            ),
+            false => format!(
                 "expected a whole number of 0 or more, found {}",
                 describe(value)
-            )
+            ),
         })
     }
 }
@@ -155,22 +184,20 @@ pub(crate) use words;
 
 /// The word closest to `word`, if any is close enough to be what was meant.
 pub fn nearest<'w>(word: &str, words: &[&'w str]) -> Option<&'w str> {
+    let word = word.to_lowercase();
     let scored = words
         .iter()
-        .map(|known| (strsim::jaro_winkler(word, known), *known));
+        .map(|known| (strsim::jaro_winkler(&word, known), *known));
     let best = scored.max_by(|a, b| a.0.total_cmp(&b.0))?;
     (best.0 > 0.8).then_some(best.1)
 }
 
 /// "unknown word x; did you mean y?", for values chosen from a list.
 pub fn one_of(word: &str, words: &[&str]) -> String {
-    match nearest(word, words) {
-        Some(near) => format!(
-            "{word} is none of {}; did you mean {near}?",
-            words.join(", ")
-        ),
-        None => format!("{word} is none of {}", words.join(", ")),
-    }
+    let near = nearest(word, words);
+    let near = near.map_or(String::new(), |near| format!("; did you mean {near}?"));
+    let (word, rest) = cut(word);
+    format!("{word}{rest} is none of {}{near}", words.join(", "))
 }
 
 /// A rule for [`super::section::Section::get_if`]: at least `low`.

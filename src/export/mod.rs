@@ -31,12 +31,31 @@ impl Format {
         }
     }
 
-    /// The format that the end of a file's name stands for.
+    /// The format that the end of a file's name stands for, or else the one that its content looks like.
     pub fn of(file: &Path) -> Option<Format> {
-        let end = file.extension()?.to_str()?;
-        [Format::Torchscript, Format::Onnx, Format::Safetensors]
-            .into_iter()
-            .find(|format| format.file().ends_with(&format!(".{end}")))
+        let end = file.extension().and_then(|end| end.to_str());
+        let formats = [Format::Torchscript, Format::Onnx, Format::Safetensors];
+        let named = end.and_then(|end| {
+            let end = format!(".{}", end.to_lowercase());
+            formats
+                .into_iter()
+                .find(|format| format.file().ends_with(&end))
+        });
+        named.or_else(|| Format::of_content(file))
+    }
+
+    /// By the first bytes: TorchScript is a zip, safetensors the length of a JSON object with that object behind it,
+    /// ONNX the field 1 (`ir_version`) of a protocol buffer, a small number, and another field.
+    fn of_content(file: &Path) -> Option<Format> {
+        let mut first = [0; 9];
+        let mut opened = std::fs::File::open(file).ok()?;
+        std::io::Read::read_exact(&mut opened, &mut first).ok()?;
+        match first {
+            [b'P', b'K', 3, 4, ..] => Some(Format::Torchscript),
+            [.., 0, b'{'] => Some(Format::Safetensors),
+            [0x08, 1..=32, 0x12, ..] => Some(Format::Onnx),
+            _ => None,
+        }
     }
 
     /// The largest difference between logits of an artefact and of the live model that is let through.

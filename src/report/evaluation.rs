@@ -28,17 +28,17 @@ pub struct Evaluation {
     pub wrong: Vec<Prediction>,
 }
 
-/// Figures of one class. A ratio without a denominator is 0, as in scikit-learn's `zero_division=0`.
+/// Figures of one class. A ratio without a denominator is undefined (scikit-learn's `zero_division=nan`).
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ClassFigures {
     /// Name.
     pub class: String,
     /// Of the pictures taken for it, the share that are.
-    pub precision: f64,
+    pub precision: Option<f64>,
     /// Of its pictures, the share taken for it.
-    pub recall: f64,
+    pub recall: Option<f64>,
     /// Harmonic mean of both.
-    pub f1: f64,
+    pub f1: Option<f64>,
     /// Its pictures.
     pub support: usize,
 }
@@ -122,7 +122,7 @@ fn figures(name: &str, class: usize, confusion: &[Vec<usize>]) -> ClassFigures {
     let right = confusion[class][class];
     let support: usize = confusion[class].iter().sum();
     let taken: usize = confusion.iter().map(|row| row[class]).sum();
-    let ratio = |a: usize, b: usize| if b == 0 { 0.0 } else { a as f64 / b as f64 };
+    let ratio = |a: usize, b: usize| (b > 0).then(|| a as f64 / b as f64);
     ClassFigures {
         class: name.to_owned(),
         precision: ratio(right, taken),
@@ -165,9 +165,9 @@ mod tests {
         ];
         for (class, expected) in found.classes.iter().zip(expected) {
             let figures = [
-                class.precision,
-                class.recall,
-                class.f1,
+                class.precision.unwrap(),
+                class.recall.unwrap(),
+                class.f1.unwrap(),
                 class.support as f64,
             ];
             assert!(
@@ -184,6 +184,27 @@ mod tests {
         let sure = 3.0f64.exp() / (3.0f64.exp() + 2.0);
         let unsure = 1.0 / (3.0f64.exp() + 2.0);
         assert!((found.loss + (6.0 * sure.ln() + 2.0 * unsure.ln()) / 8.0).abs() < 1e-7);
+    }
+
+    #[test]
+    fn a_ratio_without_a_denominator_is_undefined() {
+        // y = [0, 0, 1]; p = [0, 0, 0], of the classes 0, 1, 2
+        // sklearn.metrics.precision_recall_fscore_support(y, p, labels=[0, 1, 2], zero_division=numpy.nan)
+        // ([0.66666667, nan, nan], [1., 0., nan], [0.8, 0., nan], [2, 1, 0])
+        let logits = Tensor::from_slice(&[0i64, 0, 0])
+            .one_hot(3)
+            .to_kind(Kind::Float);
+        let classes = ["a", "b", "c"].map(str::to_owned);
+        let found = Evaluation::new("test", &logits, &[0, 0, 1], &["x"; 3], &classes).unwrap();
+        let figures = |class: &ClassFigures| [class.precision, class.recall, class.f1];
+        assert_eq!(
+            figures(&found.classes[0]),
+            [Some(2.0 / 3.0), Some(1.0), Some(0.8)]
+        );
+        assert_eq!(figures(&found.classes[1]), [None, Some(0.0), Some(0.0)]);
+        assert_eq!(figures(&found.classes[2]), [None; 3]);
+        let json = serde_json::to_value(&found).unwrap();
+        assert!(json["classes"][2]["recall"].is_null());
     }
 
     #[test]

@@ -5,6 +5,7 @@ use super::summary::{best_and_last, mebibytes};
 use super::table::{Table, quoted};
 use crate::config::train::Metric;
 use crate::run::checkpoints;
+use crate::say::escaped;
 use crate::study::compare::Comparison;
 use crate::study::shelf::{Entry, Litter, RunEntry, StudyEntry};
 use crate::study::statistics::Spread;
@@ -123,7 +124,7 @@ fn show_run(run: &RunEntry) -> String {
     let word = |key: &str| environment[key].as_str().unwrap_or("-").to_owned();
     let count = |part: &str| split[part].as_array().map_or(0, Vec::len);
     let mut lines = vec![
-        format!("run          {}", run.path.display()),
+        format!("run          {}", escaped(&run.path.display().to_string())),
         format!(
             "experiment   {}, a {}, seed {}",
             run.experiment.name,
@@ -154,7 +155,11 @@ fn show_run(run: &RunEntry) -> String {
     ];
     let parent = document("parent.json");
     if let Some(of) = parent["run"].as_str() {
-        lines.push(format!("branched off {of}, step {}", parent["step"]));
+        lines.push(format!(
+            "branched off {}, step {}",
+            escaped(of),
+            parent["step"]
+        ));
     }
     let figures = best_and_last(run.best.as_ref(), run.last.as_ref());
     let mut files = Table::new(1, &["file", "MiB"]);
@@ -187,7 +192,7 @@ fn show_study(study: &StudyEntry) -> String {
         trials.add_row(run_row(run));
     }
     let waiting = study.trials.len() - study.begun.len();
-    let mut text = format!("{trials}\n\n{}", study_row(study)[..3].join("  "));
+    let mut text = format!("{trials}\n\n{}", escaped(&study_row(study)[..3].join("  ")));
     if waiting > 0 {
         text += &format!("; {waiting} have not begun");
     }
@@ -232,6 +237,7 @@ pub fn compare(found: &Comparison) -> String {
             continue;
         };
         let [low, high] = paired.interval.map(|end| format!("{:+.2}", 100.0 * end));
+        let (name, first) = (escaped(name), escaped(first));
         text += &format!(
             "\n\n{name} minus {first}, on {} splits they share: accuracy {:+.2} points (95 % interval {low} to {high}, \
              corrected for shared pictures)",

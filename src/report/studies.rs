@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::table::Table;
-use crate::say::word;
+use crate::say::{escaped, word};
 use crate::study::ranking::Ranking;
 use crate::study::statistics::Spread;
 use crate::study::summary::Summary;
@@ -36,9 +36,9 @@ pub fn study(found: &Summary, folder: &Path) -> String {
             .take(10)
             .map(|(name, times)| format!("{name} ({times})"))
             .collect();
-        text += &format!("wrong in several trials: {}\n", often.join(", "));
+        text += &format!("wrong in several trials: {}\n", escaped(&often.join(", ")));
     }
-    text + &format!("the study is in {}", folder.display())
+    text + &format!("the study is in {}", escaped(&folder.display().to_string()))
 }
 
 /// What a sweep over `base` found.
@@ -89,7 +89,7 @@ pub fn sweep(found: &Ranking, base: &Path, folder: &Path) -> String {
                 found.metric,
                 best.point.name,
                 word(base),
-                settings.collect::<String>()
+                escaped(&settings.collect::<String>())
             );
         }
     }
@@ -110,7 +110,7 @@ pub fn sweep(found: &Ranking, base: &Path, folder: &Path) -> String {
             spread(&test.accuracy)
         );
     }
-    text + &format!("the sweep is in {}", folder.display())
+    text + &format!("the sweep is in {}", escaped(&folder.display().to_string()))
 }
 
 fn spread(accuracy: &Spread) -> String {

@@ -11,7 +11,7 @@ use crate::report::table::Table;
 use crate::run::policy::Change;
 use crate::run::prove::Proof;
 use crate::run::session::Session;
-use crate::say::word;
+use crate::say::{escaped, word};
 use crate::train::metrics::{EpochRecord, Figures};
 use crate::train::progress::Progress;
 
@@ -74,7 +74,7 @@ pub fn after(session: &Session, progress: &Progress, folder: &Path, took: Durati
         "{table}\n\n{} in {:.1} s; the evidence is in {}\nnext: signet eval {}{part}",
         how_it_ended(&session.experiment, progress),
         took.as_secs_f64(),
-        folder.display(),
+        escaped(&folder.display().to_string()),
         word(folder)
     )
 }
@@ -160,14 +160,15 @@ pub fn transferred(transfer: &Transfer) -> String {
         "begins with {} tensor(s) of another training",
         transfer.taken.len()
     );
-    text += &format!(": {}\n", transfer.taken.join(", "));
+    text += &format!(": {}\n", escaped(&transfer.taken.join(", ")));
     for (name, why) in &transfer.missing {
-        text += &format!("begins at random: {name}, which {why}\n");
+        text += &escaped(&format!("begins at random: {name}, which {why}"));
+        text += "\n";
     }
     if !transfer.left.is_empty() {
         text += &format!(
             "left out, having no place here: {}\n",
-            transfer.left.join(", ")
+            escaped(&transfer.left.join(", "))
         );
     }
     text

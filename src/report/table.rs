@@ -1,9 +1,11 @@
-//! Tables for people (no frames, words to the left, numbers to the right, nothing behind the last column), and the
-//! fields of those for programs.
+//! Tables for people (no frames, words to the left, numbers to the right, nothing behind the last column, a line per
+//! row whatever its names hold), and the fields of those for programs.
 
 use std::fmt;
 
-use comfy_table::{CellAlignment, Row, presets};
+use comfy_table::{Cell, CellAlignment, Row, presets};
+
+use crate::say::escaped;
 
 /// A table under way.
 pub struct Table(comfy_table::Table);
@@ -12,6 +14,7 @@ impl Table {
     /// One whose first `words` columns hold words, and the others numbers.
     pub fn new(words: usize, header: &[&str]) -> Table {
         let mut table = comfy_table::Table::new();
+        let header = header.iter().map(|name| escaped(name));
         table.load_preset(presets::NOTHING).set_header(header);
         for column in table.column_iter_mut() {
             column.set_padding((0, 2));
@@ -24,7 +27,10 @@ impl Table {
 
     /// Adds a row, a cell for each column.
     pub fn add_row<R: Into<Row>>(&mut self, row: R) {
-        self.0.add_row(row);
+        let row: Row = row.into();
+        let cells = row.cell_iter().map(Cell::content);
+        self.0
+            .add_row(cells.map(|cell| escaped(&cell).into_owned()));
     }
 }
 
@@ -36,7 +42,7 @@ impl fmt::Display for Table {
 
 /// A field of a CSV line, quoted where RFC 4180 asks for it.
 pub fn quoted(text: &str) -> String {
-    match text.contains([',', '"', '\n']) {
+    match text.contains([',', '"', '\n', '\r']) {
         true => format!("\"{}\"", text.replace('"', "\"\"")),
         false => text.to_owned(),
     }

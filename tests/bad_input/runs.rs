@@ -1,5 +1,6 @@
 //! Folders that are taken, and models that are none.
 
+use crate::refused;
 use crate::support::{SMALL, Workshop};
 
 #[test]
@@ -43,4 +44,19 @@ fn evaluating_what_is_no_model_says_what_is_one() {
         assert_eq!(answer.code, 4, "{}", answer.stderr);
         assert!(answer.stderr.contains(words), "{}", answer.stderr);
     }
+}
+
+#[test]
+fn an_error_of_libtorch_is_one_sentence_without_frames() {
+    let workshop = Workshop::with_folders(10);
+    let header = r#"{"a":{"dtype":"F32","shape":[0,9223372036854775808],"data_offsets":[0,0]}}"#;
+    let file = [&(header.len() as u64).to_le_bytes()[..], header.as_bytes()].concat();
+    workshop.write("x.safetensors", file);
+    let begin = "train.init_from={path: x.safetensors}";
+    refused(
+        &workshop,
+        &[begin],
+        4,
+        &["train.init_from: x.safetensors: "],
+    );
 }

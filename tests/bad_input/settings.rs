@@ -270,3 +270,77 @@ fn overrides_are_pointed_at_where_they_made_what_is_wrong() {
         refused(&workshop, &[setting], 2, &[words]);
     }
 }
+
+#[test]
+fn files_that_are_no_yaml_say_what_to_change() {
+    let workshop = Workshop::new();
+    let rest = "data: {source: {kind: generated}}\nmodel:\n  kind: ann\n";
+    let utf_16 =
+        |text: &str| -> Vec<u8> { text.encode_utf16().flat_map(u16::to_le_bytes).collect() };
+    let whole = format!("version: 1\n{rest}");
+    let cases = [
+        (
+            format!("{whole}\thidden: [3]\n").into_bytes(),
+            "own.yaml:5:1: not valid YAML: tabs cannot indent YAML; use spaces",
+        ),
+        (
+            format!("{whole}  \thidden: [3]\n").into_bytes(),
+            "tabs cannot indent YAML; use spaces",
+        ),
+        (
+            utf_16(&whole),
+            "own.yaml: written in UTF-16; save it as UTF-8",
+        ),
+        (
+            utf_16(&format!("\u{feff}{whole}")),
+            "own.yaml: written in UTF-16; save it as UTF-8",
+        ),
+        (
+            b"version: 1\nname: \xe9\n".to_vec(),
+            "own.yaml: line 2 is not UTF-8; save the file as UTF-8",
+        ),
+        (
+            format!("{whole}seed: 99999999999999999999\n").into_bytes(),
+            "own.yaml:5:7: not usable: 99999999999999999999 is beyond whole numbers, which go from -9223372036854775808 to \
+             18446744073709551615",
+        ),
+        (
+            format!("{whole}seed: 1{}\n", "0".repeat(50)).into_bytes(),
+            "seed: expected a whole number up to 18446744073709551615, found 1e50",
+        ),
+    ];
+    for (bytes, words) in cases {
+        workshop.write("own.yaml", bytes);
+        let answer = workshop.call(&["config", "check", "own.yaml"]);
+        assert_eq!(answer.code, 2, "{words}: {}", answer.stderr);
+        assert_eq!(answer.stderr.lines().count(), 1, "{}", answer.stderr);
+        assert!(answer.stderr.contains(words), "{words}: {}", answer.stderr);
+    }
+}
+
+#[test]
+fn quotations_are_cut_and_words_are_guessed_whatever_their_case() {
+    let workshop = Workshop::with_folders(10);
+    let long = "x".repeat(30_000);
+    let cases = [
+        (
+            format!("train.epochs={long}"),
+            "x\" and 29920 more characters",
+        ),
+        (
+            format!("model.kind={long}"),
+            "x and 29920 more characters is none of ann, ",
+        ),
+        (
+            format!("{long}=1"),
+            "x and 29920 more characters: not a key of this file",
+        ),
+        ("model.kind=CNN".to_owned(), "did you mean cnn?"),
+        ("export.formats=[ONNX]".to_owned(), "did you mean onnx?"),
+    ];
+    for (setting, words) in cases {
+        refused(&workshop, &[&setting], 2, &[words]);
+        let answer = workshop.call(&["config", "check", "own.yaml", "-s", &setting]);
+        assert!(answer.stderr.len() < 600, "{}", answer.stderr);
+    }
+}

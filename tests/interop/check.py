@@ -19,7 +19,8 @@ import torch
 from PIL import Image
 
 import networks
-from images import Images  # noqa: F401 (its tests run with these)
+from images import Images  # noqa: F401, whose tests run with these
+from yaml_documents import YamlDocuments  # noqa: F401, whose tests run with these
 
 warnings.filterwarnings("ignore", category=DeprecationWarning)
 SIGNET = os.environ["SIGNET"]

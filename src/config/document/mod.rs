@@ -8,12 +8,15 @@ mod place;
 pub(crate) mod variables;
 
 use std::cell::RefCell;
-use std::fmt::{self, Write};
+use std::fmt;
 use std::path::Path;
 
 use serde_yaml::{Mapping, Value};
 
 pub use variables::readings;
+
+use super::setting::cut;
+use crate::say::escaped;
 
 use place::Stop;
 use variables::fill_in;
@@ -31,15 +34,12 @@ pub struct Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        let text = match self.key.as_str() {
-            "" => format!("{}: {}", self.place, self.message),
-            key => format!("{}: {key}: {}", self.place, self.message),
+        let text = match cut(&self.key) {
+            ("", _) => format!("{}: {}", self.place, self.message),
+            (key, rest) => format!("{}: {key}{rest}: {}", self.place, self.message),
         };
         // What was found may hold anything, and a problem is one line.
-        text.chars().try_for_each(|c| match c.is_control() {
-            true => write!(f, "{}", c.escape_default()),
-            false => f.write_char(c),
-        })
+        f.write_str(&escaped(&text))
     }
 }
 
@@ -80,10 +80,25 @@ impl Document {
                 message,
             }])
         };
-        let text = std::fs::read_to_string(file).map_err(|error| {
+        let bytes = std::fs::read(file).map_err(|error| {
             whole(format!(
                 "cannot read this experiment ({error}); shipped ones lie in configs/"
             ))
+        })?;
+        // UTF-16 begins with a mark, or with a zero in its first character, which is ASCII.
+        let utf_16 = bytes.starts_with(&[0xff, 0xfe])
+            || bytes.starts_with(&[0xfe, 0xff])
+            || bytes.iter().take(2).any(|byte| *byte == 0);
+        if utf_16 {
+            return Err(whole("written in UTF-16; save it as UTF-8".to_owned()));
+        }
+        let text = String::from_utf8(bytes).map_err(|error| {
+            let at = error.utf8_error().valid_up_to();
+            let line = 1 + error.as_bytes()[..at]
+                .iter()
+                .filter(|byte| **byte == b'\n')
+                .count();
+            whole(format!("line {line} is not UTF-8; save the file as UTF-8"))
         })?;
         Document::parse(name, text, overrides)
     }
@@ -110,13 +125,7 @@ impl Document {
                 Some(at) => format!("{name}:{}:{}", at.line(), at.column()),
                 None => name.clone(),
             };
-            let message = error.to_string();
-            let message = message.split(" at line ").next().unwrap_or_default();
-            let message = match message.contains("more than one document") {
-                true => "it holds more than one document; take out every --- but one at its top",
-                false => message,
-            };
-            whole(place, &format!("not valid YAML: {message}"))
+            whole(place, &what_is_wrong(&error, &text))
         })?;
         root.apply_merge()
             .map_err(|error| whole(name.clone(), &error.to_string()))?;
@@ -199,16 +208,18 @@ impl Document {
         let key = path.join(".");
         let overridden =
             |(over, _): &&(String, String)| key == *over || key.starts_with(&format!("{over}."));
-        if let Some((over, value)) = self.overrides.iter().rev().find(overridden) {
-            return format!("-s {over}={value}");
+        let laid_over =
+            |(over, value): &(String, String)| override_place(&format!("{over}={value}"));
+        if let Some(over) = self.overrides.iter().rev().find(overridden) {
+            return laid_over(over);
         }
         // A section that is not in the file comes from an override of something in it.
         let within = |(over, _): &&(String, String)| over.starts_with(&format!("{key}."));
         let within = self.overrides.iter().rev().find(within);
-        if let Some((over, value)) = within
+        if let Some(over) = within
             && place::find(&self.text, path, stop).is_none()
         {
-            return format!("-s {over}={value}");
+            return laid_over(over);
         }
         let attempts = std::iter::once((path, stop)).chain(
             (0..path.len())
@@ -226,7 +237,7 @@ impl Document {
     fn lay_over(&mut self, argument: &str) -> Result<(), Problems> {
         let refuse = |message: String| {
             Problems(vec![Problem {
-                place: format!("-s {argument}"),
+                place: override_place(argument),
                 key: String::new(),
                 message,
             }])
@@ -242,7 +253,7 @@ impl Document {
             ));
         }
         let value: Value = serde_yaml::from_str(text)
-            .map_err(|error| refuse(format!("the value is not valid YAML: {error}")))?;
+            .map_err(|error| refuse(format!("the value is {}", what_is_wrong(&error, text))))?;
         let path: Vec<&str> = key.split('.').collect();
         set(&mut self.root, &path, value).map_err(refuse)?;
         self.overrides.push((key.to_owned(), text.to_owned()));
@@ -259,6 +270,38 @@ impl Document {
         for (path, message) in missing {
             self.wrong_value(&path, message);
         }
+    }
+}
+
+/// An override as a place to point at.
+fn override_place(argument: &str) -> String {
+    let (argument, rest) = cut(argument);
+    format!("-s {argument}{rest}")
+}
+
+/// Why `text` is no document, in words of ours where the parser's would not help.
+fn what_is_wrong(error: &serde_yaml::Error, text: &str) -> String {
+    let message = error.to_string();
+    let message = message.split(" at line ").next().unwrap_or_default();
+    let line = error.location().map_or(1, |at| at.line());
+    let line = text.lines().nth(line - 1).unwrap_or_default();
+    let indented_by = &line[..line.len() - line.trim_start().len()];
+    let huge = message
+        .split_once("integer `")
+        .and_then(|(_, rest)| rest.split_once("` as "));
+    if indented_by.contains('\t') {
+        "not valid YAML: tabs cannot indent YAML; use spaces".to_owned()
+    } else if let Some((number, _)) = huge {
+        format!(
+            "not usable: {number} is beyond whole numbers, which go from {} to {}",
+            i64::MIN,
+            u64::MAX
+        )
+    } else if message.contains("more than one document") {
+        "not valid YAML: it holds more than one document; take out every --- but one at its top"
+            .to_owned()
+    } else {
+        format!("not valid YAML: {message}")
     }
 }
 

@@ -4,6 +4,7 @@ use serde_yaml::Value;
 use serde_yaml::value::{Tag, TaggedValue};
 
 use super::key_text;
+use crate::config::setting::{cut, describe};
 
 /// Replaces `${VAR}` and `${VAR:-default}` in every text below `value`.
 pub(super) fn fill_in(
@@ -68,7 +69,8 @@ fn expand(text: &str) -> Result<String, String> {
             rest = after;
             continue;
         }
-        let end = closing(after).ok_or(format!("`${{` without `}}` in {text:?}"))?;
+        let end = closing(after)
+            .ok_or_else(|| format!("`${{` without `}}` in {}", describe(&Value::from(text))))?;
         let inside = &after[..end];
         let (variable, default) = match inside.split_once(":-") {
             Some((variable, default)) => (variable, Some(default)),
@@ -81,8 +83,9 @@ fn expand(text: &str) -> Result<String, String> {
             (Some(value), _) => value,
             (None, Some(default)) => expand(default)?,
             (None, None) => {
+                let (variable, rest) = cut(variable);
                 return Err(format!(
-                    "the environment variable {variable} is not set; set it, or write ${{{variable}:-default}}"
+                    "the environment variable {variable}{rest} is not set; set it, or write ${{{variable}:-default}}"
                 ));
             }
         };
