@@ -154,6 +154,7 @@ impl<'b> Jpeg<'b> {
         let row = width as usize * depth;
         let mut pixels = vec![0; row * height as usize];
         let state = self.state;
+        let tables = self.quantisation();
         guarded(|| {
             // SAFETY: the header was read, and every row that libjpeg writes is a row of `pixels`, whose width and depth
             // are what it was asked for.
@@ -168,7 +169,26 @@ impl<'b> Jpeg<'b> {
                 sys::jpeg_finish_decompress(info);
             }
         })?;
-        Ok(pixels)
+        // libjpeg-turbo and the descendant we have go apart there.
+        match tables == self.quantisation() {
+            true => Ok(pixels),
+            false => Err(Refusal::Unsupported(
+                "other quantisation tables between scans".to_owned(),
+            )),
+        }
+    }
+
+    /// The steps of every quantisation table read so far; zeros where there is none.
+    fn quantisation(&self) -> Vec<[u16; 64]> {
+        // SAFETY: tables of libjpeg, which keeps them until `Drop`, or null pointers.
+        let tables = self
+            .info()
+            .quant_tbl_ptrs
+            .iter()
+            .map(|table| unsafe { table.as_ref() });
+        tables
+            .map(|table| table.map_or([0; 64], |table| table.quantval))
+            .collect()
     }
 }
 

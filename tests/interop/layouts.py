@@ -22,7 +22,10 @@ USUAL = {
     "4:2:0": [TWO, ONE, ONE], "4:1:1": [(4, 1), ONE, ONE], "4:1:0": [(4, 2), ONE, ONE],
 }  # fmt: skip
 # Words in the names of files that are sound, and of a kind that a decoder may lack.
-UNSUPPORTED = ["fractional", "of two components", "of five components", "12 bits", "lossless", "arithmetic", "hierarchical"]
+UNSUPPORTED = [
+    "fractional", "of two components", "of five components", "12 bits", "lossless", "arithmetic", "hierarchical",
+    "other quantisation tables between scans",
+]
 
 
 def drawn(width, height, content, seed=0):
