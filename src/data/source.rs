@@ -114,7 +114,7 @@ fn from_folders(root: &Path, config: &DataConfig) -> Result<Dataset> {
     order::sort(&mut folders, config.order);
     let classes = config.classes.clone().unwrap_or_else(|| {
         let mut all = folders.clone();
-        all.sort_unstable();
+        order::sort_classes(&mut all);
         all
     });
     if let Some(missing) = classes.iter().find(|class| !folders.contains(class)) {
