@@ -193,6 +193,7 @@ fn describe(data: &Dataset, split: &Split, sizes: &[String]) -> String {
             .iter()
             .map(|(name, why)| format!("  {name}: {why}")),
     );
+    lines.extend(data.notes.iter().map(|note| format!("note         {note}")));
     lines.push(format!("fingerprint  {}", data.fingerprint()));
     lines.join("\n") + "\n"
 }

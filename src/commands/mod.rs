@@ -88,8 +88,11 @@ fn write_text(file: &Path, text: &str) -> anyhow::Result<()> {
     std::fs::write(file, text).with_context(|| format!("cannot write {}", file.display()))
 }
 
-/// Says which pictures were left out because they cannot be read.
+/// Says which pictures were left out because they cannot be read, and what else there is to know of how they were.
 fn report_skipped(data: &Dataset) {
+    for note in &data.notes {
+        crate::note!("signet: {note}");
+    }
     for (name, why) in &data.skipped {
         crate::note!("signet: left out {name}, which {why}");
     }

@@ -31,6 +31,8 @@ pub struct Dataset {
     pub classes: Vec<String>,
     /// Pictures left out because they cannot be read, with the reason.
     pub skipped: Vec<(String, String)>,
+    /// What a user should know of how the data was read, one sentence each.
+    pub notes: Vec<String>,
 }
 
 impl Dataset {

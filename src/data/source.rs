@@ -87,6 +87,7 @@ impl Dataset {
             names,
             classes,
             skipped: Vec::new(),
+            notes: Vec::new(),
         }
     }
 }

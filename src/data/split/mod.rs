@@ -162,6 +162,7 @@ mod tests {
             labels,
             classes: vec!["a".into(), "b".into()],
             skipped: Vec::new(),
+            notes: Vec::new(),
         }
     }
 
