@@ -1,27 +1,50 @@
-//! Pictures and labels in `.npy` files, as on Kaggle.
+//! Images and labels as numpy writes them: `.npy` files, or arrays of a `.npz` archive.
+//!
+//! Whoever made the files chose their headers, so sizes are held against the bytes that are there before memory is
+//! taken, and nothing is unpickled. The numbers are read in one pass, and only the rows that are wanted are kept. The
+//! headers are read by our own few lines: npyz 0.8 parses them by backtracking, which sixteen braces keep busy for
+//! ever, panics on a shape that overflows, and brings a second zip library for archives.
+
+mod array;
+mod header;
+mod labels;
+mod number;
+mod open;
 
 use std::fs::File;
-use std::io::{BufReader, BufWriter, Read, Seek};
+use std::io::{BufWriter, Write};
 use std::path::Path;
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
-use npyz::{DType, NpyFile, TypeChar, WriterBuilder};
+use anyhow::{Context, Result, bail, ensure};
 
 use crate::config::data::{Image, NpyLabels};
+use crate::data::order;
+use array::Array;
+use number::{Kind, Type};
 
-/// Pictures picked from an array: numbers in 0..1 as `[N, C, H, W]`, with the row and class of each.
+/// Images picked from an array: numbers in 0..1 as `[N, C, H, W]`, class by class.
 pub struct Picked {
-    /// All pictures, one after the other.
+    /// All images, one after the other.
     pub pictures: Vec<f32>,
-    /// (row of the file, class name), in the order of the pictures.
-    pub rows: Vec<(usize, String)>,
+    /// The row of each in the file.
+    pub rows: Vec<usize>,
+    /// Index into `classes`, one per image.
+    pub labels: Vec<i64>,
+    /// The classes asked for, or all there are.
+    pub classes: Vec<String>,
+    /// What a user should know of how they were read, one sentence each.
+    pub notes: Vec<String>,
 }
 
 /// Picks the labelled rows of `images`; `classes` (or all) in their order, the first `per_class` of each.
 ///
+/// Images are `[N, H, W]` (grey), `[N, H, W, C]` or `[N, C, H, W]`: channels come last if that fits `shape`, and
+/// otherwise first. Floats lie in 0..1, uint8 are bytes (n/255), bool are black and white; other integers are bytes too,
+/// unless the picked images hold 0 and 1 alone, which are black and white then.
+///
 /// # Errors
-/// A file that is no `.npy`, is short, or has another type or shape than the experiment says; rows out
-/// of range; labels of another length; pixels that are not numbers in 0..1.
+/// Files that are no arrays or damaged; types, shapes and pixels other than these; labels of another length; rows
+/// out of range.
 pub fn pick(
     images: &Path,
     labels: &NpyLabels,
@@ -29,67 +52,161 @@ pub fn pick(
     per_class: Option<usize>,
     shape: &Image,
 ) -> Result<Picked> {
-    let (numbers, size) = read_numbers(images)?;
-    let (height, width, depth) = (
-        shape.height as u64,
-        shape.width as u64,
-        shape.depth() as u64,
-    );
-    let fits = match size[..] {
-        [_, h, w] => (h, w, 1) == (height, width, depth),
-        [_, h, w, c] => (h, w, c) == (height, width, depth),
-        _ => false,
-    };
-    ensure!(
-        fits,
-        "{}: holds {size:?}, but pictures of data.image are [N, {height}, {width}] or [N, {height}, {width}, {depth}]; \
-         arrays are never resized, so give data.image their height, width and channels",
-        images.display()
-    );
-    let count = size[0] as usize;
-    let rows = labelled_rows(labels, count, images)?;
-    if let NpyLabels::File { labels, label_map } = labels {
-        let wanted = |class: &String| classes.is_none_or(|classes| classes.contains(class));
-        let absent = |class: &String| rows.iter().all(|(_, name)| name != class);
-        let mut mapped = label_map.iter();
-        if let Some((class, number)) = mapped.find(|(class, _)| wanted(class) && absent(class)) {
-            bail!(
-                "data.source.label_map.{class}: no row of {} has the label {number}; correct it, or take the class out",
-                labels.display()
-            );
-        }
-    }
-    let mut names: Vec<String> = rows.iter().map(|(_, class)| class.clone()).collect();
-    names.sort_unstable();
-    names.dedup();
-    let mut picked = Picked {
-        pictures: Vec::new(),
-        rows: Vec::new(),
-    };
-    let pixels = shape.height * shape.width * shape.depth();
-    for class in classes.unwrap_or(&names) {
-        let own = rows
-            .iter()
-            .filter(|(_, name)| name == class)
-            .map(|(row, _)| *row);
-        for row in own.take(per_class.unwrap_or(usize::MAX)) {
-            let picture = &numbers[row * pixels..(row + 1) * pixels];
-            if let Some(bad) = picture.iter().find(|number| !(0.0..=1.0).contains(*number)) {
-                bail!(
-                    "{}: row {row} has the pixel {bad}; floats must lie in 0..1 (bytes in 0..255 are read too)",
-                    images.display()
-                );
+    open::open("images", images, |mut array| {
+        ensure!(
+            !array.element.is_text(),
+            "{}: holds text, and images are numbers; name the array of the images, or save that one",
+            array.name
+        );
+        let places = places(&array, shape)?;
+        let count = array.shape[0];
+        let mut labelled = labels::read(labels, classes, count, &array.name)?;
+        let classes = match classes {
+            Some(classes) => classes.to_vec(),
+            None => {
+                let mut all: Vec<String> = labelled.rows.keys().cloned().collect();
+                order::sort_classes(&mut all);
+                all
             }
-            // From [H, W, C] to [C, H, W].
-            for channel in 0..shape.depth() {
-                picked
-                    .pictures
-                    .extend(picture.iter().skip(channel).step_by(shape.depth()));
-            }
-            picked.rows.push((row, class.clone()));
+        };
+        let mut picked = Picked {
+            pictures: Vec::new(),
+            rows: Vec::new(),
+            labels: Vec::new(),
+            classes,
+            notes: labelled.note.take().into_iter().collect(),
+        };
+        for (label, class) in picked.classes.iter().enumerate() {
+            let mut own = labelled.rows.remove(class).unwrap_or_default();
+            own.truncate(per_class.unwrap_or(usize::MAX));
+            picked.labels.extend(own.iter().map(|_| label as i64));
+            picked.rows.extend(own);
         }
+        let (pictures, note) = pixels(&mut array, &places, &picked.rows)?;
+        picked.pictures = pictures;
+        picked.notes.extend(note);
+        Ok(picked)
+    })
+}
+
+/// Where each number of a row belongs in `[C, H, W]`.
+fn places(array: &Array, shape: &Image) -> Result<Vec<usize>> {
+    let (height, width, depth) = (shape.height, shape.width, shape.depth());
+    let plane = height * width;
+    let (last, first) = ([height, width, depth], [depth, height, width]);
+    let lengths = array.shape.get(1..).unwrap_or_default();
+    if lengths == last || lengths == &last[..2] && depth == 1 {
+        return Ok((0..plane * depth)
+            .map(|at| at % depth * plane + at / depth)
+            .collect());
     }
-    Ok(picked)
+    if lengths == first {
+        return Ok((0..plane * depth).collect());
+    }
+    let grey = if depth == 1 {
+        format!("[N, {height}, {width}], ")
+    } else {
+        String::new()
+    };
+    let advice = match array.shape[..] {
+        [_, flat] if flat == plane * depth => {
+            let lengths = if depth == 1 {
+                format!("{height}, {width}")
+            } else {
+                format!("{height}, {width}, {depth}")
+            };
+            array.saved_as(|load| format!("{load}.reshape(-1, {lengths})"))
+                + " gives flat images their shape"
+        }
+        [h, w, ref rest @ ..]
+            if [h, w] == last[..2] && (rest.len() == 1 || rest.len() == 2 && rest[0] == depth) =>
+        {
+            array.saved_as(|load| format!("numpy.moveaxis({load}, -1, 0)"))
+                + " puts the number of the image first"
+        }
+        _ => "arrays are never resized, so give data.image their height, width and channels"
+            .to_owned(),
+    };
+    bail!(
+        "{}: holds {:?}, but pictures of data.image are {grey}[N, {height}, {width}, {depth}] or [N, {depth}, {height}, {width}]; {advice}",
+        array.name,
+        array.shape
+    )
+}
+
+/// The numbers of `rows`, one image after the other, and a sentence where they may not be meant so.
+fn pixels(
+    array: &mut Array,
+    places: &[usize],
+    rows: &[usize],
+) -> Result<(Vec<f32>, Option<String>)> {
+    let image = places.len();
+    let mut numbers = room_for(rows.len(), image).with_context(|| array.name.clone())?;
+    // Where the image of each row begins.
+    let mut starts: Vec<Option<usize>> = vec![None; array.shape[0]];
+    for (index, &row) in rows.iter().enumerate() {
+        starts[row] = Some(index * image);
+    }
+    let is_whole = matches!(array.element.kind, Kind::Int | Kind::Uint);
+    let most = if is_whole { 255.0 } else { 1.0 };
+    let (mut low, mut high, mut bad) = (f32::INFINITY, f32::NEG_INFINITY, None);
+    array.each(Type::floats, |row, place, number| {
+        if let Some(start) = starts[row] {
+            numbers[start + places[place]] = number;
+            (low, high) = (low.min(number), high.max(number));
+            if !(0.0..=most).contains(&number) {
+                bad.get_or_insert((row, number));
+            }
+        }
+    })?;
+    if let Some((row, number)) = bad {
+        let line = if number.is_nan() {
+            array.saved_as(|load| format!("numpy.nan_to_num({load})"))
+        } else if !is_whole && low >= 0.0 && high <= 255.0 {
+            array.saved_as(|load| format!("{load} / 255"))
+        } else {
+            array.saved_as(|load| format!("numpy.interp({load}, [{low}, {high}], [0, 1])"))
+        };
+        bail!(
+            "{}: row {row} has the pixel {number}; floats must lie in 0..1, integers in 0..255, and {line} would make them so",
+            array.name
+        );
+    }
+    let is_byte = array.element.kind == Kind::Uint && array.element.width == 1;
+    let is_black_and_white = is_whole && high == 1.0;
+    if is_byte || is_whole && !is_black_and_white {
+        numbers.iter_mut().for_each(|number| *number /= 255.0);
+    }
+    let note = is_black_and_white.then(|| note_of_ones(array, is_byte));
+    Ok((numbers, note))
+}
+
+/// Zeros for `count` images of `image` numbers.
+fn room_for(count: usize, image: usize) -> Result<Vec<f32>> {
+    let mut numbers = Vec::new();
+    let length = count.saturating_mul(image);
+    if numbers.try_reserve_exact(length).is_err() {
+        bail!(
+            "{count} images of {image} numbers do not fit into memory; data.per_class picks fewer"
+        );
+    }
+    numbers.resize(length, 0.0);
+    Ok(numbers)
+}
+
+/// How images of 0 and 1 alone were read, which a program cannot know to be meant.
+fn note_of_ones(array: &Array, is_byte: bool) -> String {
+    let (name, element) = (&array.name, array.element);
+    if is_byte {
+        let line = array.saved_as(|load| format!("{load} * 255"));
+        return format!(
+            "{name}: its images hold the bytes 0 and 1 alone and are read as n/255, nearly black; if 1 means white, write them with {line}"
+        );
+    }
+    let line = array.saved_as(|load| format!("{load}.astype(\"uint8\")"));
+    format!(
+        "{name}: its images hold the {element} numbers 0 and 1 alone and are read as black and white; if they are bytes, write them with {line}"
+    )
 }
 
 /// Writes `[N, H, W]` (or `[N, H, W, C]`) pictures and one number per label, as numpy reads them.
@@ -104,218 +221,33 @@ pub fn write(
     labels: &[i64],
 ) -> Result<()> {
     let (height, width, depth) = (shape.height, shape.width, shape.depth());
-    let mut size = vec![labels.len() as u64, height as u64, width as u64];
+    let mut size = vec![labels.len(), height, width];
     if depth > 1 {
-        size.push(depth as u64);
+        size.push(depth);
     }
-    let mut numbers = Vec::with_capacity(pictures.len());
-    for picture in pictures.chunks_exact(depth * height * width) {
-        for pixel in 0..height * width {
-            numbers.extend((0..depth).map(|channel| picture[channel * height * width + pixel]));
-        }
-    }
-    write_array(images, &size, &numbers)?;
-    write_array(labels_file, &[labels.len() as u64], labels)
+    let plane = height * width;
+    let numbers = pictures.chunks_exact(depth * plane).flat_map(|picture| {
+        (0..plane * depth).map(move |at| picture[at % depth * plane + at / depth].to_le_bytes())
+    });
+    write_array(images, &header::written("<f4", &size), numbers)?;
+    let numbers = labels.iter().map(|label| label.to_le_bytes());
+    write_array(
+        labels_file,
+        &header::written("<i8", &[labels.len()]),
+        numbers,
+    )
 }
 
-fn write_array<T: npyz::AutoSerialize + Copy>(
+fn write_array<const W: usize>(
     file: &Path,
-    size: &[u64],
-    numbers: &[T],
+    header: &[u8],
+    numbers: impl Iterator<Item = [u8; W]>,
 ) -> Result<()> {
     let place = || format!("cannot write {}", file.display());
-    let out = BufWriter::new(File::create(file).with_context(place)?);
-    let mut writer = npyz::WriteOptions::new()
-        .default_dtype()
-        .shape(size)
-        .writer(out)
-        .begin_nd()
-        .with_context(place)?;
-    writer.extend(numbers.iter().copied()).with_context(place)?;
-    writer.finish().with_context(place)
-}
-
-/// (row, class name) of every labelled row.
-fn labelled_rows(labels: &NpyLabels, count: usize, images: &Path) -> Result<Vec<(usize, String)>> {
-    match labels {
-        NpyLabels::Rows { rows } => {
-            let mut labelled = Vec::new();
-            for (class, range) in rows {
-                let (first, end) = (range[0] as usize, range[1] as usize);
-                ensure!(
-                    end <= count,
-                    "data.source.rows.{class}: [{first}, {end}) reaches past the {count} rows of {}",
-                    images.display()
-                );
-                labelled.extend((first..end).map(|row| (row, class.clone())));
-            }
-            Ok(labelled)
-        }
-        NpyLabels::File { labels, label_map } => {
-            let numbers = class_numbers(labels)?;
-            ensure!(
-                numbers.len() == count,
-                "{} has {} rows, but {} has {count}",
-                labels.display(),
-                numbers.len(),
-                images.display()
-            );
-            let name = |number: u64| match label_map.is_empty() {
-                true => Some(number.to_string()),
-                false => label_map
-                    .iter()
-                    .find(|(_, mapped)| *mapped == number)
-                    .map(|(class, _)| class.clone()),
-            };
-            let rows = numbers.into_iter().enumerate();
-            Ok(rows
-                .filter_map(|(row, number)| Some((row, name(number)?)))
-                .collect())
-        }
+    let mut out = BufWriter::new(File::create(file).with_context(place)?);
+    out.write_all(header).with_context(place)?;
+    for number in numbers {
+        out.write_all(&number).with_context(place)?;
     }
-}
-
-/// The class number of every row: `[N]` whole numbers, or the hot column of `[N, K]`.
-fn class_numbers(file: &Path) -> Result<Vec<u64>> {
-    let (numbers, size) = read_numbers_as_they_are(file)?;
-    match size[..] {
-        [_] => numbers
-            .iter()
-            .enumerate()
-            .map(|(row, &number)| {
-                ensure!(
-                    number >= 0.0 && number.fract() == 0.0,
-                    "{}: row {row} has the label {number}, not a whole number",
-                    file.display()
-                );
-                Ok(number as u64)
-            })
-            .collect(),
-        [_, columns] if columns > 1 => numbers
-            .chunks_exact(columns as usize)
-            .enumerate()
-            .map(|(row, values)| {
-                let hot: Vec<usize> = (0..values.len())
-                    .filter(|&column| values[column] == 1.0)
-                    .collect();
-                let cold = values.iter().filter(|value| **value == 0.0).count();
-                ensure!(
-                    hot.len() == 1 && cold + 1 == values.len(),
-                    "{}: row {row} is not one-hot",
-                    file.display()
-                );
-                Ok(hot[0] as u64)
-            })
-            .collect(),
-        _ => bail!(
-            "{}: labels are [N] or [N, K], but this holds {size:?}",
-            file.display()
-        ),
-    }
-}
-
-/// Floats as they are; bytes as 0..1.
-fn read_numbers(file: &Path) -> Result<(Vec<f32>, Vec<u64>)> {
-    let bytes = matches!(open(file)?.dtype(), DType::Plain(plain) if plain.type_char() == TypeChar::Uint && plain.size_field() == 1);
-    let (numbers, size) = read_numbers_as_they_are(file)?;
-    let factor = if bytes { 255.0 } else { 1.0 };
-    Ok((
-        numbers
-            .into_iter()
-            .map(|number| (number / factor) as f32)
-            .collect(),
-        size,
-    ))
-}
-
-fn read_numbers_as_they_are(file: &Path) -> Result<(Vec<f64>, Vec<u64>)> {
-    let array = open(file)?;
-    let size = array.shape().to_vec();
-    ensure!(
-        array.order() == npyz::Order::C,
-        "{}: is in Fortran order; save it again with numpy.ascontiguousarray",
-        file.display()
-    );
-    let DType::Plain(plain) = array.dtype() else {
-        bail!("{}: holds records, not numbers", file.display());
-    };
-    let damaged = || {
-        format!(
-            "{}: is shorter than its header says, or damaged",
-            file.display()
-        )
-    };
-    macro_rules! numbers {
-        ($type:ty) => {
-            array
-                .into_vec::<$type>()
-                .with_context(damaged)?
-                .into_iter()
-                .map(|number| number as f64)
-                .collect()
-        };
-    }
-    let numbers: Vec<f64> = match (plain.type_char(), plain.size_field()) {
-        (TypeChar::Float, 4) => numbers!(f32),
-        (TypeChar::Float, 8) => numbers!(f64),
-        (TypeChar::Uint, 1) => numbers!(u8),
-        (TypeChar::Int, 4) => numbers!(i32),
-        (TypeChar::Int, 8) => numbers!(i64),
-        _ => bail!(
-            "{}: holds numbers of type {plain}; float32, float64, uint8, int32 and int64 are read",
-            file.display()
-        ),
-    };
-    Ok((numbers, size))
-}
-
-fn open(file: &Path) -> Result<NpyFile<BufReader<File>>> {
-    let place = || format!("{}: cannot be read", file.display());
-    let mut opened = File::open(file).with_context(place)?;
-    let size = opened.metadata().map_or(0, |found| found.len());
-    let header = header_length(&mut opened).with_context(place)?;
-    // The reason is a parser's drawing of several lines, so it is left out.
-    let array = NpyFile::new(BufReader::new(opened)).map_err(|_| {
-        anyhow!(
-            "{}: is no .npy file, or its header is damaged; write it again with numpy.save",
-            file.display()
-        )
-    })?;
-    // Checked here, because the header alone would make us take memory for any length it claims.
-    let claimed = array
-        .shape()
-        .iter()
-        .try_fold(array.dtype().num_bytes().unwrap_or(1) as u64, |a, b| {
-            a.checked_mul(*b)
-        });
-    let held = size.saturating_sub(header);
-    ensure!(
-        claimed == Some(held),
-        "{}: its header claims {:?} numbers, and {held} bytes are {} than that; write it again with numpy.save",
-        file.display(),
-        array.shape(),
-        if claimed.is_some_and(|claimed| claimed < held) {
-            "more"
-        } else {
-            "fewer"
-        }
-    );
-    Ok(array)
-}
-
-/// Bytes before the numbers: magic, version, and a length of two bytes in version 1 and four in later ones
-/// (`numpy.lib.format`). The file is read from its beginning again afterwards.
-fn header_length(file: &mut File) -> std::io::Result<u64> {
-    let mut start = Vec::new();
-    file.by_ref().take(12).read_to_end(&mut start)?;
-    file.rewind()?;
-    start.resize(12, 0);
-    Ok(match start[6] {
-        1 => 10 + u64::from(u16::from_le_bytes([start[8], start[9]])),
-        _ => {
-            12 + u64::from(u32::from_le_bytes([
-                start[8], start[9], start[10], start[11],
-            ]))
-        }
-    })
+    out.flush().with_context(place)
 }
