@@ -1,4 +1,4 @@
-"""Exported models in the hands of their users: PyTorch in Python and C++, onnxruntime, safetensors.
+"""Exported models in the hands of their users: PyTorch in Python and C++, onnxruntime, safetensors. Arrays as numpy writes them.
 
 Run by `scripts/test --interop`, which sets SIGNET (the binary) and LIBTORCH_HOME (the libtorch to compile against).
 """
@@ -19,6 +19,7 @@ import torch
 from PIL import Image
 
 import networks
+from arrays import Arrays  # noqa: F401 - unittest finds its tests here
 
 warnings.filterwarnings("ignore", category=DeprecationWarning)
 SIGNET = os.environ["SIGNET"]
