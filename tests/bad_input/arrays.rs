@@ -541,7 +541,7 @@ fn an_archive_is_read_by_the_names_of_its_arrays() {
             expected
         );
     }
-    let list = "\"x_train\" of [10, 16, 16] and uint8, \"y_train\" of [10] and uint8; name one, such as data.source.images: all.npz/x_train";
+    let list = "\"x_train\" ([10, 16, 16] uint8), \"y_train\" ([10] uint8); name one, such as data.source.images: all.npz/x_train";
     refused(
         &workshop,
         &[SOURCE, "data.source.images=all.npz"],

@@ -140,7 +140,7 @@ class Arrays(unittest.TestCase):
             save(self.home / "labels.npz", labels)
             self.check(expected, labels, "data.source.images=one.npz", "data.source.labels=labels.npz")
         said = self.call("data.source.images=all.npz", named[1], code=3)
-        self.assertIn('"x_test" of [1, 4, 5] and uint8, "x_train" of [6, 4, 5] and uint8, "y_train" of [6] and int64', said)
+        self.assertIn('"x_test" ([1, 4, 5] uint8), "x_train" ([6, 4, 5] uint8), "y_train" ([6] int64)', said)
         self.assertIn("data.source.images: all.npz/x_t", said)
 
     def test_the_line_of_numpy_that_a_refusal_gives_makes_it_read(self):

@@ -107,19 +107,21 @@ fn choice(
     wanted: Option<&str>,
 ) -> String {
     let shown = file.display();
-    let Some(first) = names.first() else {
+    if names.is_empty() {
         return format!("{shown}: holds no array; numpy.savez writes archives of them");
-    };
-    let describe = |array: Array| Ok(format!("{:?} and {}", array.shape, array.element));
-    let mut list = Vec::new();
+    }
+    let (mut list, mut example) = (Vec::new(), None);
     for name in names.iter().take(LISTED) {
         let bare = name.strip_suffix(".npy").unwrap_or(name);
-        // Held against its own claim alone: what is listed is not read.
-        let described = member_of(archive, file, u64::MAX, name, describe);
-        list.push(format!(
-            "{bare:?} of {}",
-            described.unwrap_or_else(|_| "what is not read".to_owned())
-        ));
+        let describe = |array: Array| Ok(format!("{:?} {}", array.shape, array.element));
+        // Held against its own claim alone: the numbers are not read here.
+        match member_of(archive, file, u64::MAX, name, describe) {
+            Ok(described) => {
+                example.get_or_insert(bare);
+                list.push(format!("{bare:?} ({described})"));
+            }
+            Err(_) => list.push(format!("{bare:?} (of a type that is not read)")),
+        }
     }
     if names.len() > LISTED {
         list.push(format!("{} more", names.len() - LISTED));
@@ -128,9 +130,9 @@ fn choice(
         Some(wanted) => format!("has no {wanted:?} but"),
         None => "holds".to_owned(),
     };
-    let first = first.strip_suffix(".npy").unwrap_or(first);
+    let example = example.unwrap_or(&names[0]);
     format!(
-        "{shown}: {problem} {}; name one, such as data.source.{key}: {shown}/{first}",
+        "{shown}: {problem} {}; name one, such as data.source.{key}: {shown}/{example}",
         list.join(", ")
     )
 }
