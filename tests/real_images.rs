@@ -103,6 +103,34 @@ fn labels_from_the_one_hot_file_need_the_label_map_and_then_agree_with_the_row_r
 
 #[test]
 #[ignore = "needs SIGNET_DATA"]
+fn the_label_file_of_kaggle_names_the_map_that_makes_its_classes_the_digits() {
+    let source = format!(
+        "kind: npy, images: {:?}, labels: {:?}",
+        kaggle("X.npy"),
+        kaggle("Y.npy")
+    );
+    let (_, unmapped) = load(&format!("{{source: {{{source}}}}}"));
+    let [note] = &unmapped.notes[..] else {
+        panic!("{:?}", unmapped.notes);
+    };
+    let map = &note[note.find("label_map").unwrap()..=note.find('}').unwrap()];
+    let (_, mapped) = load(&format!("{{source: {{{source}, {map}}}}}"));
+    assert_eq!(mapped.notes, [""; 0]);
+    // The row order of the file lists every image with the folder it lay in, which is its digit.
+    let listed = std::fs::read_to_string(kaggle("row_order.txt")).unwrap();
+    let folders: Vec<&str> = listed
+        .lines()
+        .map(|line| line.split('/').next().unwrap())
+        .collect();
+    assert_eq!((mapped.len(), folders.len()), (2062, 2062));
+    for (name, &label) in mapped.names.iter().zip(&mapped.labels) {
+        let row: usize = name.strip_prefix("row ").unwrap().parse().unwrap();
+        assert_eq!(folders[row], mapped.classes[label as usize], "{name}");
+    }
+}
+
+#[test]
+#[ignore = "needs SIGNET_DATA"]
 fn the_tutorials_split_is_dealt_again() {
     let (experiment, data) =
         folders("order: kaggle, classes: ['0', '1'], per_class: 205, split: {kind: sklearn}");

@@ -46,10 +46,11 @@ pub(super) fn run(command: DataCommand, style: Style) -> Result<()> {
             };
             write_folder(&out, write).blame(Fault::Data)?;
             crate::show!(
-                "{} pictures in {}; Y numbers the classes {}",
+                "{} pictures in {}; Y numbers the classes {}{}",
                 data.len(),
                 out.display(),
-                data.classes.join(", ")
+                data.classes.join(", "),
+                names_again(&data.classes)
             );
             Ok(())
         }
@@ -87,6 +88,22 @@ pub(super) fn run(command: DataCommand, style: Style) -> Result<()> {
             Ok(())
         }
     }
+}
+
+/// How to read the classes from their numbers again, unless they are called by those.
+fn names_again(classes: &[String]) -> String {
+    let mut numbered = classes.iter().enumerate();
+    if numbered.all(|(number, class)| *class == number.to_string()) {
+        return String::new();
+    }
+    let map = classes.iter().enumerate();
+    let map: Vec<String> = map
+        .map(|(number, class)| format!("{class:?}: {number}"))
+        .collect();
+    format!(
+        "; data.source.label_map: {{{}}} names them again",
+        map.join(", ")
+    )
 }
 
 /// Draws pictures into `dir/<digit>/`.

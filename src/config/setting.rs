@@ -105,6 +105,16 @@ impl Setting for u64 {
     }
 }
 
+/// A label, which may be negative.
+impl Setting for i128 {
+    fn read(value: &Value) -> Result<i128, String> {
+        let number = value.as_i64().map(i128::from);
+        number
+            .or_else(|| value.as_u64().map(i128::from))
+            .ok_or_else(|| format!("expected a whole number, found {}", describe(value)))
+    }
+}
+
 impl Setting for usize {
     fn read(value: &Value) -> Result<usize, String> {
         u64::read(value).map(|number| number as usize)

@@ -1,4 +1,4 @@
-//! The order of class folders and files, before pictures are dealt.
+//! The order of classes, class folders and files, before pictures are dealt.
 //!
 //! The rows of the well-known Kaggle file follow the directory order of the disk it was made on: names
 //! sorted by a hash that APFS keeps in its directories. The same hash gives the same order here.
@@ -25,13 +25,25 @@ pub fn sort_by<T>(files: &mut [T], order: Order, name: impl Fn(&T) -> &str) {
     }
 }
 
-/// Sorts the names of classes: by number where all are whole numbers, so that output 10 is class "10"; else by name.
-pub fn sort_classes(classes: &mut [String]) {
-    let number = |class: &String| class.parse::<i128>().ok();
-    match classes.iter().all(|class| number(class).is_some()) {
-        true => classes.sort_by(|a, b| number(a).cmp(&number(b)).then(a.cmp(b))),
-        false => classes.sort_unstable(),
+/// Sorts the classes of an experiment that does not list them: by number if all of them are whole numbers, so that the
+/// classes 0 to 11 are the outputs 0 to 11 of the model, and by name otherwise.
+pub fn sort_classes(names: &mut [String]) {
+    let numbers = names.iter().map(|name| whole_number(name));
+    if let Some(numbers) = numbers.collect::<Option<Vec<i128>>>() {
+        let mut sorted: Vec<(i128, String)> =
+            numbers.into_iter().zip(names.iter().cloned()).collect();
+        sorted.sort_unstable();
+        for (name, (_, sorted)) in names.iter_mut().zip(sorted) {
+            *name = sorted;
+        }
+    } else {
+        names.sort_unstable();
     }
+}
+
+/// The number that `name` writes, with any zeros in front; a plus sign makes it a name.
+fn whole_number(name: &str) -> Option<i128> {
+    name.parse().ok().filter(|_| !name.starts_with('+'))
 }
 
 /// The low 22 bits of the checksum of the lower-case name in UTF-32LE.
@@ -46,6 +58,25 @@ fn directory_hash(name: &str) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn classes_come_by_number_where_all_are_numbers_and_by_name_otherwise() {
+        let cases: [(&[&str], &[&str]); 5] = [
+            (&["0", "1", "10", "11", "2"], &["0", "1", "2", "10", "11"]),
+            (&["10", "9", "-1", "09"], &["-1", "09", "9", "10"]),
+            (
+                &["9007199254740993", "9007199254740992"],
+                &["9007199254740992", "9007199254740993"],
+            ),
+            (&["2", "10", "cat"], &["10", "2", "cat"]),
+            (&["2", "+10"], &["+10", "2"]),
+        ];
+        for (names, expected) in cases {
+            let mut names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+            sort_classes(&mut names);
+            assert_eq!(names, expected);
+        }
+    }
 
     #[test]
     fn class_folders_come_in_the_order_of_the_kaggle_file() {

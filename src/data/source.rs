@@ -27,19 +27,12 @@ impl Dataset {
                 let classes = config.classes.as_deref();
                 let picked =
                     arrays::pick(images, labels, classes, config.per_class, &config.image)?;
-                let names = picked
-                    .rows
-                    .iter()
-                    .map(|(row, _)| format!("row {row}"))
-                    .collect();
-                let classes = classes
-                    .map(<[String]>::to_vec)
-                    .unwrap_or_else(|| distinct(&picked.rows));
-                let label = |name: &String| {
-                    classes.iter().position(|class| class == name).unwrap_or(0) as i64
-                };
-                let labels = picked.rows.iter().map(|(_, class)| label(class)).collect();
-                Dataset::new(picked.pictures, names, labels, classes, config)
+                let names = picked.rows.iter().map(|row| format!("row {row}")).collect();
+                let (labels, classes) = (picked.labels, picked.classes);
+                Dataset {
+                    notes: picked.notes,
+                    ..Dataset::new(picked.pictures, names, labels, classes, config)
+                }
             }
             Source::Generated { pictures, seed } => draw(*pictures, *seed, config)?,
         };
@@ -94,12 +87,6 @@ impl Dataset {
             notes: Vec::new(),
         }
     }
-}
-
-fn distinct(rows: &[(usize, String)]) -> Vec<String> {
-    let mut classes: Vec<String> = rows.iter().map(|(_, class)| class.clone()).collect();
-    classes.dedup();
-    classes
 }
 
 /// The class folders in a folder.

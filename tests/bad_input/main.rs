@@ -1,5 +1,6 @@
 //! Bad input ends with one clear line, the right exit code, and nothing half-made.
 
+mod arrays;
 mod pictures;
 mod runs;
 mod settings;

@@ -17,9 +17,9 @@ pub enum Source {
         /// The folder of class folders.
         root: PathBuf,
     },
-    /// Arrays as on Kaggle.
+    /// Arrays of numpy, in `.npy` files or as members of a `.npz` archive (`signs.npz/x_train`).
     Npy {
-        /// Pictures: `[N, H, W]` or `[N, H, W, C]`, floats in 0..1 or bytes.
+        /// Pictures: `[N, H, W]`, `[N, H, W, C]` or `[N, C, H, W]`, floats in 0..1 or bytes.
         images: PathBuf,
         /// Which row shows what.
         #[serde(flatten)]
@@ -38,13 +38,13 @@ pub enum Source {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum NpyLabels {
-    /// A label file: `[N]` whole numbers or `[N, K]` one-hot.
+    /// A label array: `[N]` whole numbers or names, or `[N, K]` one-hot.
     File {
         /// The file.
         labels: PathBuf,
-        /// Class name to number (or one-hot column); null reads number k as class "k".
+        /// Class name to number (or one-hot column); null reads number k as class "k", and names as they are.
         #[serde(serialize_with = "as_map")]
-        label_map: Vec<(String, u64)>,
+        label_map: Vec<(String, i128)>,
     },
     /// Row ranges, end not included.
     Rows {
@@ -139,7 +139,7 @@ impl NpyLabels {
             .map(|rows| rows.entries::<Vec<u64>>());
         let labels: Option<PathBuf> = section.optional("labels");
         // With rows there is nothing to map, so the key is unknown then.
-        let label_map: Vec<(String, u64)> = match rows {
+        let label_map: Vec<(String, i128)> = match rows {
             Some(_) => Vec::new(),
             None => section.section("label_map").entries(),
         };
