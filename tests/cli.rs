@@ -175,14 +175,8 @@ const AUTOMATIC: &str = "version: 1\nname: auto\ndata: {source: {kind: generated
 fn threads_are_counted_before_a_library_pins_the_process() {
     let workshop = Workshop::new();
     workshop.write("own.yaml", AUTOMATIC);
-    let counted = std::process::Command::new("nproc")
-        .env_remove("OMP_NUM_THREADS")
-        .output()
-        .unwrap();
-    let counted = format!(
-        ", {} thread(s);",
-        String::from_utf8(counted.stdout).unwrap().trim()
-    );
+    let counted = std::thread::available_parallelism().unwrap();
+    let counted = format!(", {counted} thread(s);");
     let clean = [("OMP_NUM_THREADS", ""), ("SLURM_CPUS_PER_TASK", "")];
     for pinned in [
         ("OMP_PROC_BIND", "true"),

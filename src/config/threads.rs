@@ -110,8 +110,9 @@ impl Serialize for Threads {
 
 impl Setting for Threads {
     fn read(value: &Value) -> Result<Threads, String> {
-        match (value.as_u64(), value.as_str()) {
-            (Some(count @ 1..=1024), _) => Ok(Threads::Count(count as usize)),
+        let count = value.as_u64().and_then(|count| count.try_into().ok());
+        match (count, value.as_str()) {
+            (Some(count @ 1..=MOST), _) => Ok(Threads::Count(count)),
             (_, Some("auto")) => Ok(Threads::Auto),
             _ => Err(format!(
                 "expected auto or a number of threads from 1 to {MOST}, found {}",
