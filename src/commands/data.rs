@@ -1,9 +1,11 @@
 //! `signet data info`, `npy`, `fetch` and `generate`.
 
 use std::collections::BTreeMap;
+use std::io::BufWriter;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
+use image::ImageFormat;
 use indicatif::ProgressBar;
 use rayon::prelude::*;
 
@@ -14,6 +16,7 @@ use crate::data::fetch::{Archive, fetch};
 use crate::data::split::Split;
 use crate::data::{Dataset, arrays};
 use crate::data::{generated, images};
+use crate::disk::Folder;
 use crate::fault::{Blame, Fault};
 use crate::run::display::Style;
 use crate::say::{self, escaped};
@@ -40,10 +43,8 @@ pub(super) fn run(command: DataCommand, style: Style) -> Result<()> {
             let data = Dataset::load(&experiment.data).blame(Fault::Data)?;
             let image = &experiment.data.image;
             super::report_reading(&data);
-            let write = |folder: &Path| {
-                let [images, labels] = ["X.npy", "Y.npy"].map(|name| folder.join(name));
-                arrays::write(&images, &data.pictures, image, &labels, &data.labels)
-            };
+            let write =
+                |folder: &Folder| arrays::write(folder, &data.pictures, image, &data.labels);
             write_folder(&out, write).blame(Fault::Data)?;
             crate::show!(
                 "{} pictures in {}; Y numbers the classes {}{}",
@@ -113,39 +114,36 @@ fn generate(dir: &Path, digits: &[u8], pictures: u64, seed: u64, side: u32) -> R
         .flat_map(|&digit| (0..pictures).map(move |index| (digit, index)))
         .collect();
     write_folder(dir, |folder| {
-        for digit in digits {
-            std::fs::create_dir(folder.join(digit.to_string()))?;
-        }
+        let made = digits
+            .iter()
+            .map(|digit| Ok((*digit, folder.make_folder(digit.to_string())?)));
+        let folders: BTreeMap<u8, Folder> = made.collect::<Result<_>>()?;
         jobs.par_iter().try_for_each(|&(digit, index)| {
-            let file = folder.join(format!("{digit}/{index:04}.png"));
-            Ok(generated::draw(digit, index, seed, side).save(&file)?)
+            let mut file = BufWriter::new(folders[&digit].create(format!("{index:04}.png"))?);
+            let drawn = generated::draw(digit, index, seed, side);
+            Ok(drawn.write_to(&mut file, ImageFormat::Png)?)
         })
     })
 }
 
 /// Lets `write` fill a folder beside `dir` and renames it, so that `dir` is whole or absent.
-fn write_folder(dir: &Path, write: impl Fn(&Path) -> Result<()>) -> Result<()> {
-    if dir.exists() {
+fn write_folder(dir: &Path, write: impl Fn(&Folder) -> Result<()>) -> Result<()> {
+    let place = || format!("cannot write {}", dir.display());
+    let (above, name) = Folder::above(dir).with_context(place)?;
+    if above.kind(&name).is_some() {
         bail!(
             "{} exists already; name a folder that does not",
             dir.display()
         );
     }
-    let parent = match dir.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    let place = || format!("cannot write {}", dir.display());
-    std::fs::create_dir_all(parent).with_context(place)?;
-    let staging = tempfile::Builder::new()
-        .prefix(".signet-")
-        .tempdir_in(parent)
+    let unfinished = above.unfinished().with_context(place)?;
+    // A folder within, because the lock is none of what was asked for.
+    let whole = unfinished
+        .folder()
+        .make_folder("whole")
         .with_context(place)?;
-    // A folder within, because the staging folder itself is closed to other users.
-    let whole = staging.path().join("whole");
-    std::fs::create_dir(&whole).with_context(place)?;
     write(&whole).with_context(place)?;
-    std::fs::rename(&whole, dir).with_context(place)
+    unfinished.folder().rename("whole", &above, &name)
 }
 
 /// The sizes of the picture files, the most frequent first, such as `100 x 100 (410)`; other sources have none.

@@ -18,13 +18,14 @@ mod verify;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, anyhow};
+use anyhow::anyhow;
 use serde::Serialize;
 
 use crate::bridge::process;
 use crate::cli::{Arguments, Command, Files, Overrides};
 use crate::config::Experiment;
 use crate::data::Dataset;
+use crate::disk;
 use crate::fault::{Blame, Fault};
 use crate::model::plan;
 use crate::run::interrupt;
@@ -89,7 +90,7 @@ fn write_text(file: &Path, text: &str) -> anyhow::Result<()> {
         crate::say::heard(std::io::stdout().write_all(text.as_bytes()));
         return Ok(());
     }
-    std::fs::write(file, text).with_context(|| format!("cannot write {}", file.display()))
+    disk::write_named(file, text.as_bytes())
 }
 
 /// Says what one should know of how the data was read, and what was left out of it.

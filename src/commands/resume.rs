@@ -2,19 +2,19 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Result, anyhow};
+use anyhow::{Context, Result, anyhow};
 
 use super::export;
 use super::sitting::{go, trainer};
 use crate::cli::Resume;
 use crate::config::{Device, Experiment, Threads};
+use crate::disk::{Folder, Lock};
 use crate::fault::{Blame, Fault};
 use crate::report::summary;
 use crate::run::checkpoints;
 use crate::run::directory::RunDir;
 use crate::run::display::{self, Style};
 use crate::run::keeper;
-use crate::run::lock::Lock;
 use crate::run::prove;
 use crate::run::resume::{self, From};
 use crate::run::session::Session;
@@ -78,7 +78,7 @@ pub(super) fn run(command: Resume, style: Style) -> Result<()> {
 pub(super) fn go_on(folder: &RunDir, wish: Wish, style: Style) -> Result<()> {
     // A run that only lends its checkpoint may be training meanwhile.
     let lock = match wish.branch {
-        None => Some(Lock::take(folder.path()).blame(Fault::Run)?),
+        None => Some(Lock::take(folder.folder()).blame(Fault::Run)?),
         Some(_) => None,
     };
     let found = resume::find(folder, &wish.from).blame(Fault::Run)?;
@@ -109,8 +109,8 @@ pub(super) fn go_on(folder: &RunDir, wish: Wish, style: Style) -> Result<()> {
         crate::note!("{}", summary::complete(&new, &progress, folder.path()));
     }
     if progress.complete(&new) && changes.is_empty() && !branches {
-        // A process that was killed after its last checkpoint has not moved the pointers.
-        checkpoints::repoint(folder.path(), &newest.checkpoint).blame(Fault::Run)?;
+        let rules = &new.checkpoint;
+        keeper::settle(folder.folder(), &newest.checkpoint, rules).blame(Fault::Run)?;
         export::unless_done(&new, folder)?;
         crate::show!("{}", summary::complete(&new, &progress, folder.path()));
         return Ok(());
@@ -135,7 +135,7 @@ pub(super) fn go_on(folder: &RunDir, wish: Wish, style: Style) -> Result<()> {
             let knows = document.config == latest.config
                 && document.progress.extensions == latest.progress.extensions;
             if !changes.is_empty() || !knows {
-                keeper::save(&session, folder.path(), snapshot).blame(Fault::Run)?;
+                keeper::save(&session, folder.folder(), snapshot).blame(Fault::Run)?;
             }
             (
                 folder.clone(),
@@ -166,16 +166,26 @@ fn settled_as(old: &Experiment, mut new: Experiment) -> Experiment {
 }
 
 fn prove(folder: &RunDir, from: Option<&From>, style: Style) -> Result<()> {
-    let _lock = Lock::take(folder.path()).blame(Fault::Run)?;
+    let _lock = Lock::take(folder.folder()).blame(Fault::Run)?;
     let pair = prove::choose(folder, from).blame(Fault::Run)?;
     let experiment = resume::experiment(&pair.later.document, &[]).blame(Fault::Config)?;
     let (done, epochs) = (
         pair.earlier.document.progress.epoch - 1,
         pair.later.document.progress.epoch - 1,
     );
-    let scratch = tempfile::tempdir().blame(Fault::Run)?;
+    let place = || {
+        format!(
+            "cannot work in {}; TMPDIR names another",
+            std::env::temp_dir().display()
+        )
+    };
+    let temporary = Folder::open(&std::env::temp_dir()).with_context(place);
+    let scratch = temporary
+        .and_then(|folder| folder.unfinished())
+        .with_context(place)
+        .blame(Fault::Run)?;
     let mut shown = display::listener(style, done, epochs.max(done + 1), 1);
-    let proof = prove::prove(folder, pair, experiment, scratch.path(), shown.as_mut())?;
+    let proof = prove::prove(folder, pair, experiment, scratch.folder(), shown.as_mut())?;
     crate::show!("{}", summary::proof(&proof));
     match proof.differences.is_empty() {
         true => Ok(()),

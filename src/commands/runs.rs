@@ -2,14 +2,14 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use super::tell;
 use crate::cli::RunsCommand;
+use crate::disk::{Folder, Lock};
 use crate::fault::{Blame, Fault};
 use crate::report::shelf as tables;
 use crate::report::summary::mebibytes;
-use crate::run::lock::Lock;
 use crate::study::compare::Comparison;
 use crate::study::shelf::{self, Entry, Litter};
 
@@ -75,14 +75,15 @@ fn gc(
     let mut locks = Vec::new();
     let mut litter: Vec<Litter> = Vec::new();
     for run in found.iter().flat_map(Entry::runs) {
-        match Lock::take(&run.path) {
-            Ok(lock) => locks.push(lock),
-            Err(error) => {
-                crate::note!("signet: left alone: {error:#}");
-                continue;
-            }
+        let mut look = || {
+            let folder = Folder::open(&run.path)?;
+            locks.push(Lock::take(&folder)?);
+            shelf::litter(&folder, &run.experiment.checkpoint, keep_last, keep_best)
+        };
+        match look() {
+            Ok(found) => litter.extend(found),
+            Err(error) => crate::note!("signet: left alone: {error:#}"),
         }
-        litter.extend(shelf::litter(run, keep_last, keep_best));
     }
     if litter.is_empty() {
         crate::answer!("nothing may go");
@@ -95,12 +96,8 @@ fn gc(
         crate::answer!("{} file(s), {size}; --yes removes them", litter.len());
         return Ok(());
     }
-    for Litter { path, .. } in &litter {
-        let removed = match path.is_dir() {
-            true => std::fs::remove_dir_all(path),
-            false => std::fs::remove_file(path),
-        };
-        removed.with_context(|| format!("cannot remove {}", path.display()))?;
+    for Litter { folder, name, .. } in &litter {
+        folder.remove_all(name)?;
     }
     crate::answer!("removed {} file(s), {size}", litter.len());
     Ok(())

@@ -14,6 +14,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 use sha2::{Digest, Sha256};
 use zip::ZipArchive;
 
+use crate::disk::Folder;
+
 const SIGN_LANGUAGE_DIGITS_URL: &str =
     "https://github.com/ardamavi/Sign-Language-Digits-Dataset/archive/refs/heads/master.zip";
 const SIGN_LANGUAGE_DIGITS_FILES: usize = 2062;
@@ -121,33 +123,31 @@ pub fn fetch(archive: &Archive, target: &Path, shown: &ProgressBar) -> Result<Fe
     let absolute = std::path::absolute(target)?;
     let beside = (absolute.ancestors().find(|folder| folder.exists()))
         .with_context(|| format!("no folder above {} exists", target.display()))?;
-    let staging = tempfile::Builder::new()
-        .prefix(".signet-fetch-")
-        .tempdir_in(beside)
-        .with_context(|| format!("cannot write in {}; try another --out", beside.display()))?;
+    let place = || format!("cannot write in {}; try another --out", beside.display());
+    let beside = Folder::open(beside).with_context(place)?;
+    let staging = beside.unfinished().with_context(place)?;
 
     let url = &archive.url;
-    let packed = download(archive, staging.path(), shown)
+    let packed = download(archive, staging.folder(), shown)
         .map_err(|cause| anyhow!("could not download {url}: {cause:#}; {BY_HAND}"))?;
-    // A folder within, because the staging folder itself is closed to other users.
-    let root = staging.path().join("whole");
+    // A folder within, because the lock is none of the data.
+    let root = staging.folder().make_folder("whole")?;
     let bytes = unpack(archive, packed, &root)
-        .and_then(|()| check(archive, &root))
+        .and_then(|()| check(archive, root.path()))
         .map_err(|cause| anyhow!("could not use the archive from {url}: {cause:#}; {BY_HAND}"))?;
 
-    if let Some(parent) = absolute.parent() {
-        fs::create_dir_all(parent)
-            .with_context(|| format!("cannot make {}; try another --out", parent.display()))?;
-    }
-    fs::rename(&root, &absolute).with_context(|| {
-        let target = target.display();
-        format!("cannot put the data set at {target}; empty that place or try another --out")
-    })?;
+    let (above, name) = Folder::above(&absolute).context("try another --out")?;
+    let target = target.display();
+    ensure!(
+        above.kind(&name).is_none(),
+        "cannot put the data set at {target}; empty that place or try another --out"
+    );
+    staging.folder().rename("whole", &above, &name)?;
     Ok(fetched(bytes, false))
 }
 
-/// The archive as a file without a name in `folder`: it vanishes when it is closed.
-fn download(archive: &Archive, folder: &Path, shown: &ProgressBar) -> Result<File> {
+/// The archive as a file in `folder`.
+fn download(archive: &Archive, folder: &Folder, shown: &ProgressBar) -> Result<File> {
     let Limits {
         archive: limit,
         stall,
@@ -176,7 +176,7 @@ fn download(archive: &Archive, folder: &Path, shown: &ProgressBar) -> Result<Fil
     };
     shown.set_style(ProgressStyle::with_template(template)?);
 
-    let mut file = tempfile::tempfile_in(folder)?;
+    let mut file = folder.create("archive.zip")?;
     let mut reader = shown.wrap_read(body.into_reader().take(limit + 1));
     let read = io::copy(&mut reader, &mut file);
     shown.finish_and_clear();
@@ -185,7 +185,7 @@ fn download(archive: &Archive, folder: &Path, shown: &ProgressBar) -> Result<Fil
 }
 
 /// Unpacks into the new folder `root` what belongs to the data set.
-fn unpack(archive: &Archive, packed: File, root: &Path) -> Result<()> {
+fn unpack(archive: &Archive, packed: File, root: &Folder) -> Result<()> {
     let limits = &archive.limits;
     let mut zip = ZipArchive::new(packed).context("it cannot be read as a zip archive")?;
     let (entries, most) = (zip.len(), limits.entries);
@@ -197,18 +197,21 @@ fn unpack(archive: &Archive, packed: File, root: &Path) -> Result<()> {
     let mut room = limits.unpacked;
     for index in 0..entries {
         let name = zip.name_for_index(index).unwrap_or_default().to_owned();
-        let Some(place) = place(&name)? else { continue };
+        let Some(place) = place(&name)? else {
+            continue;
+        };
         let unpacking = || format!("cannot unpack {name:?}");
         let mut entry = zip.by_index(index).with_context(unpacking)?;
         ensure!(!entry.is_symlink(), "entry {name:?} is a symbolic link");
 
-        let path = root.join(place);
-        if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder).with_context(unpacking)?;
-        }
+        let (file, above) = place.split_last().context("an entry has a name")?;
+        let folder = above
+            .iter()
+            .try_fold(root.clone(), |folder, name| folder.make_folder(name))
+            .with_context(unpacking)?;
         // What the archive claims as a size is not believed: the bytes are counted.
         let allowed = room.min(limits.file);
-        let mut file = File::create_new(&path).with_context(unpacking)?;
+        let mut file = folder.create(file).with_context(unpacking)?;
         let written =
             io::copy(&mut entry.by_ref().take(allowed + 1), &mut file).with_context(unpacking)?;
         ensure!(
@@ -224,16 +227,16 @@ fn unpack(archive: &Archive, packed: File, root: &Path) -> Result<()> {
 ///
 /// A name that leads elsewhere condemns the archive even where it would be left out: no honest
 /// archive has one.
-fn place(name: &str) -> Result<Option<PathBuf>> {
+fn place(name: &str) -> Result<Option<Vec<&str>>> {
     let parts: Vec<&str> = name.split('/').collect();
     // A colon makes a drive name on Windows and a backslash a folder.
     let strays = name.starts_with('/') || name.contains(['\\', ':']) || parts.contains(&"..");
     ensure!(!strays, "entry {name:?} leads out of the archive's folder");
     Ok(match parts[1..] {
         ["Dataset", digit, file] if is_digit(digit) && file.ends_with(".JPG") => {
-            Some(["Dataset", digit, file].iter().collect())
+            Some(vec!["Dataset", digit, file])
         }
-        [file @ ("LICENSE" | "README.md")] => Some(PathBuf::from(file)),
+        [file @ ("LICENSE" | "README.md")] => Some(vec![file]),
         _ => None,
     })
 }

@@ -30,8 +30,8 @@ pub fn of_jpeg(app1: &[&[u8]]) -> Orientation {
         parts.for_each(|more| block.extend_from_slice(more));
         block
     });
-    let packets = app1.iter().filter_map(|segment| segment.strip_prefix(XMP));
-    choose(block.as_deref(), packets.last())
+    let mut packets = app1.iter().filter_map(|segment| segment.strip_prefix(XMP));
+    choose(block.as_deref(), packets.next_back())
 }
 
 /// Of the PNG in `bytes`.
@@ -268,7 +268,7 @@ mod tests {
         };
         let [magic, count, tag, kind] = [42, 1, ORIENTATION, kind].map(put);
         [
-            &EXIF[..],
+            EXIF,
             order,
             &magic,
             &long(8),

@@ -96,6 +96,9 @@ struct ClassFolders<'r> {
     left_out: Vec<(String, String)>,
 }
 
+/// Name and reason of what looks like an image and is not read.
+type LeftOut = (String, String);
+
 /// An image file in a class folder.
 struct ImageFile {
     /// `class/file`.
@@ -180,7 +183,7 @@ impl<'r> ClassFolders<'r> {
         class: &str,
         label: usize,
         config: &DataConfig,
-    ) -> Result<(Vec<ImageFile>, Vec<(String, String)>)> {
+    ) -> Result<(Vec<ImageFile>, Vec<LeftOut>)> {
         let root = self.root.join(class);
         let found = folder::images_below(&root)?;
         let name = |path: &Path| format!("{class}/{}", path.to_string_lossy());

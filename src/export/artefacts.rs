@@ -10,7 +10,6 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use serde_json::{Map, Value, json};
 use tch::{Device, Tensor};
-use tempfile::TempDir;
 
 use super::card::{Card, TestFigures};
 use super::gate::Report;
@@ -19,20 +18,22 @@ use crate::bridge::process;
 use crate::config::data::Source;
 use crate::config::run::Format;
 use crate::data::batches::Pictures;
+use crate::disk::{Folder, Kind};
 use crate::fault::{Blame, Fault};
 use crate::model::layer::Mode;
 use crate::model::network::Network;
-use crate::run::checkpoint::{UNFINISHED, write_whole};
 use crate::run::checkpoints::{self, Found};
 use crate::run::directory::RunDir;
 use crate::run::interrupt::{self, Interrupt};
-use crate::run::lock::Lock;
 use crate::run::resume;
 use crate::run::session::reload;
 use crate::train::metrics;
 
 /// What the gates found, by format, written last.
 const PARITY: &str = "parity.json";
+
+/// The copy of the checkpoint that artefacts are held against.
+const COPY: &str = "checkpoint.safetensors";
 
 /// The digest of the weights that a gate let through, in [`PARITY`].
 const WEIGHTS: &str = "weights_sha256";
@@ -61,11 +62,13 @@ pub fn own_folder(folder: &RunDir) -> PathBuf {
 /// # Errors
 /// None that is known.
 pub fn are_there(folder: &RunDir, found: &Found, formats: &[Format]) -> Result<bool> {
-    let parity = known_parity(&own_folder(folder));
+    let own = own_folder(folder);
+    let parity = known_parity(&own);
     let weights = checkpoints::weights_sha256(&found.checkpoint.tensors)?;
     let is_there = |format: &Format| {
         let report = parity.get(format.word());
-        report.is_some_and(|report| report[WEIGHTS] == *weights)
+        let described = *format != Format::Safetensors || own.join(safetensors::CARD).is_file();
+        described && report.is_some_and(|report| report[WEIGHTS] == *weights)
     };
     Ok(formats.iter().all(is_there))
 }
@@ -85,11 +88,20 @@ pub fn export(
     interrupt: &Interrupt,
 ) -> Result<Vec<Exported>> {
     resume::belongs(folder, found).blame(Fault::Run)?;
-    let unfinished = unfinished_folder(out).blame(Fault::Run)?;
-    let _lock = Lock::take(unfinished.path()).blame(Fault::Run)?; // so that nobody clears it away
+    let place = || {
+        format!(
+            "cannot write into {}; name another with --out",
+            out.display()
+        )
+    };
+    let out = Folder::make(out).with_context(place).blame(Fault::Run)?;
+    let unfinished = out.unfinished().with_context(place).blame(Fault::Run)?;
     // A run that goes on training may drop its own copy at any moment.
-    let copy = unfinished.path().join("checkpoint.safetensors");
-    found.checkpoint.save(&copy).blame(Fault::Run)?;
+    found
+        .checkpoint
+        .save(unfinished.folder(), COPY)
+        .blame(Fault::Run)?;
+    let copy = unfinished.folder().file(COPY);
     let card = card(folder, found, source)?;
     let network = card.live(&found.checkpoint).blame(Fault::Run)?;
     let mut formats = match formats {
@@ -98,18 +110,18 @@ pub fn export(
     };
     formats.sort_by_key(|format| format.file());
     formats.dedup();
-    let mut parity = known_parity(out);
-    let mut all = Vec::new();
+    let (mut verdicts, mut all) = (Map::new(), Vec::new());
     for format in formats {
         go_on(interrupt)?;
         let began = Instant::now();
         let bytes = format.write(&network, &card)?;
-        let artefact = unfinished.path().join(format.file());
-        write_whole(&artefact, &bytes)
-            .with_context(|| format!("cannot write {}", artefact.display()))
+        unfinished
+            .folder()
+            .write_whole(format.file(), &bytes)
             .blame(Fault::Run)?;
+        let artefact = unfinished.folder().file(format.file());
         let report = verify_in_a_fresh_process(&artefact, folder, source, &copy, interrupt)?;
-        let file = out.join(format.file());
+        let file = out.file(format.file());
         if !report.passed() {
             let why = report.failure();
             return Err(anyhow!(
@@ -120,7 +132,7 @@ pub fn export(
         }
         let mut passed = json!(report);
         passed[WEIGHTS] = json!(card.weights_sha256);
-        parity.insert(format.word().to_owned(), passed);
+        verdicts.insert(format.word().to_owned(), passed);
         all.push(Exported {
             format,
             file,
@@ -131,34 +143,26 @@ pub fn export(
     }
     // Every file is written before the first gets its name, so that a full disk leaves what was there.
     let mut names: Vec<&str> = all.iter().map(|exported| exported.format.file()).collect();
-    let mut documents = vec![(PARITY, serde_json::to_string_pretty(&parity)? + "\n")];
     if names.contains(&Format::Safetensors.file()) {
-        documents.push((safetensors::CARD, card.to_json()?));
-    }
-    for (name, text) in documents {
-        let place = || format!("cannot write {}", out.join(name).display());
-        write_whole(&unfinished.path().join(name), text.as_bytes())
-            .with_context(place)
+        let text = card.to_json()?;
+        unfinished
+            .folder()
+            .write_whole(safetensors::CARD, text.as_bytes())
             .blame(Fault::Run)?;
-        names.push(name);
+        names.push(safetensors::CARD);
     }
-    give_names(unfinished.path(), out, &names).blame(Fault::Run)?;
+    // The verdicts of another export are known once it is done, and the last name says that this one is.
+    let _alone = out.alone().blame(Fault::Run)?;
+    let mut parity = known_parity(out.path());
+    parity.extend(verdicts);
+    let text = serde_json::to_string_pretty(&parity)? + "\n";
+    unfinished
+        .folder()
+        .write_whole(PARITY, text.as_bytes())
+        .blame(Fault::Run)?;
+    names.push(PARITY);
+    give_names(unfinished.folder(), &out, &names).blame(Fault::Run)?;
     Ok(all)
-}
-
-/// A folder in `out` that vanishes with everything in it.
-fn unfinished_folder(out: &Path) -> Result<TempDir> {
-    let place = || format!("cannot make {}; name another with --out", out.display());
-    std::fs::create_dir_all(out).with_context(place)?;
-    tempfile::Builder::new()
-        .prefix(UNFINISHED)
-        .tempdir_in(out)
-        .with_context(|| {
-            format!(
-                "cannot write into {}; name another with --out",
-                out.display()
-            )
-        })
 }
 
 /// What gates found earlier of artefacts that still lie in `out`.
@@ -173,24 +177,22 @@ fn known_parity(out: &Path) -> Map<String, Value> {
     known
 }
 
-/// Moves the files called `names` from one folder to another; a name that is a folder's is found out first.
-fn give_names(from: &Path, to: &Path, names: &[&str]) -> Result<()> {
+/// Moves the files called `names` from one folder to another, in their order; a name that is a folder's is found out
+/// first.
+fn give_names(from: &Folder, to: &Folder, names: &[&str]) -> Result<()> {
     if let Some(taken) = names
         .iter()
-        .map(|name| to.join(name))
-        .find(|file| file.is_dir())
+        .find(|name| to.kind(name) == Some(Kind::Folder))
     {
         bail!(
             "cannot write {}, which is a folder; name another with --out",
-            taken.display()
+            to.file(taken).display()
         );
     }
-    for name in names {
-        let file = to.join(name);
-        std::fs::rename(from.join(name), &file)
-            .with_context(|| format!("cannot write {}", file.display()))?;
-    }
-    Ok(std::fs::File::open(to)?.sync_all()?)
+    names
+        .iter()
+        .try_for_each(|name| from.rename(name, to, name))?;
+    to.sync()
 }
 
 /// What the artefacts will say of the model: with its figures on the test part and on the probes.

@@ -331,7 +331,7 @@ pub fn litter(found: &[Litter]) -> Table {
     let mut table = Table::new(2, &["file", "why it may go", "MiB"]);
     for litter in found {
         table.add_row([
-            litter.path.display().to_string(),
+            litter.folder.file(&litter.name).display().to_string(),
             litter.why.clone(),
             size(litter.bytes),
         ]);

@@ -24,7 +24,7 @@ pub fn fill(folder: &RunDir, session: &Session, written: &str, first: Snapshot) 
         folder.write_json(INIT_FROM, transfer)?;
     }
     write_sitting(folder, session)?;
-    keeper::save(session, folder.path(), first)
+    keeper::save(session, folder.folder(), first)
 }
 
 /// Writes down what this sitting of the run is about to do: the experiment as resolved, the environment.

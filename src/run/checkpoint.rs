@@ -5,7 +5,8 @@
 //! A SHA-256 over the whole file, with its own digits taken as zeros, tells a sound file from a damaged one.
 
 use std::collections::{BTreeMap, HashMap};
-use std::io::Write;
+use std::ffi::OsStr;
+use std::io::Read;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -15,17 +16,19 @@ use sha2::{Digest, Sha256};
 use tch::{Kind, Tensor};
 
 use super::environment::Environment;
+use super::records;
 use crate::data::hex;
+use crate::disk::Folder;
 use crate::model::network::Normalization;
 use crate::train::metrics::Sums;
 use crate::train::progress::Progress;
 use crate::train::snapshot::Snapshot;
 
+/// Longest header of a safetensors file, in bytes (the format's own limit).
+const LONGEST_HEADER: u64 = 100_000_000;
+
 /// The version of the document.
 pub const FORMAT: u32 = 1;
-
-/// What unfinished files begin with; whoever finds one may remove it.
-pub const UNFINISHED: &str = ".unfinished-";
 
 /// Everything about a checkpoint but its tensors: the document under the metadata key `signet`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -48,6 +51,30 @@ pub struct Document {
     pub environment: Environment,
     /// Bytes of each log file at that moment, by its path in the run directory.
     pub logs: BTreeMap<String, u64>,
+}
+
+impl Document {
+    /// Whether its values are ones that signet writes: a checksum says that a file is whole, not who wrote it.
+    fn check(&self) -> Result<()> {
+        let Progress { epoch, step, .. } = self.progress;
+        // Counters are kept in JSON, whose readers have 53 bits.
+        const MOST: usize = 1 << 53;
+        ensure!(
+            (1..MOST).contains(&epoch) && step < MOST,
+            "it says epoch {epoch} and step {step}, which no training reaches"
+        );
+        let Normalization { mean, std } = &self.normalization;
+        let scales = std.iter().all(|std| *std > 0.0 && std.is_finite());
+        ensure!(
+            [1, 3].contains(&mean.len()) && mean.len() == std.len() && scales,
+            "its normalisation is none"
+        );
+        ensure!(self.classes.len() >= 2, "it knows fewer than two classes");
+        if let Some(log) = self.logs.keys().find(|log| !records::is_log(log)) {
+            bail!("it names the log {log:?}, which signet does not write");
+        }
+        Ok(())
+    }
 }
 
 /// SHA-256 of what must not change under a run.
@@ -98,16 +125,15 @@ impl Checkpoint {
         }
     }
 
-    /// Writes `file`, whole or not at all: under another name first, synced, read back, then renamed, and
-    /// the folder synced.
+    /// Writes the file called `name` in `folder`, whole or not at all.
     ///
     /// # Errors
     /// A disk that is full, cannot be written, or gives back something else; whatever was there before is
     /// there still.
-    pub fn save(&self, file: &Path) -> Result<()> {
-        let place = || format!("cannot write {}", file.display());
+    pub fn save(&self, folder: &Folder, name: impl AsRef<OsStr>) -> Result<()> {
+        let place = || format!("cannot write {}", folder.file(name.as_ref()).display());
         let sealed = self.to_bytes().with_context(place)?;
-        write_whole(file, &sealed).with_context(place)
+        folder.write_whole(&name, &sealed)
     }
 
     /// Reads `file`.
@@ -116,7 +142,7 @@ impl Checkpoint {
     /// A file that is missing, damaged, no checkpoint, or of a newer format.
     pub fn load(file: &Path) -> Result<Checkpoint> {
         let place = || file.display().to_string();
-        let bytes = std::fs::read(file).with_context(place)?;
+        let bytes = contents(file).with_context(place)?;
         Checkpoint::from_bytes(&bytes).with_context(place)
     }
 
@@ -172,33 +198,13 @@ impl Checkpoint {
             format == FORMAT,
             "its format is {format}, but this signet reads {FORMAT}; use the signet that wrote it"
         );
+        let document: Document = serde_json::from_str(&text)?;
+        document.check()?;
         Ok(Checkpoint {
-            document: serde_json::from_str(&text)?,
+            document,
             tensors: from_safetensors(bytes)?,
         })
     }
-}
-
-/// Puts `bytes` at `file` so that at any moment there is the old file or the new one.
-///
-/// # Errors
-/// A disk that is full, cannot be written, or gives back something else.
-pub fn write_whole(file: &Path, bytes: &[u8]) -> Result<()> {
-    let folder = file.parent().unwrap_or(Path::new("."));
-    // As readable as any other file of the user; a temporary file alone would be private.
-    let mut unfinished = tempfile::Builder::new()
-        .prefix(UNFINISHED)
-        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666))
-        .tempfile_in(folder)?;
-    unfinished.write_all(bytes)?;
-    unfinished.as_file().sync_all()?;
-    ensure!(
-        std::fs::read(unfinished.path())? == bytes,
-        "the disk gave back other bytes than were written"
-    );
-    unfinished.persist(file)?;
-    std::fs::File::open(folder)?.sync_all()?;
-    Ok(())
 }
 
 /// The tensors of any safetensors file; one of signet's own checkpoints must be sound.
@@ -207,13 +213,40 @@ pub fn write_whole(file: &Path, bytes: &[u8]) -> Result<()> {
 /// A file that is missing, damaged, or holds a type that no network here has.
 pub fn load_tensors(file: &Path) -> Result<BTreeMap<String, Tensor>> {
     let place = || file.display().to_string();
-    let bytes = std::fs::read(file).with_context(place)?;
+    let bytes = contents(file).with_context(place)?;
     let is_ours = metadata(&bytes).is_ok_and(|found| found.contains_key("signet"));
     let tensors = match is_ours {
         true => Checkpoint::from_bytes(&bytes).map(|checkpoint| checkpoint.tensors),
         false => from_safetensors(&bytes),
     };
     tensors.with_context(place)
+}
+
+/// The bytes of a safetensors file. One that is longer than its header says is not read: a few bytes may stand before
+/// terabytes that take no place on a disk.
+fn contents(file: &Path) -> Result<Vec<u8>> {
+    let mut open = std::fs::File::open(file)?;
+    let found = open.metadata()?;
+    ensure!(
+        found.is_file(),
+        "is no file, but a folder, a pipe or a device"
+    );
+    let mut bytes = Vec::new();
+    open.by_ref().take(8).read_to_end(&mut bytes)?;
+    let length = bytes.first_chunk().map_or(0, |n| u64::from_le_bytes(*n));
+    let header = length.min(LONGEST_HEADER);
+    open.by_ref().take(header).read_to_end(&mut bytes)?;
+    let said: BTreeMap<String, serde_json::Value> =
+        serde_json::from_slice(&bytes[8.min(bytes.len())..]).unwrap_or_default();
+    let ends = said
+        .values()
+        .filter_map(|it| it["data_offsets"][1].as_u64());
+    let all = ends.max().unwrap_or(0).saturating_add(8 + header);
+    if found.len() > all && found.len() > LONGEST_HEADER {
+        return Err(Damaged("it is longer than its header says".to_owned()).into());
+    }
+    open.read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// Where the digits of the checksum stand: in the header, behind their key.

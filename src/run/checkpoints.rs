@@ -1,7 +1,9 @@
 //! The checkpoints of one run: which there are, which is sound, and the pointers `last.json`, `best.json`.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
@@ -10,6 +12,7 @@ use tch::Tensor;
 
 use super::checkpoint::{self, Checkpoint};
 use crate::data::hex;
+use crate::disk::{Folder, Lock};
 use crate::say::word;
 use crate::train::metrics::EpochRecord;
 use crate::train::snapshot;
@@ -74,10 +77,16 @@ impl Found {
 
 /// The path of the checkpoint at `step`, from the run directory.
 pub fn path_of(step: usize) -> PathBuf {
-    Path::new(FOLDER).join(format!("step-{step:08}.safetensors"))
+    Path::new(FOLDER).join(name_of(step))
 }
 
-/// (step, file) of every checkpoint of the run in `folder`, newest first.
+/// The name of the checkpoint at `step`.
+pub fn name_of(step: usize) -> String {
+    format!("step-{step:08}.safetensors")
+}
+
+/// (step, file) of every checkpoint of the run in `folder`, newest first. What somebody else put there under a name that
+/// is none of signet's is passed over.
 pub fn list(folder: &Path) -> Vec<(usize, PathBuf)> {
     let entries = std::fs::read_dir(folder.join(FOLDER)).into_iter().flatten();
     let mut found: Vec<(usize, PathBuf)> = entries
@@ -85,7 +94,8 @@ pub fn list(folder: &Path) -> Vec<(usize, PathBuf)> {
         .filter_map(|entry| {
             let name = entry.file_name().into_string().ok()?;
             let step = name.strip_prefix("step-")?.strip_suffix(".safetensors")?;
-            Some((step.parse().ok()?, entry.path()))
+            let step = step.parse().ok()?;
+            (name == name_of(step)).then(|| (step, entry.path()))
         })
         .collect();
     found.sort_by(|a, b| b.cmp(a));
@@ -110,6 +120,12 @@ pub fn newest(folder: &Path) -> Result<Found> {
             Err(error) if checkpoint::is_damage(&error) => passed_over.push(format!("{error:#}")),
             Err(error) => return Err(error),
         }
+    }
+    let own = folder.join(FOLDER);
+    if let Err(error) = std::fs::read_dir(&own)
+        && error.kind() != ErrorKind::NotFound
+    {
+        return Err(error).with_context(|| format!("cannot list {}", own.display()));
     }
     match passed_over.as_slice() {
         [] => bail!(
@@ -170,44 +186,49 @@ fn best_of(
 ///
 /// # Errors
 /// A disk that is full or cannot be written.
-pub fn point(folder: &Path, name: &str, pointer: &Pointer) -> Result<()> {
-    let place = || format!("cannot write {}", folder.join(name).display());
+pub fn point(folder: &Folder, name: &str, pointer: &Pointer) -> Result<()> {
     let text = serde_json::to_string_pretty(pointer)? + "\n";
-    let part = folder.join(format!("{}{name}", checkpoint::UNFINISHED));
-    std::fs::write(&part, text).with_context(place)?;
-    std::fs::rename(&part, folder.join(name)).with_context(place)
+    folder.write_unsynced(name, text.as_bytes())
 }
 
 /// Makes both pointers what `newest`, the newest checkpoint of the run in `folder`, says they are.
 ///
 /// # Errors
 /// A disk that is full or cannot be written.
-pub fn repoint(folder: &Path, newest: &Checkpoint) -> Result<()> {
+pub fn repoint(folder: &Folder, newest: &Checkpoint) -> Result<()> {
     point(folder, LAST, &Pointer::to(newest)?)?;
-    match best_of(folder, newest, &mut Vec::new())? {
+    match best_of(folder.path(), newest, &mut Vec::new())? {
         Some((_, best)) => point(folder, BEST, &Pointer::to(&best)?),
-        None => match std::fs::remove_file(folder.join(BEST)) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
-            _ => Ok(()),
-        },
+        None => folder.remove(BEST),
     }
 }
 
-/// Removes what a killed process left unfinished.
+/// Brings the pointers of the run in `folder` up to date, unless a process works on it: after a power cut they may be those
+/// of before, or empty.
+///
+/// # Errors
+/// A disk that is full or cannot be written.
+pub fn mend(folder: &Path) -> Result<()> {
+    let Ok(found) = newest(folder) else {
+        return Ok(()); // whoever needs it will say why
+    };
+    let text = std::fs::read(folder.join(LAST)).unwrap_or_default();
+    let known: Option<Pointer> = serde_json::from_slice(&text).ok();
+    if known == Some(Pointer::to(&found.checkpoint)?) || Lock::is_held(folder) {
+        return Ok(());
+    }
+    let folder = Folder::open(folder)?;
+    let _lock = Lock::take(&folder)?;
+    repoint(&folder, &found.checkpoint)
+}
+
+/// Removes what killed processes left unfinished in the run in `folder`, which nobody else writes to.
 ///
 /// # Errors
 /// A folder that cannot be written.
-pub fn sweep(folder: &Path) -> Result<()> {
-    for folder in [folder, &folder.join(FOLDER)] {
-        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-            let name = entry.file_name();
-            if name.to_string_lossy().starts_with(checkpoint::UNFINISHED) {
-                std::fs::remove_file(entry.path())
-                    .with_context(|| format!("cannot remove {}", entry.path().display()))?;
-            }
-        }
-    }
-    Ok(())
+pub fn sweep(folder: &Folder) -> Result<()> {
+    folder.clear_unfinished(Duration::ZERO)?;
+    folder.folder(FOLDER)?.clear_unfinished(Duration::ZERO)
 }
 
 /// SHA-256 of names, shapes and numbers of the weights among `tensors`.

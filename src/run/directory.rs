@@ -1,24 +1,21 @@
 //! The run directory: the evidence of one run, and its place among others.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
 use serde::{Deserialize, Serialize};
 
-use super::checkpoint::{UNFINISHED, write_whole};
 use super::checkpoints;
-use super::lock::Lock;
 use crate::config::Experiment;
-use crate::config::run::{IfExists, RunConfig};
+use crate::config::run::IfExists;
 use crate::data::Dataset;
+use crate::disk::{Folder, Lock};
 use crate::say::word;
 
 /// The folder of one run.
 #[derive(Debug, Clone)]
-pub struct RunDir(PathBuf);
+pub struct RunDir(Folder);
 
 /// The document `data.json`: which pictures a run was trained on.
 #[derive(Debug, Serialize, Deserialize)]
@@ -52,32 +49,30 @@ impl RunDir {
     ) -> Result<(RunDir, Lock)> {
         let Experiment { run, name, .. } = experiment;
         let wanted = exact.map_or_else(|| run.root.join(name), Path::to_owned);
-        let parent = match wanted.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
-        };
-        let place = || {
-            format!(
-                "cannot make a run in {}; try another run.root",
-                parent.display()
-            )
-        };
-        std::fs::create_dir_all(parent).with_context(place)?;
-        sweep_beside(parent);
-        let unfinished = tempfile::Builder::new()
-            .prefix(UNFINISHED)
-            .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o777))
-            .tempdir_in(parent)
-            .with_context(place)?;
-        let folder = RunDir(unfinished.path().to_owned());
-        let lock = Lock::take(folder.path())?;
+        let (above, first) = Folder::above(&wanted).context("try another run.root")?;
+        let mut unfinished = above.unfinished().context("try another run.root")?;
+        let folder = RunDir(unfinished.folder().clone());
         fill(&folder)?;
-        let folder = rename_to_free(&folder, wanted.clone(), run, name, exact.is_some())?;
-        let _renamed = unfinished.keep();
-        File::open(parent)
-            .and_then(|parent| parent.sync_all())
-            .with_context(place)?;
-        Ok((folder, lock))
+        let numbered = (2..).map(|number| format!("{name}-{number}").into());
+        for free in std::iter::once(first).chain(numbered) {
+            if above.kind(&free).is_none() {
+                match unfinished.finish(&free) {
+                    Ok((folder, lock)) => return Ok((RunDir(folder), lock)),
+                    // Another process was quicker.
+                    Err(_) if above.kind(&free).is_some() => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            if exact.is_some() || run.if_exists == IfExists::Error {
+                let taken = above.file(&free);
+                bail!(
+                    "{} exists already; name another with --run, or go on with it by `signet resume {}`",
+                    taken.display(),
+                    word(&taken)
+                );
+            }
+        }
+        unreachable!("numbers do not end");
     }
 
     /// Makes the folders within the folder.
@@ -85,20 +80,18 @@ impl RunDir {
     /// # Errors
     /// A disk that is full or cannot be written.
     pub fn make_folders(&self) -> Result<()> {
-        let checkpoints = self.file(checkpoints::FOLDER);
-        std::fs::create_dir(&checkpoints)
-            .with_context(|| format!("cannot make {}", checkpoints.display()))
+        self.0.make_folder(checkpoints::FOLDER).map(drop)
     }
 
     /// A folder that need not be a run.
-    pub fn at(folder: &Path) -> RunDir {
-        RunDir(folder.to_owned())
+    pub fn at(folder: Folder) -> RunDir {
+        RunDir(folder)
     }
 
     /// An existing run.
     ///
     /// # Errors
-    /// A folder that is no run.
+    /// A folder that is no run, or may not be opened.
     pub fn open(folder: &Path) -> Result<RunDir> {
         if !folder.join("resolved.yaml").is_file() {
             bail!(
@@ -106,17 +99,22 @@ impl RunDir {
                 folder.display()
             );
         }
-        Ok(RunDir(folder.to_owned()))
+        Folder::open(folder).map(RunDir)
+    }
+
+    /// The folder, for writing.
+    pub fn folder(&self) -> &Folder {
+        &self.0
     }
 
     /// Its path.
     pub fn path(&self) -> &Path {
-        &self.0
+        self.0.path()
     }
 
     /// The path of a file in it.
     pub fn file(&self, name: &str) -> PathBuf {
-        self.0.join(name)
+        self.0.file(name)
     }
 
     /// Writes down which pictures the run is trained on.
@@ -177,52 +175,6 @@ impl RunDir {
     /// # Errors
     /// A disk that is full or cannot be written; what was there before is there still.
     pub fn write(&self, name: &str, text: &str) -> Result<()> {
-        write_whole(&self.file(name), text.as_bytes())
-            .with_context(|| format!("cannot write {}", self.file(name).display()))
+        self.0.write_whole(name, text.as_bytes())
     }
-}
-
-/// Removes runs that a killed process left unfinished: nobody holds their lock.
-fn sweep_beside(parent: &Path) {
-    for entry in std::fs::read_dir(parent).into_iter().flatten().flatten() {
-        let unfinished = entry.file_name().to_string_lossy().starts_with(UNFINISHED);
-        let path = entry.path();
-        if unfinished
-            && path.join("lock").is_file()
-            && let Ok(_lock) = Lock::take(&path)
-        {
-            let _ = std::fs::remove_dir_all(path);
-        }
-    }
-}
-
-/// Gives a finished folder its name: the `wanted` one, or the first free one with a number.
-fn rename_to_free(
-    folder: &RunDir,
-    wanted: PathBuf,
-    config: &RunConfig,
-    name: &str,
-    exact: bool,
-) -> Result<RunDir> {
-    let numbered = (2..).map(|number| config.root.join(format!("{name}-{number}")));
-    for free in std::iter::once(wanted).chain(numbered) {
-        if std::fs::symlink_metadata(&free).is_err() {
-            match std::fs::rename(folder.path(), &free) {
-                // Another process was quicker.
-                Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty => {}
-                renamed => {
-                    renamed.with_context(|| format!("cannot make {}", free.display()))?;
-                    return Ok(RunDir(free));
-                }
-            }
-        }
-        if exact || config.if_exists == IfExists::Error {
-            bail!(
-                "{} exists already; name another with --run, or go on with it by `signet resume {}`",
-                free.display(),
-                word(&free)
-            );
-        }
-    }
-    unreachable!("numbers do not end");
 }

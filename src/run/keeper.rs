@@ -3,12 +3,12 @@
 //! The training waits for a copy of its state alone; another thread puts it on the disk. What goes wrong
 //! there ends the training at the next checkpoint or at its end.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use super::checkpoint::{Checkpoint, Document, FORMAT};
 use super::checkpoints::{self, Pointer};
@@ -17,8 +17,10 @@ use super::records;
 use super::retention::{self, Occasion};
 use super::session::Session;
 use crate::config::run::CheckpointConfig;
+use crate::disk::Folder;
 use crate::fault::{Blame, Fault};
 use crate::train::event::{Event, Observer};
+use crate::train::progress::Progress;
 use crate::train::snapshot::{Moment, Snapshot};
 
 /// Listens to a trainer and keeps checkpoints in a run directory.
@@ -36,7 +38,7 @@ impl<'a> Keeper<'a> {
         Keeper {
             session,
             folder,
-            writer: Writer::start(folder.path().to_owned(), config),
+            writer: Writer::start(folder.folder().clone(), config),
             saved: Instant::now(),
         }
     }
@@ -55,7 +57,7 @@ struct Writer {
 }
 
 impl Writer {
-    fn start(folder: PathBuf, config: CheckpointConfig) -> Writer {
+    fn start(folder: Folder, config: CheckpointConfig) -> Writer {
         // One may wait while another is written; the training waits before there are more in memory.
         let (queue, waiting) = sync_channel(1);
         let write_all = move || {
@@ -130,8 +132,8 @@ impl Observer for Keeper<'_> {
 ///
 /// # Errors
 /// A disk that is full or cannot be written; all earlier checkpoints are there still.
-pub fn save(session: &Session, folder: &Path, snapshot: Snapshot) -> Result<()> {
-    let checkpoint = compose(session, folder, snapshot)?;
+pub fn save(session: &Session, folder: &Folder, snapshot: Snapshot) -> Result<()> {
+    let checkpoint = compose(session, folder.path(), snapshot)?;
     write(folder, &checkpoint, &session.experiment.checkpoint)?;
     checkpoints::repoint(folder, &checkpoint)
 }
@@ -159,23 +161,38 @@ fn compose(session: &Session, folder: &Path, snapshot: Snapshot) -> Result<Check
 
 /// Writes the checkpoint, moves the pointers, and only then removes what retention no longer asks for. The logs go first:
 /// a checkpoint that outlives a power cut must not count on lines that did not.
-fn write(folder: &Path, checkpoint: &Checkpoint, config: &CheckpointConfig) -> Result<()> {
+fn write(folder: &Folder, checkpoint: &Checkpoint, config: &CheckpointConfig) -> Result<()> {
     let progress = &checkpoint.document.progress;
-    let path = checkpoints::path_of(progress.step);
-    records::sync(folder, checkpoint.document.logs.keys())?;
-    checkpoint.save(&folder.join(&path))?;
+    let own = folder.folder(checkpoints::FOLDER)?;
+    records::sync(folder.path(), checkpoint.document.logs.keys())?;
+    checkpoint.save(&own, checkpoints::name_of(progress.step))?;
     let pointer = Pointer::to(checkpoint)?;
     checkpoints::point(folder, checkpoints::LAST, &pointer)?;
     if pointer.record.is_some() && progress.improved() {
         checkpoints::point(folder, checkpoints::BEST, &pointer)?;
     }
-    let steps: Vec<usize> = checkpoints::list(folder)
+    prune(folder, progress, config)
+}
+
+/// Brings the complete run in `folder` to where its `newest` checkpoint should have left it: a process that was killed behind
+/// its last checkpoint has not moved the pointers, nor removed what retention no longer asks for.
+///
+/// # Errors
+/// A disk that is full or cannot be written.
+pub fn settle(folder: &Folder, newest: &Checkpoint, config: &CheckpointConfig) -> Result<()> {
+    checkpoints::sweep(folder)?;
+    checkpoints::repoint(folder, newest)?;
+    prune(folder, &newest.document.progress, config)
+}
+
+/// Removes the checkpoints that retention does not ask for.
+fn prune(folder: &Folder, progress: &Progress, config: &CheckpointConfig) -> Result<()> {
+    let own = folder.folder(checkpoints::FOLDER)?;
+    let steps: Vec<usize> = checkpoints::list(folder.path())
         .into_iter()
         .map(|(step, _)| step)
         .collect();
-    for step in retention::superfluous(&steps, progress, config) {
-        let file = folder.join(checkpoints::path_of(step));
-        std::fs::remove_file(&file).with_context(|| format!("cannot remove {}", file.display()))?;
-    }
-    Ok(())
+    let superfluous = retention::superfluous(&steps, progress, config);
+    let mut names = superfluous.into_iter().map(checkpoints::name_of);
+    names.try_for_each(|name| own.remove(name))
 }

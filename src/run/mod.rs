@@ -11,7 +11,6 @@ pub mod display;
 pub mod environment;
 pub mod interrupt;
 pub mod keeper;
-pub mod lock;
 pub mod policy;
 pub mod prove;
 pub mod records;

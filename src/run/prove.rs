@@ -2,7 +2,6 @@
 //! compare everything.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use tch::Tensor;
@@ -14,6 +13,7 @@ use super::records::Records;
 use super::resume::{self, From};
 use super::session::Session;
 use crate::config::Experiment;
+use crate::disk::Folder;
 use crate::fault::{Blame, Fault};
 use crate::train::event::Observer;
 use crate::train::progress::Progress;
@@ -81,7 +81,7 @@ pub fn prove(
     folder: &RunDir,
     pair: Pair,
     experiment: Experiment,
-    scratch: &Path,
+    scratch: &Folder,
     listener: &mut dyn Observer,
 ) -> Result<Proof> {
     let Pair { earlier, later } = pair;
@@ -98,7 +98,7 @@ pub fn prove(
     );
     let start = earlier.snapshot();
     let mut state = trainer.restore(&start).blame(Fault::Run)?;
-    let copy = RunDir::at(scratch);
+    let copy = RunDir::at(scratch.clone());
     let mut records = Records::open(&session, &copy).blame(Fault::Run)?;
     let goal = &later.document.progress;
     let arrived = |now: &Progress| {

@@ -15,6 +15,7 @@ use super::directory::RunDir;
 use super::display::plain_line;
 use super::session::Session;
 use super::tensorboard::{self, EventFile};
+use crate::disk::Folder;
 use crate::fault::{Blame, Fault};
 use crate::train::event::{Event, Observer};
 use crate::train::metrics::EpochRecord;
@@ -85,31 +86,24 @@ pub fn sync<'l>(folder: &Path, logs: impl Iterator<Item = &'l String>) -> Result
 ///
 /// # Errors
 /// A file that cannot be written.
-pub fn cut_back(folder: &Path, recorded: &BTreeMap<String, u64>) -> Result<Vec<String>> {
+pub fn cut_back(folder: &Folder, recorded: &BTreeMap<String, u64>) -> Result<Vec<String>> {
     let mut missing = Vec::new();
-    for (log, now) in lengths(folder)? {
+    for (log, now) in lengths(folder.path())? {
+        let (within, name) = place_of(folder, &log)?;
         if log.starts_with(TENSORBOARD) && !recorded.contains_key(&log) {
             // An event file begins with a header, so one that began later begins anew.
-            let file = folder.join(&log);
-            std::fs::remove_file(&file)
-                .with_context(|| format!("cannot remove {}", file.display()))?;
+            within.remove(name)?;
             continue;
         }
         let then = recorded.get(&log).copied().unwrap_or(0);
         if then < now {
-            let file = folder.join(&log);
-            let place = || format!("cannot cut {} back", file.display());
-            let open = File::options()
-                .write(true)
-                .open(&file)
-                .with_context(place)?;
-            open.set_len(then).with_context(place)?;
+            within.cut(name, then)?;
         }
     }
     for (log, then) in recorded {
-        let now = std::fs::metadata(folder.join(log)).map_or(0, |found| found.len());
+        let now = std::fs::metadata(folder.file(log)).map_or(0, |found| found.len());
         if now < *then {
-            end_whole(&folder.join(log))?;
+            end_whole(folder, log)?;
             missing.push(format!(
                 "{log} has {now} bytes of the {then} it had at the checkpoint; what it lacks is lost"
             ));
@@ -118,22 +112,37 @@ pub fn cut_back(folder: &Path, recorded: &BTreeMap<String, u64>) -> Result<Vec<S
     Ok(missing)
 }
 
+/// Whether `log` is one that signet writes.
+pub fn is_log(log: &str) -> bool {
+    let events = log
+        .strip_prefix(TENSORBOARD)
+        .and_then(|name| name.strip_prefix('/'));
+    LOGS.contains(&log)
+        || events.is_some_and(|name| tensorboard::is_ours(name) && !name.contains('/'))
+}
+
+/// The folder that `log` of the run in `folder` lies in, and its name there.
+pub fn place_of<'l>(folder: &Folder, log: &'l str) -> Result<(Folder, &'l str)> {
+    match log.split_once('/') {
+        Some((above, name)) => Ok((folder.make_folder(above)?, name)),
+        None => Ok((folder.clone(), log)),
+    }
+}
+
 /// Drops the half of a line or event that somebody left of a log.
-fn end_whole(file: &Path) -> Result<()> {
-    let Ok(bytes) = std::fs::read(file) else {
+fn end_whole(folder: &Folder, log: &str) -> Result<()> {
+    let (within, name) = place_of(folder, log)?;
+    let Ok(bytes) = std::fs::read(within.file(name)) else {
         return Ok(()); // it is gone, and begins anew
     };
-    let name = file.file_name().unwrap_or_default().to_string_lossy();
-    let whole = match tensorboard::is_ours(&name) {
+    let whole = match tensorboard::is_ours(name) {
         true => tensorboard::whole_events(&bytes),
         false => bytes
             .iter()
             .rposition(|&byte| byte == b'\n')
             .map_or(0, |at| at + 1),
     };
-    let place = || format!("cannot cut {} back", file.display());
-    let open = File::options().write(true).open(file).with_context(place)?;
-    open.set_len(whole as u64).with_context(place)
+    within.cut(name, whole as u64)
 }
 
 /// Listens to a trainer and keeps the figures in a run directory.
@@ -154,12 +163,7 @@ impl<'a> Records<'a> {
     /// # Errors
     /// Files that cannot be made.
     pub fn open(session: &'a Session, folder: &'a RunDir) -> Result<Records<'a>> {
-        let open = |name: &str| {
-            let options = File::options().append(true).create(true).clone();
-            options
-                .open(folder.file(name))
-                .with_context(|| format!("cannot write {}", folder.file(name).display()))
-        };
+        let open = |name: &str| folder.folder().append(name);
         let log = &session.experiment.log;
         let csv = log.csv.then(|| open("metrics.csv")).transpose()?;
         if let Some(mut file) = csv.as_ref()
@@ -167,7 +171,7 @@ impl<'a> Records<'a> {
         {
             writeln!(file, "{CSV_HEADER}")?;
         }
-        let events = || EventFile::open(&folder.file(TENSORBOARD));
+        let events = || EventFile::open(&folder.folder().make_folder(TENSORBOARD)?);
         Ok(Records {
             jsonl: log.jsonl.then(|| open(METRICS)).transpose()?,
             csv,

@@ -11,12 +11,12 @@ use super::checkpoints::{self, Found};
 use super::directory::RunDir;
 use super::interrupt;
 use super::keeper;
-use super::lock::Lock;
 use super::policy::{self, Change, Policy};
 use super::records;
 use super::session::Session;
 use crate::config::Experiment;
 use crate::config::document::{self, Problems};
+use crate::disk::{Folder, Lock};
 use crate::model::plan;
 use crate::say::word;
 use crate::train::progress::{Extend, Extension, Progress};
@@ -229,29 +229,33 @@ pub fn keeps_settings(folder: &RunDir, old: &Experiment, new: &Experiment) -> Re
 /// A folder that cannot be written. Whatever happens in between, a later attempt finds the newest sound
 /// checkpoint and logs at least as long as it recorded.
 pub fn rewind(folder: &RunDir, found: &Found, session: &Session) -> Result<Vec<String>> {
-    checkpoints::sweep(folder.path())?;
+    checkpoints::sweep(folder.folder())?;
     let document = &found.checkpoint.document;
+    let own = folder.folder().folder(checkpoints::FOLDER)?;
     let mut remarks = Vec::new();
     for (step, file) in checkpoints::list(folder.path()) {
         if step <= document.progress.step {
             break;
         }
-        let place = || format!("cannot clear {}", file.display());
+        let name = checkpoints::name_of(step);
         match Checkpoint::load_at(step, &file) {
             Ok(_) => {
-                std::fs::remove_file(&file).with_context(place)?;
+                own.remove(name)?;
                 remarks.push(format!("removed {}, which lies ahead", file.display()));
             }
             Err(error) if is_damage(&error) => {
-                let aside = file.with_extension("safetensors.damaged");
-                std::fs::rename(&file, &aside).with_context(place)?;
-                remarks.push(format!("put the damaged one aside as {}", aside.display()));
+                let aside = format!("{name}.damaged");
+                own.rename(&name, &own, &aside)?;
+                remarks.push(format!(
+                    "put the damaged one aside as {}",
+                    own.file(aside).display()
+                ));
             }
             Err(error) => return Err(error),
         }
     }
-    checkpoints::repoint(folder.path(), &found.checkpoint)?;
-    remarks.extend(records::cut_back(folder.path(), &document.logs)?);
+    checkpoints::repoint(folder.folder(), &found.checkpoint)?;
+    remarks.extend(records::cut_back(folder.folder(), &document.logs)?);
     beginning::write_sitting(folder, session)?;
     Ok(remarks)
 }
@@ -288,26 +292,17 @@ pub fn branch(
     RunDir::create(&session.experiment, Some(wanted), |folder| {
         folder.make_folders()?;
         let logs = document.logs.keys().map(String::as_str);
-        for file in [
+        let documents = [
             "config.yaml",
             "split.json",
             "data.json",
             beginning::INIT_FROM,
-        ]
-        .into_iter()
-        .chain(logs)
-        {
-            let (old, new) = (parent.file(file), folder.file(file));
-            if !old.exists() {
-                continue;
-            }
-            let place = || format!("cannot copy {} to {}", old.display(), new.display());
-            if let Some(above) = new.parent() {
-                std::fs::create_dir_all(above).with_context(place)?;
-            }
-            std::fs::copy(&old, &new).with_context(place)?;
+        ];
+        for file in documents.into_iter().chain(logs) {
+            let (within, name) = records::place_of(folder.folder(), file)?;
+            copy(&parent.file(file), &within, name)?;
         }
-        for remark in records::cut_back(folder.path(), &document.logs)? {
+        for remark in records::cut_back(folder.folder(), &document.logs)? {
             crate::note!("signet: {remark}");
         }
         beginning::write_sitting(folder, session)?;
@@ -319,15 +314,30 @@ pub fn branch(
         };
         folder.write_json(PARENT, &from)?;
         for record in &snapshot.progress.ranking {
-            let path = checkpoints::path_of(record.step);
-            let (old, new) = (parent.path().join(&path), folder.path().join(&path));
-            if old.is_file() {
-                std::fs::copy(&old, &new)
-                    .with_context(|| format!("cannot copy {}", old.display()))?;
-            }
+            let old = parent.path().join(checkpoints::path_of(record.step));
+            let own = folder.folder().folder(checkpoints::FOLDER)?;
+            copy(&old, &own, &checkpoints::name_of(record.step))?;
         }
-        keeper::save(session, folder.path(), snapshot)
+        keeper::save(session, folder.folder(), snapshot)
     })
+}
+
+/// Copies the file `old`, if it is there, to `name` in `folder`.
+fn copy(old: &Path, folder: &Folder, name: &str) -> Result<()> {
+    if !old.is_file() {
+        return Ok(());
+    }
+    let place = || {
+        format!(
+            "cannot copy {} to {}",
+            old.display(),
+            folder.file(name).display()
+        )
+    };
+    let mut from = std::fs::File::open(old).with_context(place)?;
+    let mut to = folder.create(name)?;
+    std::io::copy(&mut from, &mut to).with_context(place)?;
+    Ok(())
 }
 
 /// Takes from a checkpoint what a trainer restores, with `progress` as it was settled.

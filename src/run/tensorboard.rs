@@ -5,12 +5,12 @@
 
 use std::fs::File;
 use std::io::Write;
-use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
 use crc::{CRC_32_ISCSI, Crc};
 
+use crate::disk::Folder;
 use crate::protobuf::{bytes, double, float, number, text};
 use crate::train::metrics::EpochRecord;
 
@@ -39,21 +39,18 @@ pub fn whole_events(file: &[u8]) -> usize {
 pub struct EventFile(File);
 
 impl EventFile {
-    /// Goes on in the event file of `folder`, or makes both.
+    /// Goes on in the event file of `folder`, or makes one.
     ///
     /// # Errors
-    /// A folder or file that cannot be made.
-    pub fn open(folder: &Path) -> Result<EventFile> {
-        let place = || format!("cannot write {}", folder.display());
-        std::fs::create_dir_all(folder).with_context(place)?;
-        let entries = std::fs::read_dir(folder).with_context(place)?.flatten();
-        let mut own = entries.filter(|entry| is_ours(&entry.file_name().to_string_lossy()));
-        if let Some(entry) = own.next() {
-            let file = File::options().append(true).open(entry.path());
-            return Ok(EventFile(file.with_context(place)?));
+    /// A file that cannot be made or written.
+    pub fn open(folder: &Folder) -> Result<EventFile> {
+        let names = folder.names()?;
+        let mut own = names.iter().filter(|name| is_ours(&name.to_string_lossy()));
+        if let Some(name) = own.next() {
+            return Ok(EventFile(folder.append(name)?));
         }
         let name = format!("events.out.tfevents.{}.signet", seconds() as u64);
-        let mut file = EventFile(File::create(folder.join(name)).with_context(place)?);
+        let mut file = EventFile(folder.append(name)?);
         const FILE_VERSION: u32 = 3;
         file.append(&[double(1, seconds()), text(FILE_VERSION, "brain.Event:2")].concat())?;
         Ok(file)

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::bridge::process;
 use crate::config::Experiment;
 use crate::data::split::Manifest;
-use crate::run::checkpoint::write_whole;
+use crate::disk::Folder;
 use crate::run::checkpoints;
 use crate::run::records;
 use crate::train::metrics::EpochRecord;
@@ -96,7 +96,9 @@ pub fn judge(folder: &Path, part: &str) -> Result<Option<Judged>> {
             .collect(),
     };
     let text = serde_json::to_string_pretty(&judged)? + "\n";
-    write_whole(&kept(folder, part), text.as_bytes())?;
+    let (study, name) = Folder::above(folder)?;
+    let trial = study.folder(name)?;
+    trial.write_whole(name_of_kept(part), text.as_bytes())?;
     Ok(Some(judged))
 }
 
@@ -108,7 +110,11 @@ pub fn known(folder: &Path, part: &str, best: &EpochRecord) -> Option<Judged> {
 }
 
 fn kept(folder: &Path, part: &str) -> PathBuf {
-    folder.join(format!("{part}.json"))
+    folder.join(name_of_kept(part))
+}
+
+fn name_of_kept(part: &str) -> String {
+    format!("{part}.json")
 }
 
 /// How far a trial has come by the figure that choices are made by.

@@ -1,15 +1,15 @@
 //! The folder of a study: what it is, so that the same command goes on in it and another one does not.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 
 use super::sweep::Sweep;
 use super::trials::{Deal, Trial};
-use crate::config::Experiment;
-use crate::run::checkpoint::write_whole;
-use crate::run::lock::Lock;
+use crate::config::{Experiment, file_name};
+use crate::disk::{Folder, Lock, UNFINISHED};
 use crate::run::policy;
 
 /// What a study is, in its folder.
@@ -45,7 +45,7 @@ pub enum Kind {
 
 /// The folder of a study that no other process uses.
 pub struct StudyDir {
-    path: PathBuf,
+    folder: Folder,
     _lock: Lock,
 }
 
@@ -68,14 +68,14 @@ impl StudyDir {
                 folder.display()
             );
         }
-        std::fs::create_dir_all(folder)
-            .with_context(|| format!("cannot make {}", folder.display()))?;
+        let opened = Folder::make(folder)?;
         let dir = StudyDir {
-            path: folder.to_owned(),
-            _lock: Lock::take(folder)?,
+            _lock: Lock::take(&opened)?,
+            folder: opened,
         };
+        dir.folder.clear_unfinished(Duration::ZERO)?;
         if !file.exists() {
-            write_whole(&own, experiment.to_yaml().as_bytes())?;
+            dir.write_text(EXPERIMENT, &experiment.to_yaml())?;
             dir.write(STUDY, &wanted)?;
             return Ok((dir, wanted));
         }
@@ -101,12 +101,12 @@ impl StudyDir {
 
     /// Its path.
     pub fn path(&self) -> &Path {
-        &self.path
+        self.folder.path()
     }
 
     /// The path of its experiment.
     pub fn experiment(&self) -> PathBuf {
-        self.path.join(EXPERIMENT)
+        self.folder.file(EXPERIMENT)
     }
 
     /// Writes a JSON document into it.
@@ -122,9 +122,7 @@ impl StudyDir {
     /// # Errors
     /// A disk that is full or cannot be written.
     pub fn write_text(&self, name: &str, text: &str) -> Result<()> {
-        let file = self.path.join(name);
-        write_whole(&file, text.as_bytes())
-            .with_context(|| format!("cannot write {}", file.display()))
+        self.folder.write_whole(name, text.as_bytes())
     }
 }
 
@@ -136,7 +134,18 @@ pub fn read(folder: &Path) -> Result<Study> {
     let file = folder.join(STUDY);
     let text = std::fs::read_to_string(&file)
         .with_context(|| format!("{} is no study: it has no {STUDY}", folder.display()))?;
-    serde_json::from_str(&text).with_context(|| format!("{} is damaged", file.display()))
+    let study: Study =
+        serde_json::from_str(&text).with_context(|| format!("{} is damaged", file.display()))?;
+    // A trial lies in the study and nowhere else, whoever wrote the document.
+    for Trial { name, .. } in &study.trials {
+        let place = folder.join(name);
+        ensure!(
+            file_name(name).is_ok() && !place.is_symlink(),
+            "{} names the trial {name:?}, which is no folder of its own there",
+            file.display()
+        );
+    }
+    Ok(study)
 }
 
 /// Whether a study was killed in `folder` before it had written down what it is.
@@ -145,6 +154,6 @@ fn is_unfinished(folder: &Path) -> bool {
     let mut names = entries.map(|entry| entry.file_name());
     names.all(|name| {
         let name = name.to_string_lossy();
-        name == "lock" || name == EXPERIMENT || name.starts_with(crate::run::checkpoint::UNFINISHED)
+        name == Lock::NAME || name == EXPERIMENT || name.starts_with(UNFINISHED)
     })
 }

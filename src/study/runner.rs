@@ -17,9 +17,10 @@ use super::display::Display;
 use super::figures::Figures;
 use super::trials::Trial;
 use crate::bridge::process;
+use crate::disk::{Folder, Lock};
 use crate::fault::Fault;
+use crate::run::checkpoints;
 use crate::run::interrupt::Interrupt;
-use crate::run::lock::Lock;
 
 /// How long running trials may take to stop by themselves; what is killed then goes on later all the same.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -138,12 +139,23 @@ impl Runner<'_> {
             diverged,
         };
         let broken = |error: anyhow::Error| failure(format!("{error:#}"), false);
-        if folder.exists()
-            && let Some(known) = ask(&folder).map_err(broken)?
-        {
+        let begun = folder.exists();
+        if begun {
+            checkpoints::mend(&folder).map_err(broken)?;
+        }
+        if begun && let Some(known) = ask(&folder).map_err(broken)? {
             return Ok(Some(known));
         }
-        match self.train(trial, &folder, until, &log).map_err(broken)? {
+        let mut trained = self.train(trial, &folder, until, &log).map_err(broken)?;
+        let taken = |code: &Option<i32>| *code == Some(Fault::Run as i32);
+        if matches!(&trained, Trained::Failed { code, .. } if taken(code))
+            && !begun
+            && folder.exists()
+        {
+            // The trial of a study that was killed a moment ago was quicker.
+            trained = self.train(trial, &folder, until, &log).map_err(broken)?;
+        }
+        match trained {
             Trained::Enough => {}
             Trained::Stopped => return Ok(None),
             Trained::Failed { code, said } => {
@@ -209,10 +221,8 @@ impl Runner<'_> {
 
     /// Follows what a trial says: epochs go to the display, everything to its log. Answers with its last words.
     fn listen(&self, stderr: ChildStderr, trial: &str, log: &Path) -> Result<String> {
-        let mut log = std::fs::File::options()
-            .create(true)
-            .append(true)
-            .open(log)?;
+        let (study, name) = Folder::above(log)?;
+        let mut log = study.append(name)?;
         let mut last = String::new();
         for line in BufReader::new(stderr).lines() {
             let line = line?;

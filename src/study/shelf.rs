@@ -1,5 +1,6 @@
 //! What earlier sittings left in folders: runs and studies, how far they came, and what could go.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -9,9 +10,10 @@ use super::figures::{self, Judged};
 use super::folder::{self, EXPERIMENT, Kind, STUDY, SUMMARY};
 use super::trials::Trial;
 use crate::config::Experiment;
-use crate::run::checkpoint::{Checkpoint, UNFINISHED};
+use crate::config::run::CheckpointConfig;
+use crate::disk::{Folder, Kind as Entity, Lock, UNFINISHED};
+use crate::run::checkpoint::Checkpoint;
 use crate::run::checkpoints;
-use crate::run::lock::Lock;
 use crate::run::retention;
 use crate::train::metrics::EpochRecord;
 
@@ -242,10 +244,12 @@ pub fn find(folder: &Path, report: &mut dyn FnMut(anyhow::Error)) -> Result<Vec<
 }
 
 /// A file or folder that no rule asks to keep.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Litter {
-    /// Where it lies.
-    pub path: PathBuf,
+    /// The folder it lies in.
+    pub folder: Folder,
+    /// Its name there.
+    pub name: OsString,
     /// What it holds.
     pub bytes: u64,
     /// Why it may go.
@@ -254,23 +258,39 @@ pub struct Litter {
 
 /// What may go from `run`: checkpoints that neither `keep_last` nor `keep_best` names (of the run itself, if they
 /// are not given here), damaged ones that were put aside, and what killed processes left unfinished.
-pub fn litter(run: &RunEntry, keep_last: Option<usize>, keep_best: Option<usize>) -> Vec<Litter> {
-    let mut rules = run.experiment.checkpoint.clone();
+///
+/// # Errors
+/// A folder that cannot be opened or listed.
+pub fn litter(
+    run: &Folder,
+    rules: &CheckpointConfig,
+    keep_last: Option<usize>,
+    keep_best: Option<usize>,
+) -> Result<Vec<Litter>> {
+    let mut rules = rules.clone();
     rules.keep_last = keep_last.unwrap_or(rules.keep_last);
     rules.keep_best = keep_best.unwrap_or(rules.keep_best);
     let mut found = Vec::new();
-    let mut add = |path: PathBuf, why: String| {
-        let bytes = match path.is_dir() {
-            true => bytes_in(&path),
-            false => std::fs::metadata(&path).map_or(0, |found| found.len()),
+    let mut add = |folder: &Folder, name: OsString, why: String| {
+        let path = folder.file(&name);
+        let bytes = match folder.kind(&name) {
+            Some(Entity::Folder) => bytes_in(&path),
+            _ => path.symlink_metadata().map_or(0, |found| found.len()),
         };
-        found.push(Litter { path, bytes, why });
+        let folder = folder.clone();
+        found.push(Litter {
+            folder,
+            name,
+            bytes,
+            why,
+        });
     };
     // Without a sound checkpoint nobody can say which of the others is worth keeping.
-    if let Ok(newest) = checkpoints::newest(&run.path) {
+    if let Ok(newest) = checkpoints::newest(run.path()) {
+        let own = run.folder(checkpoints::FOLDER)?;
         let progress = &newest.checkpoint.document.progress;
         let sound = |file: &Path| Checkpoint::load(file).is_ok();
-        let steps: Vec<usize> = checkpoints::list(&run.path)
+        let steps: Vec<usize> = checkpoints::list(run.path())
             .into_iter()
             .filter(|(_, file)| sound(file))
             .map(|(step, _)| step)
@@ -280,27 +300,26 @@ pub fn litter(run: &RunEntry, keep_last: Option<usize>, keep_best: Option<usize>
                 "neither of the {} newest nor of the {} best",
                 rules.keep_last, rules.keep_best
             );
-            add(run.path.join(checkpoints::path_of(step)), why);
+            add(&own, checkpoints::name_of(step).into(), why);
         }
     }
-    for folder in [
-        run.path.clone(),
-        run.path.join(checkpoints::FOLDER),
-        run.path.join("export"),
-    ] {
-        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-            let name = entry.file_name().to_string_lossy().into_owned();
-            if name.starts_with(UNFINISHED) && !Lock::is_held(&entry.path()) {
-                add(
-                    entry.path(),
-                    "left unfinished by a process that was killed".to_owned(),
-                );
-            } else if name.ends_with(".damaged") {
-                add(entry.path(), "damaged, and put aside".to_owned());
+    let within = [checkpoints::FOLDER, "export"].into_iter();
+    let within = within.filter(|name| run.kind(name) == Some(Entity::Folder));
+    let within = within
+        .map(|name| run.folder(name))
+        .collect::<Result<Vec<_>>>()?;
+    for folder in std::iter::once(run.clone()).chain(within) {
+        for name in folder.names()? {
+            let text = name.to_string_lossy().into_owned();
+            if text.starts_with(UNFINISHED) && !Lock::is_held(&folder.file(&name)) {
+                let why = "left unfinished by a process that was killed";
+                add(&folder, name, why.to_owned());
+            } else if text.ends_with(".damaged") {
+                add(&folder, name, "damaged, and put aside".to_owned());
             }
         }
     }
-    found
+    Ok(found)
 }
 
 fn bytes_in(folder: &Path) -> u64 {

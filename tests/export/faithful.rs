@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::support::{SMALL, Workshop};
+use crate::support::{SMALL, Workshop, save};
 use crate::{ALL, MODELS, config, trained};
 use signet::data::Dataset;
 use signet::export::card::Card;
@@ -220,7 +220,7 @@ fn an_export_that_fails_leaves_nothing_behind() {
     checkpoint
         .tensors
         .insert("classifier.1.bias".to_owned(), broken);
-    checkpoint.save(&file).unwrap();
+    save(&checkpoint, &file);
     let answer = workshop.call(&["export", "r"]);
     assert_eq!(answer.code, 5, "{}", answer.stderr);
     assert!(
@@ -276,7 +276,7 @@ fn an_artefact_that_fails_its_gate_does_not_take_the_place_of_one_that_passed() 
     let mut row = weight.unwrap().get(0);
     let _ = row.fill_(0.0);
     let _ = row.index_fill_(0, &bright, f64::from(f32::MAX) / bound);
-    checkpoint.save(&file).unwrap();
+    save(&checkpoint, &file);
 
     for format in ["torchscript", "onnx", "safetensors"] {
         let answer = workshop.call(&["export", "r", "--format", format]);

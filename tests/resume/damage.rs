@@ -5,7 +5,7 @@ use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::Command;
 
-use crate::support::Workshop;
+use crate::support::{Workshop, save};
 use crate::{assert_same_end, checkpoints, demanding, interrupted_at, straight, wait_until};
 use signet::run::checkpoint::Checkpoint;
 
@@ -84,7 +84,7 @@ fn a_checkpoint_of_a_newer_format_or_of_another_model_is_refused() {
     let file = checkpoints(&workshop, "straight").pop().unwrap();
     let mut newer = Checkpoint::load(&file).unwrap();
     newer.document.format = 2;
-    newer.save(&workshop.path("newer.safetensors")).unwrap();
+    save(&newer, &workshop.path("newer.safetensors"));
     workshop.signet(&[
         "train",
         "own.yaml",
@@ -128,7 +128,7 @@ fn a_checkpoint_that_is_sound_and_cannot_be_used_stops_the_run_and_stays() {
     let mut newer = Checkpoint::load(&newest).unwrap();
     newer.document.format = 2;
     newer.document.progress.step = step + 1;
-    newer.save(&place(step + 1)).unwrap();
+    save(&newer, &place(step + 1));
     let mut stranger = Checkpoint::load(&newest).unwrap();
     stranger.document.config = stranger.document.config.replace("seed: 42", "seed: 99");
     stranger.document.progress.step = step + 2;
@@ -141,7 +141,7 @@ fn a_checkpoint_that_is_sound_and_cannot_be_used_stops_the_run_and_stays() {
         ),
     ];
     for (checkpoint, step, words) in cases {
-        checkpoint.save(&place(step)).unwrap();
+        save(checkpoint, &place(step));
         let bytes = std::fs::read(place(step)).unwrap();
         for from in [&[][..], &["--from", newest.to_str().unwrap()]] {
             let answer = workshop.call(&[&["resume", "r"], from].concat());

@@ -1,5 +1,6 @@
 //! `signet resume --prove`.
 
+use crate::support::save;
 use crate::{checkpoints, demanding};
 use signet::run::checkpoint::Checkpoint;
 
@@ -23,7 +24,7 @@ fn a_proof_holds_for_a_sound_run_and_names_what_differs_in_another() {
     let tensor = checkpoint.tensors[name].copy() + 1e-7;
     checkpoint.tensors.insert(name.to_owned(), tensor);
     checkpoint.document.environment.threads = 7;
-    checkpoint.save(&newest).unwrap();
+    save(&checkpoint, &newest);
     let refuted = workshop.call(&["resume", "r", "--prove"]);
     assert_eq!(refuted.code, 4, "{}", refuted.stdout);
     assert!(

@@ -1,9 +1,11 @@
 //! A folder to work in, a signet to call, and pictures to call it on.
 #![allow(dead_code)] // each file of tests uses its own share
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use signet::disk::Folder;
+use signet::run::checkpoint::Checkpoint;
 use tempfile::TempDir;
 
 /// What a call of signet left behind.
@@ -146,6 +148,12 @@ data:
 model: {kind: cnn, blocks: [{filters: 4}], hidden: [8], batch_norm: true, dropout: 0.2}
 train: {epochs: 3, batch_size: 8}
 ";
+
+/// Writes a checkpoint where a test wants it.
+pub fn save(checkpoint: &Checkpoint, file: &Path) {
+    let (folder, name) = Folder::above(file).unwrap();
+    checkpoint.save(&folder, name).unwrap();
+}
 
 /// A JPEG of 24 x 24 pixels of noise by Pillow, which no truncation can hide in.
 pub fn jpeg() -> Vec<u8> {

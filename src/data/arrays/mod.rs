@@ -11,7 +11,6 @@ mod labels;
 mod number;
 mod open;
 
-use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
@@ -19,6 +18,7 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::config::data::{Image, NpyLabels};
 use crate::data::order;
+use crate::disk::Folder;
 use array::Array;
 use number::{Kind, Type};
 
@@ -209,17 +209,12 @@ fn note_of_ones(array: &Array, is_byte: bool) -> String {
     )
 }
 
-/// Writes `[N, H, W]` (or `[N, H, W, C]`) pictures and one number per label, as numpy reads them.
+/// Writes `X.npy`, `[N, H, W]` (or `[N, H, W, C]`) pictures, and `Y.npy`, one number per label, into `folder`, as numpy reads
+/// them.
 ///
 /// # Errors
 /// Files that cannot be written.
-pub fn write(
-    images: &Path,
-    pictures: &[f32],
-    shape: &Image,
-    labels_file: &Path,
-    labels: &[i64],
-) -> Result<()> {
+pub fn write(folder: &Folder, pictures: &[f32], shape: &Image, labels: &[i64]) -> Result<()> {
     let (height, width, depth) = (shape.height, shape.width, shape.depth());
     let mut size = vec![labels.len(), height, width];
     if depth > 1 {
@@ -229,22 +224,20 @@ pub fn write(
     let numbers = pictures.chunks_exact(depth * plane).flat_map(|picture| {
         (0..plane * depth).map(move |at| picture[at % depth * plane + at / depth].to_le_bytes())
     });
-    write_array(images, &header::written("<f4", &size), numbers)?;
+    write_array(folder, "X.npy", &header::written("<f4", &size), numbers)?;
     let numbers = labels.iter().map(|label| label.to_le_bytes());
-    write_array(
-        labels_file,
-        &header::written("<i8", &[labels.len()]),
-        numbers,
-    )
+    let header = header::written("<i8", &[labels.len()]);
+    write_array(folder, "Y.npy", &header, numbers)
 }
 
 fn write_array<const W: usize>(
-    file: &Path,
+    folder: &Folder,
+    name: &str,
     header: &[u8],
     numbers: impl Iterator<Item = [u8; W]>,
 ) -> Result<()> {
-    let place = || format!("cannot write {}", file.display());
-    let mut out = BufWriter::new(File::create(file).with_context(place)?);
+    let place = || format!("cannot write {}", folder.file(name).display());
+    let mut out = BufWriter::new(folder.create(name)?);
     out.write_all(header).with_context(place)?;
     for number in numbers {
         out.write_all(&number).with_context(place)?;

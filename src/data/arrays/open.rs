@@ -139,6 +139,7 @@ fn choice(
 
 /// Opens a file of its own. A pipe would wait for somebody to write, so it is not opened, and not waited for if it takes
 /// the file's place meanwhile.
+#[allow(clippy::disallowed_methods)] // for reading
 fn open_file(path: &Path) -> Result<File> {
     let place = || format!("{}: cannot be read", path.display());
     check_kind(path, &path.metadata().with_context(place)?)?;

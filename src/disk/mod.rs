@@ -1,0 +1,506 @@
+//! The one place where signet changes what lies on a disk.
+//!
+//! A [`Folder`] is held open, and what is written, cut, renamed or removed is named by one plain name in it. No link is
+//! followed: a run that came from somebody else, or a name planted in a shared folder, cannot make signet touch a file
+//! outside the folder it was asked to work in. Links on the way to a folder that its user named are the user's own.
+//!
+//! Nothing but this file opens for writing: `.clippy.toml` forbids the functions of the standard library that do.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io::Write;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
+
+use anyhow::{Context, Result, bail, ensure};
+use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags, Stat};
+use rustix::io::Errno;
+
+mod lock;
+
+pub use lock::Lock;
+
+/// How names of unfinished files and folders begin; nobody takes them for finished ones.
+pub const UNFINISHED: &str = ".unfinished-";
+
+/// Age from which an unfinished thing without a lock belongs to nobody any more: it would have its name by then.
+const ABANDONED: Duration = Duration::from_secs(3600);
+
+/// A folder held open.
+#[derive(Debug, Clone)]
+pub struct Folder {
+    path: PathBuf,
+    handle: Arc<OwnedFd>,
+}
+
+/// What a name in a folder stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A regular file.
+    File,
+    /// A folder.
+    Folder,
+    /// A link, wherever it leads.
+    Link,
+    /// A pipe, a device, a socket.
+    Other,
+}
+
+impl Folder {
+    /// The folder at `path`, which its user named.
+    ///
+    /// # Errors
+    /// A folder that is missing or may not be opened.
+    pub fn open(path: &Path) -> Result<Folder> {
+        let path = match path.as_os_str().is_empty() {
+            true => Path::new("."),
+            false => path,
+        };
+        let handle = rustix::fs::open(path, FOLDER, Mode::empty())
+            .with_context(|| format!("cannot open {}", path.display()))?;
+        Ok(Folder::at(path.to_owned(), handle))
+    }
+
+    /// The same, made with all folders above it where it is missing.
+    ///
+    /// # Errors
+    /// A folder that cannot be made.
+    #[allow(clippy::disallowed_methods)] // makes new folders alone, on a path that its user named
+    pub fn make(path: &Path) -> Result<Folder> {
+        if !path.as_os_str().is_empty() {
+            std::fs::create_dir_all(path)
+                .with_context(|| format!("cannot make {}", path.display()))?;
+        }
+        Folder::open(path)
+    }
+
+    /// The folder that `path` lies in, and the name it has there.
+    ///
+    /// # Errors
+    /// A path without a name, a folder that cannot be made.
+    pub fn above(path: &Path) -> Result<(Folder, OsString)> {
+        let name = path
+            .file_name()
+            .with_context(|| format!("{} is no name for a file or folder", path.display()))?;
+        let above = path.parent().unwrap_or(Path::new(""));
+        Ok((Folder::make(above)?, name.to_owned()))
+    }
+
+    /// Its path, for messages and for reading.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The path of `name` in it, for messages and for reading.
+    pub fn file(&self, name: impl AsRef<Path>) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// The folder called `name` in it.
+    ///
+    /// # Errors
+    /// There is none, or a link.
+    pub fn folder(&self, name: impl AsRef<OsStr>) -> Result<Folder> {
+        let name = self.plain(name.as_ref())?;
+        let opened =
+            rustix::fs::openat(&self.handle, name, FOLDER | OFlags::NOFOLLOW, Mode::empty());
+        let handle = opened.or_else(|error| self.refuse(name, error, "open"))?;
+        Ok(Folder::at(self.file(name), handle))
+    }
+
+    /// The same, made where it is missing.
+    ///
+    /// # Errors
+    /// A folder that cannot be made, a link.
+    pub fn make_folder(&self, name: impl AsRef<OsStr>) -> Result<Folder> {
+        let name = self.plain(name.as_ref())?;
+        match rustix::fs::mkdirat(&self.handle, name, Mode::from_raw_mode(0o777)) {
+            Ok(()) | Err(Errno::EXIST) => self.folder(name),
+            Err(error) => self.refuse(name, error, "make"),
+        }
+    }
+
+    /// What `name` stands for; nothing where there is no such name.
+    pub fn kind(&self, name: impl AsRef<OsStr>) -> Option<Kind> {
+        let found = self.stat(name.as_ref()).ok()?;
+        Some(match FileType::from_raw_mode(found.st_mode) {
+            FileType::RegularFile => Kind::File,
+            FileType::Directory => Kind::Folder,
+            FileType::Symlink => Kind::Link,
+            _ => Kind::Other,
+        })
+    }
+
+    /// All names in it, sorted.
+    ///
+    /// # Errors
+    /// A folder that cannot be listed.
+    pub fn names(&self) -> Result<Vec<OsString>> {
+        let place = || format!("cannot list {}", self.path.display());
+        let mut names = Vec::new();
+        for entry in rustix::fs::Dir::read_from(&self.handle).with_context(place)? {
+            let name =
+                OsStr::from_bytes(entry.with_context(place)?.file_name().to_bytes()).to_owned();
+            if name != "." && name != ".." {
+                names.push(name);
+            }
+        }
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    /// A new file called `name`.
+    ///
+    /// # Errors
+    /// A name that is taken, a folder that cannot be written.
+    pub fn create(&self, name: impl AsRef<OsStr>) -> Result<File> {
+        self.open_file(name.as_ref(), OFlags::CREATE | OFlags::EXCL | OFlags::RDWR)
+    }
+
+    /// The file called `name`, to be written at its end; made where it is missing.
+    ///
+    /// # Errors
+    /// A link, a folder, a pipe; a disk that cannot be written.
+    pub fn append(&self, name: impl AsRef<OsStr>) -> Result<File> {
+        self.own_alone(name.as_ref())?;
+        self.open_file(
+            name.as_ref(),
+            OFlags::CREATE | OFlags::WRONLY | OFlags::APPEND,
+        )
+    }
+
+    /// The file called `name`, made where it is missing, for a lock; nothing in it is changed.
+    ///
+    /// # Errors
+    /// As [`Folder::append`].
+    pub fn open_lock(&self, name: impl AsRef<OsStr>) -> Result<File> {
+        self.own_alone(name.as_ref())?;
+        self.open_file(name.as_ref(), OFlags::CREATE | OFlags::RDWR)
+    }
+
+    /// Cuts the file called `name` to its first `length` bytes.
+    ///
+    /// # Errors
+    /// A file that is missing, a link; a disk that cannot be written.
+    pub fn cut(&self, name: impl AsRef<OsStr>, length: u64) -> Result<()> {
+        let name = name.as_ref();
+        self.own_alone(name)?;
+        let file = self.open_file(name, OFlags::WRONLY)?;
+        file.set_len(length)
+            .with_context(|| format!("cannot cut {} back", self.file(name).display()))
+    }
+
+    /// Puts `bytes` at `name` so that at any moment there is the old file or the new one: under another name first,
+    /// synced, read back, renamed, and the folder synced. A link of that name is replaced, and what it leads to stays.
+    ///
+    /// # Errors
+    /// A disk that is full, cannot be written, or gives back something else; what was there before is there still.
+    pub fn write_whole(&self, name: impl AsRef<OsStr>, bytes: &[u8]) -> Result<()> {
+        let (name, unfinished) = (name.as_ref(), unfinished_name());
+        let written = self.create(&unfinished).and_then(|mut file| {
+            file.write_all(bytes)?;
+            file.sync_all()?;
+            ensure!(
+                std::fs::read(self.file(&unfinished))? == bytes,
+                "the disk gave back other bytes than were written"
+            );
+            self.rename(&unfinished, self, name)
+        });
+        if let Err(error) = written {
+            let _ = self.remove(&unfinished);
+            return Err(error)
+                .with_context(|| format!("cannot write {}", self.file(name).display()));
+        }
+        self.sync()
+    }
+
+    /// As [`Folder::write_whole`], without syncing: for what can be made again.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn write_unsynced(&self, name: impl AsRef<OsStr>, bytes: &[u8]) -> Result<()> {
+        let (name, unfinished) = (name.as_ref(), unfinished_name());
+        let written = self.create(&unfinished).and_then(|mut file| {
+            file.write_all(bytes)?;
+            self.rename(&unfinished, self, name)
+        });
+        written.map_err(|error| {
+            let _ = self.remove(&unfinished);
+            error.context(format!("cannot write {}", self.file(name).display()))
+        })
+    }
+
+    /// Gives what is called `from` the name `to` in the folder `into`; a file of that name is replaced.
+    ///
+    /// # Errors
+    /// Another file system, a name that is a folder's, a folder that cannot be written.
+    pub fn rename(
+        &self,
+        from: impl AsRef<OsStr>,
+        into: &Folder,
+        to: impl AsRef<OsStr>,
+    ) -> Result<()> {
+        let (from, to) = (self.plain(from.as_ref())?, into.plain(to.as_ref())?);
+        rustix::fs::renameat(&self.handle, from, &into.handle, to)
+            .map_err(std::io::Error::from)
+            .with_context(|| format!("cannot make {}", into.file(to).display()))
+    }
+
+    /// Removes the file or link called `name`, which may be gone already.
+    ///
+    /// # Errors
+    /// A folder, a folder that cannot be written.
+    pub fn remove(&self, name: impl AsRef<OsStr>) -> Result<()> {
+        let name = self.plain(name.as_ref())?;
+        match rustix::fs::unlinkat(&self.handle, name, AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => Ok(()),
+            Err(error) => self.refuse(name, error, "remove"),
+        }
+    }
+
+    /// Removes what is called `name`, and, if it is a folder, everything in it.
+    ///
+    /// # Errors
+    /// A folder that cannot be written.
+    pub fn remove_all(&self, name: impl AsRef<OsStr>) -> Result<()> {
+        let name = self.plain(name.as_ref())?;
+        if self.kind(name) != Some(Kind::Folder) {
+            return self.remove(name);
+        }
+        let inner = self.folder(name)?;
+        inner
+            .names()?
+            .iter()
+            .try_for_each(|name| inner.remove_all(name))?;
+        match rustix::fs::unlinkat(&self.handle, name, AtFlags::REMOVEDIR) {
+            Ok(()) | Err(Errno::NOENT) => Ok(()),
+            Err(error) => self.refuse(name, error, "remove"),
+        }
+    }
+
+    /// Makes sure that its names are on the disk.
+    ///
+    /// # Errors
+    /// A disk that fails.
+    pub fn sync(&self) -> Result<()> {
+        rustix::fs::fsync(&self.handle)
+            .map_err(std::io::Error::from)
+            .with_context(|| format!("cannot write {}", self.path.display()))
+    }
+
+    /// Held while nobody else who asks for this is at work in it; waits until that is so. It leaves no file behind.
+    ///
+    /// # Errors
+    /// A file system without locks.
+    pub fn alone(&self) -> Result<impl Drop + use<>> {
+        let place = || format!("cannot lock {}", self.path.display());
+        let handle =
+            rustix::fs::openat(&self.handle, c".", FOLDER, Mode::empty()).with_context(place)?;
+        rustix::fs::flock(&handle, FlockOperation::LockExclusive).with_context(place)?;
+        Ok(handle)
+    }
+
+    /// A folder in it that vanishes with all it holds, unless it is given a name. A process that clears away knows by its
+    /// lock that somebody is at work there.
+    ///
+    /// # Errors
+    /// A folder that cannot be written.
+    pub fn unfinished(&self) -> Result<Unfinished> {
+        self.clear_unfinished(ABANDONED)?;
+        let name = unfinished_name();
+        let folder = self.make_folder(&name)?;
+        Ok(Unfinished {
+            lock: Some(Lock::take_new(&folder)?),
+            above: self.clone(),
+            folder,
+            name,
+        })
+    }
+
+    /// Removes what killed processes of this user left unfinished in it: folders whose lock nobody holds, and what has no
+    /// lock and is of at least this `age`, which may be zero where nobody else writes.
+    ///
+    /// # Errors
+    /// A folder that cannot be listed or written.
+    pub fn clear_unfinished(&self, age: Duration) -> Result<()> {
+        for name in self.names()? {
+            if name.as_bytes().starts_with(UNFINISHED.as_bytes()) && self.is_abandoned(&name, age) {
+                self.remove_all(&name)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the unfinished thing called `name` is this user's, and no process is at work on it.
+    fn is_abandoned(&self, name: &OsStr, age: Duration) -> bool {
+        let Ok(found) = self.stat(name) else {
+            return false;
+        };
+        let own = found.st_uid == rustix::process::geteuid().as_raw();
+        let changed =
+            SystemTime::UNIX_EPOCH + Duration::from_secs(found.st_mtime.max(0).unsigned_abs());
+        let old = changed.elapsed().is_ok_and(|unchanged| unchanged >= age);
+        let left = match self.folder(name) {
+            // Its maker holds the lock from the moment it has that name.
+            Ok(folder) if folder.kind(Lock::NAME) == Some(Kind::File) => {
+                !Lock::is_held(folder.path())
+            }
+            _ => old,
+        };
+        own && left
+    }
+
+    fn at(path: PathBuf, handle: OwnedFd) -> Folder {
+        Folder {
+            path,
+            handle: Arc::new(handle),
+        }
+    }
+
+    fn stat(&self, name: &OsStr) -> Result<Stat> {
+        let name = self.plain(name)?;
+        Ok(rustix::fs::statat(
+            &self.handle,
+            name,
+            AtFlags::SYMLINK_NOFOLLOW,
+        )?)
+    }
+
+    /// A file that has a name elsewhere, too, is copied first, so that the other name keeps what it had.
+    fn own_alone(&self, name: &OsStr) -> Result<()> {
+        let Ok(found) = self.stat(name) else {
+            return Ok(());
+        };
+        if FileType::from_raw_mode(found.st_mode) == FileType::RegularFile && found.st_nlink > 1 {
+            let bytes = std::fs::read(self.file(name))?;
+            self.write_whole(name, &bytes)?;
+        }
+        Ok(())
+    }
+
+    fn open_file(&self, name: &OsStr, flags: OFlags) -> Result<File> {
+        let name = self.plain(name)?;
+        // Not blocking, so that a pipe is found out instead of waited for.
+        let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
+        let opened = rustix::fs::openat(&self.handle, name, flags, Mode::from_raw_mode(0o666));
+        let file = File::from(opened.or_else(|error| self.refuse(name, error, "write"))?);
+        ensure!(
+            file.metadata()?.is_file(),
+            "cannot write {}: it is no file, but a folder, a pipe or a device",
+            self.file(name).display()
+        );
+        Ok(file)
+    }
+
+    /// One name of a file or folder in this one.
+    fn plain<'n>(&self, name: &'n OsStr) -> Result<&'n OsStr> {
+        let bytes = name.as_bytes();
+        let one =
+            !bytes.is_empty() && !bytes.contains(&b'/') && ![&b"."[..], b".."].contains(&bytes);
+        ensure!(
+            one,
+            "{:?} is no name of something in {}",
+            name,
+            self.path.display()
+        );
+        Ok(name)
+    }
+
+    fn refuse<T>(&self, name: &OsStr, error: Errno, what: &str) -> Result<T> {
+        let path = self.file(name);
+        if self.kind(name) == Some(Kind::Link) {
+            bail!(
+                "cannot {what} {}: it is a link, and signet changes nothing outside {}; put what it leads to in its place",
+                path.display(),
+                self.path.display()
+            );
+        }
+        Err(std::io::Error::from(error))
+            .with_context(|| format!("cannot {what} {}", path.display()))
+    }
+}
+
+/// Writes `bytes` to the `file` that its user named: whole or not at all, or, where that is a pipe or a device, into it.
+///
+/// # Errors
+/// A link to a file, which is not followed; a disk that is full or cannot be written.
+pub fn write_named(file: &Path, bytes: &[u8]) -> Result<()> {
+    let (above, name) = Folder::above(file)?;
+    match file.metadata() {
+        // Whatever links lead to a pipe or a device (`/dev/stdout`), there is nothing to lose in it.
+        Ok(found) if !found.is_file() && !found.is_dir() => {
+            let open = rustix::fs::open(file, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty());
+            let place = || format!("cannot write {}", file.display());
+            File::from(open.with_context(place)?)
+                .write_all(bytes)
+                .with_context(place)
+        }
+        _ => {
+            ensure!(
+                above.kind(&name) != Some(Kind::Link),
+                "cannot write {}: it is a link; name the file itself",
+                file.display()
+            );
+            above.write_whole(&name, bytes)
+        }
+    }
+}
+
+/// Opens a folder, and nothing else.
+const FOLDER: OFlags = OFlags::RDONLY
+    .union(OFlags::DIRECTORY)
+    .union(OFlags::CLOEXEC);
+
+/// A folder that vanishes unless it is finished.
+#[derive(Debug)]
+pub struct Unfinished {
+    above: Folder,
+    folder: Folder,
+    name: OsString,
+    lock: Option<Lock>,
+}
+
+impl Unfinished {
+    /// The folder itself.
+    pub fn folder(&self) -> &Folder {
+        &self.folder
+    }
+
+    /// Gives it the name `to`, which must be free, and hands over its lock.
+    ///
+    /// # Errors
+    /// A name that is taken; it is still unfinished then.
+    pub fn finish(&mut self, to: impl AsRef<OsStr>) -> Result<(Folder, Lock)> {
+        let to = to.as_ref();
+        // A folder takes the place of an empty one only, and of no file.
+        self.above.rename(&self.name, &self.above, to)?;
+        let folder = Folder {
+            path: self.above.file(to),
+            handle: Arc::clone(&self.folder.handle),
+        };
+        let lock = self.lock.take().context("it is finished already")?;
+        self.above.sync()?;
+        Ok((folder, lock))
+    }
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        if self.lock.is_some() {
+            let _ = self.above.remove_all(&self.name);
+        }
+    }
+}
+
+/// A name that no other process uses.
+fn unfinished_name() -> OsString {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let now = now.map_or(0, |now| now.as_nanos() as u64);
+    format!("{UNFINISHED}{:x}-{now:x}-{count:x}", std::process::id()).into()
+}
