@@ -104,7 +104,7 @@ pub fn contained<T>(work: impl FnOnce() -> anyhow::Result<T>) -> anyhow::Result<
     CONTAINED.set(false);
     done.unwrap_or_else(|payload| {
         Err(anyhow::anyhow!(
-            "brings its decoder down ({}); please report it",
+            "brings its reader down ({}); please report it",
             words_of(&*payload)
         ))
     })

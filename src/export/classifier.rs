@@ -16,6 +16,7 @@ use tract_onnx::tract_hir::internal::{InferenceOp, expand};
 use super::card::Card;
 use super::{onnx, safetensors, torchscript};
 use crate::config::run::Format;
+use crate::fault::contained;
 use crate::model::layer::Mode;
 use crate::model::network::Network;
 use crate::run::checkpoint::Checkpoint;
@@ -91,7 +92,8 @@ impl Classifier {
 
     fn from_bytes(format: Format, bytes: &[u8]) -> Result<Classifier> {
         if format == Format::Onnx {
-            let (model, card) = read_onnx(bytes)?;
+            // tract panics on attributes that no exporter writes.
+            let (model, card) = contained(|| read_onnx(bytes))?;
             let engine = Engine::Onnx(Box::new(model));
             return Ok(Classifier { card, engine });
         }
@@ -114,7 +116,7 @@ impl Classifier {
             Engine::TorchScript(module) => module
                 .forward_ts(&[pictures])
                 .map_err(|error| anyhow!("the model does not run: {}", last_words(&error)))?,
-            Engine::Onnx(model) => run_onnx(model, pictures)
+            Engine::Onnx(model) => contained(|| run_onnx(model, pictures))
                 .map_err(|error| anyhow!("the model does not run: {}", first_line(&error)))?,
         };
         let expected = [pictures.size()[0], self.card.classes.len() as i64];

@@ -132,3 +132,34 @@ fn a_link_to_a_picture_that_is_gone_is_a_picture_that_cannot_be_read() {
         &["data/1/0100.jpg is no file of its own"],
     );
 }
+
+#[test]
+fn files_that_never_end_are_refused_by_their_kind() {
+    let workshop = Workshop::with_folders(10);
+    let sparse = std::fs::File::create(workshop.path("data/1/0100.jpg")).unwrap();
+    sparse.set_len(6 << 30).unwrap();
+    refused(
+        &workshop,
+        &[],
+        3,
+        &["data/1/0100.jpg is a file of 6144 MiB; up to 512 are read"],
+    );
+    std::fs::remove_file(workshop.path("data/1/0100.jpg")).unwrap();
+    std::os::unix::fs::symlink("/dev/zero", workshop.path("data/1/0100.jpg")).unwrap();
+    refused(
+        &workshop,
+        &[],
+        3,
+        &["data/1/0100.jpg is no file of its own"],
+    );
+    std::fs::remove_file(workshop.path("data/1/0100.jpg")).unwrap();
+    let sparse = std::fs::File::create(workshop.path("x.safetensors")).unwrap();
+    sparse.set_len(6 << 30).unwrap();
+    let init = "train.init_from={path: x.safetensors}";
+    refused(
+        &workshop,
+        &[init],
+        4,
+        &["x.safetensors: damaged: it is longer than its header says"],
+    );
+}

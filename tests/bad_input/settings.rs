@@ -344,3 +344,48 @@ fn quotations_are_cut_and_words_are_guessed_whatever_their_case() {
         assert!(answer.stderr.len() < 600, "{}", answer.stderr);
     }
 }
+
+#[test]
+fn work_on_strangers_settings_is_bounded() {
+    let workshop = Workshop::new();
+    let check = |arguments: &[&str], words: &str| {
+        let began = std::time::Instant::now();
+        let answer = workshop.call(arguments);
+        assert_eq!(answer.code, 2, "{}", answer.stderr);
+        assert!(answer.stderr.contains(words), "{words}: {}", answer.stderr);
+        // The program of before took 20 to 40 seconds, or all of its stack.
+        assert!(
+            began.elapsed().as_secs() < 10,
+            "{words}: {:?}",
+            began.elapsed()
+        );
+        answer.stderr
+    };
+    let deep = "nested more than 32 deep";
+    workshop.write("own.yaml", SMALL);
+    let key = format!("{}=1", ["a"; 30_000].join("."));
+    check(&["config", "check", "own.yaml", "-s", &key], deep);
+    let value = format!("seed={}", "[".repeat(30_000));
+    check(&["config", "check", "own.yaml", "-s", &value], deep);
+    workshop.write("deep.yaml", "{\"a\":".repeat(100_000));
+    check(&["config", "check", "deep.yaml"], deep);
+    let nested = format!("{}x{}", "${A_B:-".repeat(20), "}".repeat(20));
+    workshop.write(
+        "variables.yaml",
+        SMALL.replace("small", &format!("\"{nested}\"")),
+    );
+    check(&["config", "check", "variables.yaml"], "more than 8 deep");
+    let axis = format!(
+        "base: own.yaml\nversion: 1\nover:\n  ? \"{}\"\n  : [1, 2]",
+        ["a"; 60_000].join(".")
+    );
+    workshop.write("sweep.yaml", axis);
+    check(&["sweep", "sweep.yaml"], deep);
+    check(&["config", "check", "/dev/zero"], "larger than 1024 KiB");
+    let unknown: String = (0..3000)
+        .map(|number| format!("key{number}: 1\n"))
+        .collect();
+    workshop.write("many.yaml", SMALL.to_owned() + &unknown);
+    let said = check(&["config", "check", "many.yaml"], "and 2950 more problems");
+    assert_eq!(said.lines().count(), 51);
+}

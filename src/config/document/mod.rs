@@ -7,8 +7,10 @@
 mod place;
 pub(crate) mod variables;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
 use serde_yaml::{Mapping, Value};
@@ -63,6 +65,39 @@ pub struct Document {
     root: Mapping,
     overrides: Vec<(String, String)>,
     problems: RefCell<Vec<Problem>>,
+    /// Problems that were found after so many that they were not placed.
+    more: Cell<usize>,
+}
+
+/// Largest file that is read, in bytes.
+const LARGEST: u64 = 1 << 20;
+
+/// Problems that are shown.
+const MOST_PROBLEMS: usize = 50;
+
+/// Sections within sections, at most: whoever reads them calls itself for each.
+const DEEPEST: usize = 32;
+
+/// What is wrong with a text that is nested deeper.
+const TOO_DEEP: &str = "nested more than 32 deep, which no experiment is";
+
+/// The line of `text` in which more brackets are open than in any experiment. The parser's time grows with the square of
+/// their number, so they are counted first; those in quotations count, too, and are never so many.
+fn too_deep(text: &str) -> Option<usize> {
+    let mut open = 0usize;
+    for (number, line) in text.lines().enumerate() {
+        for c in line.chars() {
+            match c {
+                '{' | '[' => open += 1,
+                '}' | ']' => open = open.saturating_sub(1),
+                _ => {}
+            }
+            if open > DEEPEST {
+                return Some(number + 1);
+            }
+        }
+    }
+    None
 }
 
 impl Document {
@@ -80,11 +115,20 @@ impl Document {
                 message,
             }])
         };
-        let bytes = std::fs::read(file).map_err(|error| {
+        let mut bytes = Vec::new();
+        let opened = File::open(file);
+        let read = opened.and_then(|file| file.take(LARGEST + 1).read_to_end(&mut bytes));
+        read.map_err(|error| {
             whole(format!(
                 "cannot read this experiment ({error}); shipped ones lie in configs/"
             ))
         })?;
+        if bytes.len() as u64 > LARGEST {
+            let most = LARGEST >> 10;
+            return Err(whole(format!(
+                "larger than {most} KiB, which no experiment is"
+            )));
+        }
         // UTF-16 begins with a mark, or with a zero in its first character, which is ASCII.
         let utf_16 = bytes.starts_with(&[0xff, 0xfe])
             || bytes.starts_with(&[0xfe, 0xff])
@@ -120,6 +164,9 @@ impl Document {
             Some(rest) => rest.to_owned(),
             None => text,
         };
+        if let Some(line) = too_deep(&text) {
+            return Err(whole(format!("{name}:{line}:1"), TOO_DEEP));
+        }
         let mut root: Value = serde_yaml::from_str(&text).map_err(|error| {
             let place = match error.location() {
                 Some(at) => format!("{name}:{}:{}", at.line(), at.column()),
@@ -145,6 +192,7 @@ impl Document {
             root,
             overrides: Vec::new(),
             problems: RefCell::default(),
+            more: Cell::new(0),
         };
         for argument in overrides {
             if let Err(Problems(found)) = document.lay_over(argument) {
@@ -187,6 +235,13 @@ impl Document {
         let mut problems = self.problems.borrow().clone();
         problems.sort_by_key(|problem| line_and_column(&problem.place));
         problems.dedup();
+        if self.more.get() > 0 {
+            problems.push(Problem {
+                place: self.file.clone(),
+                key: String::new(),
+                message: format!("and {} more problems", self.more.get()),
+            });
+        }
         if problems.is_empty() {
             Ok(())
         } else {
@@ -195,6 +250,11 @@ impl Document {
     }
 
     fn note(&self, path: &[String], stop: Stop, message: String) {
+        // Each one is looked for in the text, and nobody mends more of them at once.
+        if self.problems.borrow().len() >= MOST_PROBLEMS {
+            self.more.set(self.more.get() + 1);
+            return;
+        }
         let key = path.join(".");
         let place = self.place(path, stop);
         self.problems.borrow_mut().push(Problem {
@@ -251,6 +311,9 @@ impl Document {
             return Err(refuse(
                 "the value is missing; null takes the default".to_owned(),
             ));
+        }
+        if too_deep(text).is_some() || key.split('.').count() > DEEPEST {
+            return Err(refuse(TOO_DEEP.to_owned()));
         }
         let value: Value = serde_yaml::from_str(text)
             .map_err(|error| refuse(format!("the value is {}", what_is_wrong(&error, text))))?;

@@ -13,7 +13,7 @@ pub(super) fn fill_in(
     missing: &mut Vec<(Vec<String>, String)>,
 ) {
     match value {
-        Value::String(text) if text.contains("${") => match expand(text) {
+        Value::String(text) if text.contains("${") => match expand(text, 0) {
             Ok(filled) => {
                 let plain = serde_yaml::from_str(&filled).ok();
                 *value = match plain {
@@ -60,7 +60,15 @@ pub fn readings(value: &Value) -> Vec<Value> {
     }
 }
 
-fn expand(text: &str) -> Result<String, String> {
+/// Variables in defaults of variables, at most.
+const DEEPEST: usize = 8;
+
+fn expand(text: &str, depth: usize) -> Result<String, String> {
+    if depth > DEEPEST {
+        return Err(format!(
+            "variables in defaults of variables more than {DEEPEST} deep"
+        ));
+    }
     let mut filled = String::new();
     let mut rest = text;
     while let Some((before, after)) = rest.split_once("${") {
@@ -81,7 +89,7 @@ fn expand(text: &str) -> Result<String, String> {
             .filter(|value| !value.is_empty());
         let value = match (value, default) {
             (Some(value), _) => value,
-            (None, Some(default)) => expand(default)?,
+            (None, Some(default)) => expand(default, depth + 1)?,
             (None, None) => {
                 let (variable, rest) = cut(variable);
                 return Err(format!(
