@@ -282,6 +282,24 @@ fn data_that_has_moved_is_found_where_one_says_it_lies() {
 }
 
 #[test]
+fn a_study_goes_on_with_data_that_has_moved() {
+    let workshop = Workshop::with_folders(20);
+    workshop.write("own.yaml", SMALL);
+    let cv = ["cv", "own.yaml", "--holdout", "2", "--run", "st", "-q"];
+    let whole = workshop.signet(&cv).stdout;
+    let trials = workshop.json("st/study.json")["trials"].clone();
+    let trial = |index: usize| trials[index]["name"].as_str().unwrap().to_owned();
+    // One trial has to be judged again, the other trained from its beginning.
+    std::fs::remove_file(workshop.path(&format!("st/{}/test.json", trial(0)))).unwrap();
+    std::fs::remove_dir_all(workshop.path(&format!("st/{}", trial(1)))).unwrap();
+    std::fs::rename(workshop.path("data"), workshop.path("moved")).unwrap();
+    assert_ne!(workshop.call(&cv).code, 0);
+    let moved = [&cv[..], &["-s", "data.source.root=moved"]].concat();
+    assert_eq!(workshop.signet(&moved).stdout, whole);
+    assert_eq!(workshop.signet(&moved).stdout, whole);
+}
+
+#[test]
 fn relative_paths_mean_what_they_meant_where_the_run_was_started() {
     let workshop = Workshop::with_folders(20);
     workshop.write("own.yaml", SMALL);

@@ -20,6 +20,7 @@ pub(super) struct Sitting {
     pub dir: StudyDir,
     pub study: Study,
     experiment: PathBuf,
+    source: String,
     jobs: usize,
     go_on: bool,
     interrupt: Interrupt,
@@ -57,6 +58,7 @@ impl Sitting {
         let (dir, study) = StudyDir::open(folder, experiment, fresh).blame(Fault::Run)?;
         Ok(Sitting {
             experiment: dir.experiment(),
+            source: experiment.data.source.as_override(),
             dir,
             study,
             jobs,
@@ -70,6 +72,7 @@ impl Sitting {
         Runner {
             folder: self.dir.path(),
             experiment: &self.experiment,
+            source: &self.source,
             at_once: self.jobs,
             threads: self.study.threads,
             go_on: self.go_on,

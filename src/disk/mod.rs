@@ -56,12 +56,8 @@ impl Folder {
     /// # Errors
     /// A folder that is missing or may not be opened.
     pub fn open(path: &Path) -> Result<Folder> {
-        let path = match path.as_os_str().is_empty() {
-            true => Path::new("."),
-            false => path,
-        };
-        let handle = rustix::fs::open(path, FOLDER, Mode::empty())
-            .with_context(|| format!("cannot open {}", path.display()))?;
+        let handle = rustix::fs::open(shown(path), FOLDER, Mode::empty())
+            .with_context(|| format!("cannot open {}", shown(path).display()))?;
         Ok(Folder::at(path.to_owned(), handle))
     }
 
@@ -140,7 +136,7 @@ impl Folder {
     /// # Errors
     /// A folder that cannot be listed.
     pub fn names(&self) -> Result<Vec<OsString>> {
-        let place = || format!("cannot list {}", self.path.display());
+        let place = || format!("cannot list {}", shown(&self.path).display());
         let mut names = Vec::new();
         for entry in rustix::fs::Dir::read_from(&self.handle).with_context(place)? {
             let name =
@@ -289,7 +285,7 @@ impl Folder {
     pub fn sync(&self) -> Result<()> {
         rustix::fs::fsync(&self.handle)
             .map_err(std::io::Error::from)
-            .with_context(|| format!("cannot write {}", self.path.display()))
+            .with_context(|| format!("cannot write {}", shown(&self.path).display()))
     }
 
     /// Held while nobody else who asks for this is at work in it; waits until that is so. It leaves no file behind.
@@ -297,7 +293,7 @@ impl Folder {
     /// # Errors
     /// A file system without locks.
     pub fn alone(&self) -> Result<impl Drop + use<>> {
-        let place = || format!("cannot lock {}", self.path.display());
+        let place = || format!("cannot lock {}", shown(&self.path).display());
         let handle =
             rustix::fs::openat(&self.handle, c".", FOLDER, Mode::empty()).with_context(place)?;
         rustix::fs::flock(&handle, FlockOperation::LockExclusive).with_context(place)?;
@@ -405,7 +401,7 @@ impl Folder {
             one,
             "{:?} is no name of something in {}",
             name,
-            self.path.display()
+            shown(&self.path).display()
         );
         Ok(name)
     }
@@ -416,7 +412,7 @@ impl Folder {
             bail!(
                 "cannot {what} {}: it is a link, and signet changes nothing outside {}; put what it leads to in its place",
                 path.display(),
-                self.path.display()
+                shown(&self.path).display()
             );
         }
         Err(std::io::Error::from(error))
@@ -447,6 +443,14 @@ pub fn write_named(file: &Path, bytes: &[u8]) -> Result<()> {
             );
             above.write_whole(&name, bytes)
         }
+    }
+}
+
+/// `path`, or `.` where it is the folder that a plain name lies in.
+fn shown(path: &Path) -> &Path {
+    match path.as_os_str().is_empty() {
+        true => Path::new("."),
+        false => path,
     }
 }
 

@@ -88,14 +88,13 @@ pub fn export(
     interrupt: &Interrupt,
 ) -> Result<Vec<Exported>> {
     resume::belongs(folder, found).blame(Fault::Run)?;
-    let place = || {
-        format!(
-            "cannot write into {}; name another with --out",
-            out.display()
-        )
-    };
-    let out = Folder::make(out).with_context(place).blame(Fault::Run)?;
-    let unfinished = out.unfinished().with_context(place).blame(Fault::Run)?;
+    let place = |what| format!("cannot {what} {}; name another with --out", out.display());
+    let opened = Folder::make(out).with_context(|| place("make"));
+    let out_folder = opened.blame(Fault::Run)?;
+    let unfinished = out_folder
+        .unfinished()
+        .with_context(|| place("write into"))
+        .blame(Fault::Run)?;
     // A run that goes on training may drop its own copy at any moment.
     found
         .checkpoint
@@ -121,7 +120,7 @@ pub fn export(
             .blame(Fault::Run)?;
         let artefact = unfinished.folder().file(format.file());
         let report = verify_in_a_fresh_process(&artefact, folder, source, &copy, interrupt)?;
-        let file = out.file(format.file());
+        let file = out_folder.file(format.file());
         if !report.passed() {
             let why = report.failure();
             return Err(anyhow!(
@@ -152,8 +151,8 @@ pub fn export(
         names.push(safetensors::CARD);
     }
     // The verdicts of another export are known once it is done, and the last name says that this one is.
-    let _alone = out.alone().blame(Fault::Run)?;
-    let mut parity = known_parity(out.path());
+    let _alone = out_folder.alone().blame(Fault::Run)?;
+    let mut parity = known_parity(out);
     parity.extend(verdicts);
     let text = serde_json::to_string_pretty(&parity)? + "\n";
     unfinished
@@ -161,7 +160,7 @@ pub fn export(
         .write_whole(PARITY, text.as_bytes())
         .blame(Fault::Run)?;
     names.push(PARITY);
-    give_names(unfinished.folder(), &out, &names).blame(Fault::Run)?;
+    give_names(unfinished.folder(), &out_folder, &names).blame(Fault::Run)?;
     Ok(all)
 }
 

@@ -47,6 +47,8 @@ impl Format {
     /// By the first bytes: TorchScript is a zip, safetensors the length of a JSON object with that object behind it,
     /// ONNX the field 1 (`ir_version`) of a protocol buffer, a small number, and another field.
     fn of_content(file: &Path) -> Option<Format> {
+        // Opening a pipe would wait for somebody to write to it.
+        file.metadata().ok().filter(std::fs::Metadata::is_file)?;
         let mut first = [0; 9];
         let mut opened = std::fs::File::open(file).ok()?;
         std::io::Read::read_exact(&mut opened, &mut first).ok()?;

@@ -225,12 +225,12 @@ pub fn load_tensors(file: &Path) -> Result<BTreeMap<String, Tensor>> {
 /// The bytes of a safetensors file. One that is longer than its header says is not read: a few bytes may stand before
 /// terabytes that take no place on a disk.
 fn contents(file: &Path) -> Result<Vec<u8>> {
-    let mut open = std::fs::File::open(file)?;
-    let found = open.metadata()?;
+    let found = std::fs::metadata(file)?;
     ensure!(
         found.is_file(),
         "is no file, but a folder, a pipe or a device"
     );
+    let mut open = std::fs::File::open(file)?;
     let mut bytes = Vec::new();
     open.by_ref().take(8).read_to_end(&mut bytes)?;
     let length = bytes.first_chunk().map_or(0, |n| u64::from_le_bytes(*n));

@@ -49,8 +49,19 @@ impl RunDir {
     ) -> Result<(RunDir, Lock)> {
         let Experiment { run, name, .. } = experiment;
         let wanted = exact.map_or_else(|| run.root.join(name), Path::to_owned);
-        let (above, first) = Folder::above(&wanted).context("try another run.root")?;
-        let mut unfinished = above.unfinished().context("try another run.root")?;
+        let place = || {
+            let root = wanted.parent().unwrap_or(Path::new(""));
+            let root = match root.as_os_str().is_empty() {
+                true => Path::new("."),
+                false => root,
+            };
+            format!(
+                "cannot make a run in {}; try another run.root",
+                root.display()
+            )
+        };
+        let (above, first) = Folder::above(&wanted).with_context(place)?;
+        let mut unfinished = above.unfinished().with_context(place)?;
         let folder = RunDir(unfinished.folder().clone());
         fill(&folder)?;
         let numbered = (2..).map(|number| format!("{name}-{number}").into());

@@ -57,6 +57,16 @@ const POLICIES: [(&str, Policy); 22] = [
     ("export", Policy::Free),
 ];
 
+/// Whether `key` says where data lies, and nothing else. That it is the same data is checked by its fingerprint.
+pub fn says_where_data_lies(key: &str) -> bool {
+    [
+        "data.source.root",
+        "data.source.images",
+        "data.source.labels",
+    ]
+    .contains(&key)
+}
+
 /// A key whose value is not what it was.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Change {

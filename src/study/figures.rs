@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow};
 use serde::{Deserialize, Serialize};
 
+use super::folder::EXPERIMENT;
 use crate::bridge::process;
 use crate::config::Experiment;
 use crate::data::split::Manifest;
@@ -78,6 +79,7 @@ pub fn judge(folder: &Path, part: &str) -> Result<Option<Judged>> {
     let output = process::own_program()?
         .arg("eval")
         .arg(folder)
+        .args(moved(folder))
         .args(["--json", "-", "--part", part])
         .output()?;
     let evaluation: serde_json::Value = serde_json::from_slice(&output.stdout).map_err(|_| {
@@ -100,6 +102,21 @@ pub fn judge(folder: &Path, part: &str) -> Result<Option<Judged>> {
     let trial = study.folder(name)?;
     trial.write_whole(name_of_kept(part), text.as_bytes())?;
     Ok(Some(judged))
+}
+
+/// Where the data of the trial in `folder` lies by now, if it has moved: where the study's own does.
+fn moved(folder: &Path) -> Vec<String> {
+    let source = |file: PathBuf| Some(Experiment::load(&file, &[], &[]).ok()?.data.source);
+    let own = source(folder.join("resolved.yaml"));
+    let study = folder
+        .parent()
+        .and_then(|study| source(study.join(EXPERIMENT)));
+    match (own, study) {
+        (Some(own), Some(study)) if !own.lies_in(Path::new("")) && study.lies_in(Path::new("")) => {
+            vec!["-s".to_owned(), study.as_override()]
+        }
+        _ => Vec::new(),
+    }
 }
 
 /// The figures of the run in `folder` on `part` that are kept there, if they are those of its `best` epoch still.

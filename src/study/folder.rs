@@ -10,7 +10,7 @@ use super::sweep::Sweep;
 use super::trials::{Deal, Trial};
 use crate::config::{Experiment, file_name};
 use crate::disk::{Folder, Lock, UNFINISHED};
-use crate::run::policy;
+use crate::run::policy::{self, Change};
 
 /// What a study is, in its folder.
 pub const STUDY: &str = "study.json";
@@ -81,7 +81,9 @@ impl StudyDir {
         }
         let known = read(folder)?;
         let then = Experiment::load(&own, &[], &[])?;
-        if let Some(change) = policy::changes(&then, experiment).first() {
+        let changes = policy::changes(&then, experiment);
+        let other = |change: &&Change| !policy::says_where_data_lies(&change.key);
+        if let Some(change) = changes.iter().find(other) {
             bail!(
                 "{} is a study of another experiment: {} is {} there, but {} here; name another folder with --run",
                 folder.display(),
@@ -89,6 +91,9 @@ impl StudyDir {
                 change.old,
                 change.new
             );
+        }
+        if !changes.is_empty() {
+            dir.write_text(EXPERIMENT, &experiment.to_yaml())?;
         }
         ensure!(
             known.kind == wanted.kind && known.trials == wanted.trials,

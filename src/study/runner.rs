@@ -29,6 +29,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub struct Runner<'a> {
     /// Of the study.
     pub folder: &'a Path,
+    /// The override that says where the data of the study lies.
+    pub source: &'a str,
     /// The experiment of the study.
     pub experiment: &'a Path,
     /// Trials at a time.
@@ -186,6 +188,10 @@ impl Runner<'_> {
                 std::thread::sleep(Duration::from_millis(200));
             }
             command.arg("resume").arg(folder);
+            let own = |set: &String| set.starts_with("data.source");
+            if !trial.overrides.iter().any(own) {
+                command.args(["-s", self.source]); // where it lies now
+            }
         } else {
             command
                 .arg("train")
