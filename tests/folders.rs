@@ -282,6 +282,34 @@ fn data_that_has_moved_is_found_where_one_says_it_lies() {
 }
 
 #[test]
+fn a_run_of_signet_0_1_says_that_it_read_jpeg_to_other_pixels() {
+    let workshop = Workshop::with_folders(20);
+    workshop.write("own.yaml", SMALL);
+    workshop.signet(&["train", "own.yaml", "--run", "r", "--until", "2", "-q"]);
+    std::fs::copy(
+        workshop.path("data/0/0001.png"),
+        workshop.path("data/0/0002.png"),
+    )
+    .unwrap();
+    let said = workshop.call(&["resume", "r"]);
+    assert!(
+        said.stderr.contains("bring the old ones back"),
+        "{}",
+        said.stderr
+    );
+    let mut environment = workshop.json("r/environment.json");
+    environment["signet"] = "0.1.0".into();
+    workshop.write("r/environment.json", environment.to_string());
+    let said = workshop.call(&["resume", "r"]);
+    assert_eq!(said.code, 3);
+    assert!(
+        said.stderr.contains("signet 0.1 trained it"),
+        "{}",
+        said.stderr
+    );
+}
+
+#[test]
 fn a_study_goes_on_with_data_that_has_moved() {
     let workshop = Workshop::with_folders(20);
     workshop.write("own.yaml", SMALL);

@@ -170,12 +170,11 @@ impl<'b> Jpeg<'b> {
             }
         })?;
         // libjpeg-turbo and the descendant we have go apart there.
-        match tables == self.quantisation() {
-            true => Ok(pixels),
-            false => Err(Refusal::Unsupported(
-                "other quantisation tables between scans".to_owned(),
-            )),
+        if tables != self.quantisation() {
+            let words = "other quantisation tables between scans";
+            return Err(Refusal::Unsupported(words.to_owned()));
         }
+        Ok(pixels)
     }
 
     /// The steps of every quantisation table read so far; zeros where there is none.

@@ -63,10 +63,7 @@ fn load(file: &Path) -> Result<(Vec<u8>, Option<Share>)> {
         size >> 20,
         LARGEST_FILE >> 20
     );
-    let share = match size > LARGE_FILE {
-        true => Share::take(BUDGET),
-        false => None,
-    };
+    let share = (size > LARGE_FILE).then(|| Share::take(BUDGET)).flatten();
     let bytes = std::fs::read(file).context("cannot be read")?;
     Ok((bytes, share))
 }

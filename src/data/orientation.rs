@@ -88,9 +88,10 @@ impl<'b> Reader<'b> {
     fn number(&self, at: usize, size: usize) -> Option<u64> {
         let bytes = self.slice(at, size)?;
         let add = |number: u64, byte: &u8| number << 8 | u64::from(*byte);
-        Some(match self.little {
-            true => bytes.iter().rev().fold(0, add),
-            false => bytes.iter().fold(0, add),
+        Some(if self.little {
+            bytes.iter().rev().fold(0, add)
+        } else {
+            bytes.iter().fold(0, add)
         })
     }
 

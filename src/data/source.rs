@@ -222,12 +222,12 @@ impl<'r> ClassFolders<'r> {
 /// The images that `config` asks for in the class folders of `root`.
 fn from_folders(root: &Path, config: &DataConfig) -> Result<Dataset> {
     let folders = ClassFolders::find(root).with_context(|| {
-        let default = root.ends_with("sign-language-digits/Dataset");
-        let here = std::env::current_dir().unwrap_or_default();
-        let advice = match default {
-            true => "`signet data fetch` downloads the real images, SIGNET_DATA names a folder that has them".to_owned(),
-            false => "name the folder that holds one folder per class with -s data.source.root=DIR".to_owned(),
+        let advice = if root.ends_with("sign-language-digits/Dataset") {
+            "`signet data fetch` downloads the real images, SIGNET_DATA names a folder that has them"
+        } else {
+            "name the folder that holds one folder per class with -s data.source.root=DIR"
         };
+        let here = std::env::current_dir().unwrap_or_default();
         format!("data.source.root: {} cannot be read from {}; {advice}", root.display(), here.display())
     })?;
     let classes = match &config.classes {

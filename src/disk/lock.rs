@@ -59,7 +59,7 @@ impl Lock {
     /// # Errors
     /// A folder that cannot be written.
     pub(super) fn take_new(folder: &Folder) -> Result<Lock> {
-        let unnamed = super::unfinished_name();
+        let unnamed = super::unfinished::unfinished_name();
         let lock = folder.create(&unnamed)?;
         lock.try_lock()
             .with_context(|| format!("cannot lock {}", folder.path().display()))?;

@@ -13,22 +13,18 @@ use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, bail, ensure};
 use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
+use unfinished::unfinished_name;
+
 mod lock;
+mod unfinished;
 
 pub use lock::Lock;
-
-/// How names of unfinished files and folders begin; nobody takes them for finished ones.
-pub const UNFINISHED: &str = ".unfinished-";
-
-/// Age from which an unfinished thing without a lock belongs to nobody any more: it would have its name by then.
-const ABANDONED: Duration = Duration::from_secs(3600);
+pub use unfinished::{UNFINISHED, Unfinished};
 
 /// A folder held open.
 #[derive(Debug, Clone)]
@@ -196,32 +192,36 @@ impl Folder {
     /// # Errors
     /// A disk that is full, cannot be written, or gives back something else; what was there before is there still.
     pub fn write_whole(&self, name: impl AsRef<OsStr>, bytes: &[u8]) -> Result<()> {
-        let (name, unfinished) = (name.as_ref(), unfinished_name());
-        let written = self.create(&unfinished).and_then(|mut file| {
-            file.write_all(bytes)?;
+        self.put(name.as_ref(), bytes, |file, unfinished| {
             file.sync_all()?;
             ensure!(
-                std::fs::read(self.file(&unfinished))? == bytes,
+                std::fs::read(unfinished)? == bytes,
                 "the disk gave back other bytes than were written"
             );
-            self.rename(&unfinished, self, name)
-        });
-        if let Err(error) = written {
-            let _ = self.remove(&unfinished);
-            return Err(error)
-                .with_context(|| format!("cannot write {}", self.file(name).display()));
-        }
+            Ok(())
+        })?;
         self.sync()
     }
 
-    /// As [`Folder::write_whole`], without syncing: for what can be made again.
+    /// As [`Folder::write_whole`], without syncing and reading back: for what can be made again.
     ///
     /// # Errors
     /// As there.
     pub fn write_unsynced(&self, name: impl AsRef<OsStr>, bytes: &[u8]) -> Result<()> {
-        let (name, unfinished) = (name.as_ref(), unfinished_name());
+        self.put(name.as_ref(), bytes, |_, _| Ok(()))
+    }
+
+    /// Puts `bytes` at `name` once they have passed `check`, which gets the file and its path.
+    fn put(
+        &self,
+        name: &OsStr,
+        bytes: &[u8],
+        check: impl FnOnce(&File, &Path) -> Result<()>,
+    ) -> Result<()> {
+        let unfinished = unfinished_name();
         let written = self.create(&unfinished).and_then(|mut file| {
             file.write_all(bytes)?;
+            check(&file, &self.file(&unfinished))?;
             self.rename(&unfinished, self, name)
         });
         written.map_err(|error| {
@@ -298,56 +298,6 @@ impl Folder {
             rustix::fs::openat(&self.handle, c".", FOLDER, Mode::empty()).with_context(place)?;
         rustix::fs::flock(&handle, FlockOperation::LockExclusive).with_context(place)?;
         Ok(handle)
-    }
-
-    /// A folder in it that vanishes with all it holds, unless it is given a name. A process that clears away knows by its
-    /// lock that somebody is at work there.
-    ///
-    /// # Errors
-    /// A folder that cannot be written.
-    pub fn unfinished(&self) -> Result<Unfinished> {
-        self.clear_unfinished(ABANDONED)?;
-        let name = unfinished_name();
-        let folder = self.make_folder(&name)?;
-        Ok(Unfinished {
-            lock: Some(Lock::take_new(&folder)?),
-            above: self.clone(),
-            folder,
-            name,
-        })
-    }
-
-    /// Removes what killed processes of this user left unfinished in it: folders whose lock nobody holds, and what has no
-    /// lock and is of at least this `age`, which may be zero where nobody else writes.
-    ///
-    /// # Errors
-    /// A folder that cannot be listed or written.
-    pub fn clear_unfinished(&self, age: Duration) -> Result<()> {
-        for name in self.names()? {
-            if name.as_bytes().starts_with(UNFINISHED.as_bytes()) && self.is_abandoned(&name, age) {
-                self.remove_all(&name)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Whether the unfinished thing called `name` is this user's, and no process is at work on it.
-    fn is_abandoned(&self, name: &OsStr, age: Duration) -> bool {
-        let Ok(found) = self.stat(name) else {
-            return false;
-        };
-        let own = found.st_uid == rustix::process::geteuid().as_raw();
-        let changed =
-            SystemTime::UNIX_EPOCH + Duration::from_secs(found.st_mtime.max(0).unsigned_abs());
-        let old = changed.elapsed().is_ok_and(|unchanged| unchanged >= age);
-        let left = match self.folder(name) {
-            // Its maker holds the lock from the moment it has that name.
-            Ok(folder) if folder.kind(Lock::NAME) == Some(Kind::File) => {
-                !Lock::is_held(folder.path())
-            }
-            _ => old,
-        };
-        own && left
     }
 
     fn at(path: PathBuf, handle: OwnedFd) -> Folder {
@@ -448,63 +398,13 @@ pub fn write_named(file: &Path, bytes: &[u8]) -> Result<()> {
 
 /// `path`, or `.` where it is the folder that a plain name lies in.
 fn shown(path: &Path) -> &Path {
-    match path.as_os_str().is_empty() {
-        true => Path::new("."),
-        false => path,
+    if path.as_os_str().is_empty() {
+        return Path::new(".");
     }
+    path
 }
 
 /// Opens a folder, and nothing else.
 const FOLDER: OFlags = OFlags::RDONLY
     .union(OFlags::DIRECTORY)
     .union(OFlags::CLOEXEC);
-
-/// A folder that vanishes unless it is finished.
-#[derive(Debug)]
-pub struct Unfinished {
-    above: Folder,
-    folder: Folder,
-    name: OsString,
-    lock: Option<Lock>,
-}
-
-impl Unfinished {
-    /// The folder itself.
-    pub fn folder(&self) -> &Folder {
-        &self.folder
-    }
-
-    /// Gives it the name `to`, which must be free, and hands over its lock.
-    ///
-    /// # Errors
-    /// A name that is taken; it is still unfinished then.
-    pub fn finish(&mut self, to: impl AsRef<OsStr>) -> Result<(Folder, Lock)> {
-        let to = to.as_ref();
-        // A folder takes the place of an empty one only, and of no file.
-        self.above.rename(&self.name, &self.above, to)?;
-        let folder = Folder {
-            path: self.above.file(to),
-            handle: Arc::clone(&self.folder.handle),
-        };
-        let lock = self.lock.take().context("it is finished already")?;
-        self.above.sync()?;
-        Ok((folder, lock))
-    }
-}
-
-impl Drop for Unfinished {
-    fn drop(&mut self) {
-        if self.lock.is_some() {
-            let _ = self.above.remove_all(&self.name);
-        }
-    }
-}
-
-/// A name that no other process uses.
-fn unfinished_name() -> OsString {
-    static COUNT: AtomicU64 = AtomicU64::new(0);
-    let count = COUNT.fetch_add(1, Ordering::Relaxed);
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    let now = now.map_or(0, |now| now.as_nanos() as u64);
-    format!("{UNFINISHED}{:x}-{now:x}-{count:x}", std::process::id()).into()
-}

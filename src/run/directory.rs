@@ -50,11 +50,8 @@ impl RunDir {
         let Experiment { run, name, .. } = experiment;
         let wanted = exact.map_or_else(|| run.root.join(name), Path::to_owned);
         let place = || {
-            let root = wanted.parent().unwrap_or(Path::new(""));
-            let root = match root.as_os_str().is_empty() {
-                true => Path::new("."),
-                false => root,
-            };
+            let root = wanted.parent().filter(|root| !root.as_os_str().is_empty());
+            let root = root.unwrap_or(Path::new("."));
             format!(
                 "cannot make a run in {}; try another run.root",
                 root.display()
@@ -138,7 +135,16 @@ impl RunDir {
 
     /// What differs between the pictures this run was trained on and `now`, by name.
     pub fn data_changes(&self, now: &Dataset) -> anyhow::Error {
-        let advice = "bring the old ones back, or start a new run";
+        let environment = std::fs::read_to_string(self.file("environment.json"));
+        let environment = environment.unwrap_or_default();
+        let environment: serde_json::Value = serde_json::from_str(&environment).unwrap_or_default();
+        // JPEG is decoded to the pixels of libjpeg-turbo since 0.2.
+        let advice = match environment["signet"].as_str() {
+            Some(old) if old.starts_with("0.1.") => {
+                "signet 0.1 trained it, which read JPEG to other pixels: go on with that one, or start a new run"
+            }
+            _ => "bring the old ones back, or start a new run",
+        };
         let text = std::fs::read_to_string(self.file("data.json"));
         let then: Option<DataRecord> = text.ok().and_then(|text| serde_json::from_str(&text).ok());
         let Some(then) = then else {

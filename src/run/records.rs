@@ -135,12 +135,11 @@ fn end_whole(folder: &Folder, log: &str) -> Result<()> {
     let Ok(bytes) = std::fs::read(within.file(name)) else {
         return Ok(()); // it is gone, and begins anew
     };
-    let whole = match tensorboard::is_ours(name) {
-        true => tensorboard::whole_events(&bytes),
-        false => bytes
-            .iter()
-            .rposition(|&byte| byte == b'\n')
-            .map_or(0, |at| at + 1),
+    let whole = if tensorboard::is_ours(name) {
+        tensorboard::whole_events(&bytes)
+    } else {
+        let end = bytes.iter().rposition(|&byte| byte == b'\n');
+        end.map_or(0, |at| at + 1)
     };
     within.cut(name, whole as u64)
 }
