@@ -41,7 +41,7 @@ fn training_data_info_eval_and_predict_look_at_a_folder_alike() {
     ] {
         assert!(said.lines().any(|found| found == line), "{line} in {said}");
     }
-    let round = "  0/round leads to data/0/, which is read already";
+    let round = "  0/round leads to data/0/ again";
     assert!(said.contains(round), "{said}");
     let trained = workshop.signet(&["train", "own.yaml", "--run", "r"]);
     assert!(

@@ -1,7 +1,7 @@
 //! `signet data info`, `npy`, `fetch` and `generate`.
 
 use std::collections::BTreeMap;
-use std::io::BufWriter;
+use std::io::{BufWriter, Write};
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
@@ -121,7 +121,8 @@ fn generate(dir: &Path, digits: &[u8], pictures: u64, seed: u64, side: u32) -> R
         jobs.par_iter().try_for_each(|&(digit, index)| {
             let mut file = BufWriter::new(folders[&digit].create(format!("{index:04}.png"))?);
             let drawn = generated::draw(digit, index, seed, side);
-            Ok(drawn.write_to(&mut file, ImageFormat::Png)?)
+            drawn.write_to(&mut file, ImageFormat::Png)?;
+            Ok(file.flush()?)
         })
     })
 }

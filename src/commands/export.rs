@@ -17,14 +17,18 @@ pub(super) fn run(command: Export) -> Result<()> {
     let folder = RunDir::open(&command.run).blame(Fault::Run)?;
     let found = resume::find(&folder, &command.from).blame(Fault::Run)?;
     found.report();
-    let out = command
-        .out
-        .unwrap_or_else(|| artefacts::own_folder(&folder));
     let (config, set) = (&found.checkpoint.document.config, &command.moved.set);
     let source = source_of(Some(&folder), config, set).blame(Fault::Config)?;
     let interrupt = Interrupt::listen()?;
     let formats = &command.format;
-    let exported = artefacts::export(&folder, &found, &source, formats, &out, &interrupt)?;
+    let exported = artefacts::export(
+        &folder,
+        &found,
+        &source,
+        formats,
+        command.out.as_deref(),
+        &interrupt,
+    )?;
     say::show_text(&summary::exported(&exported).to_string());
     Ok(())
 }
@@ -40,10 +44,9 @@ pub(super) fn on_finish(
     }
     let found = resume::find(folder, &From::Best).blame(Fault::Run)?;
     found.report();
-    let out = artefacts::own_folder(folder);
     let (source, formats) = (&experiment.data.source, &experiment.export.formats);
     let exported =
-        artefacts::export(folder, &found, source, formats, &out, interrupt).map_err(|error| {
+        artefacts::export(folder, &found, source, formats, None, interrupt).map_err(|error| {
             match interrupt.signal() {
                 Some(_) => error.context(format!(
                     "the model is trained but not exported, which `signet resume {}` does",

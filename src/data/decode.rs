@@ -13,6 +13,9 @@ use crate::bridge::jpeg::{Color, Jpeg, Refusal};
 /// The longest side of an image that is read, in pixels.
 const LONGEST_SIDE: u32 = 16_384;
 
+/// Most memory that a PNG's decoder takes for rows, tables and profiles, in bytes.
+const BESIDE_PIXELS: u64 = 1 << 26;
+
 /// An image file whose header was read.
 pub struct Encoded<'b> {
     decoder: Decoder<'b>,
@@ -38,8 +41,10 @@ impl<'b> Encoded<'b> {
                 orientation,
             }
         } else if infer::image::is_png(bytes) {
-            // Its own limits are far beyond ours, which are checked before anything is decoded.
-            let png = PngDecoder::with_limits(Cursor::new(bytes), Limits::no_limits());
+            // For what the decoder unpacks beside the pixels; a profile of colours that is larger is passed over.
+            let mut limits = Limits::no_limits();
+            limits.max_alloc = Some(BESIDE_PIXELS);
+            let png = PngDecoder::with_limits(Cursor::new(bytes), limits);
             Encoded {
                 decoder: Decoder::Png(Box::new(png.map_err(damaged)?)),
                 orientation: orientation::of_png(bytes),

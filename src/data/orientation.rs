@@ -206,6 +206,10 @@ fn chunks(bytes: &[u8]) -> impl Iterator<Item = ([u8; 4], &[u8])> {
 /// Keyword and text of a text chunk (ISO/IEC 15948, 11.3.3).
 fn text(kind: [u8; 4], data: &[u8]) -> Option<(&[u8], Vec<u8>)> {
     let (keyword, rest) = at_nul(data)?;
+    let asked: [&[u8]; 3] = [b"exif", b"Raw profile type exif", b"XML:com.adobe.xmp"];
+    if !asked.contains(&keyword) {
+        return None; // and is not unpacked
+    }
     let text = match &kind {
         b"tEXt" => rest.to_vec(),
         b"zTXt" => inflate(rest.strip_prefix(b"\0")?),

@@ -275,9 +275,27 @@ pub fn labelled(root: &Path, classes: &[String], config: &DataConfig) -> Result<
         folders.names.join(", "),
         classes.join(", ")
     );
-    let known = |name: &str| chosen.iter().any(|(folder, _)| folder == name);
+    let known: Vec<&str> = classes
+        .iter()
+        .filter_map(|class| folders.of(class))
+        .collect();
     let mut notes = Vec::new();
-    for other in folders.names.iter().filter(|name| !known(name)) {
+    let mut left_out = Vec::new();
+    for folder in known
+        .iter()
+        .filter(|name| chosen.iter().all(|(folder, _)| folder != *name))
+    {
+        let found = folder::images_below(&root.join(folder))?
+            .left_out
+            .into_iter();
+        left_out
+            .extend(found.map(|(path, why)| (format!("{folder}/{}", path.to_string_lossy()), why)));
+    }
+    for other in folders
+        .names
+        .iter()
+        .filter(|name| !known.contains(&name.as_str()))
+    {
         let count = folder::images_below(&root.join(other))?.images.len();
         notes.push(format!(
             "left out the {count} image(s) of {other}, a class that the model does not know"
@@ -294,6 +312,12 @@ pub fn labelled(root: &Path, classes: &[String], config: &DataConfig) -> Result<
     }
     let mut data = read_folders(folders, chosen, classes.to_vec(), config)?;
     data.notes.extend(notes);
+    data.left_out.extend(left_out);
+    ensure!(
+        !data.is_empty(),
+        "no image in {} can be read",
+        root.display()
+    );
     Ok(data)
 }
 

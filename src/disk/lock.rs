@@ -5,6 +5,7 @@
 
 use std::fs::{File, TryLockError};
 use std::io::{Read, Seek, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -17,7 +18,10 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Held while a process writes to a folder.
 #[derive(Debug)]
-pub struct Lock(File);
+pub struct Lock {
+    file: File,
+    signed: bool,
+}
 
 impl Lock {
     /// The name of the file that is locked.
@@ -69,25 +73,39 @@ impl Lock {
 
     /// Whether a process holds the lock of `folder`. It may not any more when this is read.
     pub fn is_held(folder: &Path) -> bool {
-        let Ok(file) = File::open(folder.join(Lock::NAME)) else {
+        let place = folder.join(Lock::NAME);
+        // Opening a pipe would wait for somebody to write to it.
+        let found = place.is_file().then(|| File::open(place));
+        let Some(Ok(file)) = found else {
             return false;
         };
         matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
     }
 
-    /// Writes down who holds it.
+    /// Writes down who holds it, unless the file has a name elsewhere, too, whose content is none of ours.
     fn sign(mut lock: File) -> std::io::Result<Lock> {
+        if lock.metadata()?.nlink() > 1 {
+            return Ok(Lock {
+                file: lock,
+                signed: false,
+            });
+        }
         lock.set_len(0)?;
         lock.rewind()?;
         write!(lock, "process {} ({})", std::process::id(), command())?;
-        Ok(Lock(lock))
+        Ok(Lock {
+            file: lock,
+            signed: true,
+        })
     }
 }
 
 impl Drop for Lock {
     fn drop(&mut self) {
         // The name of a process that is gone would only mislead; the lock itself falls with the file.
-        let _ = self.0.set_len(0);
+        if self.signed {
+            let _ = self.file.set_len(0);
+        }
     }
 }
 

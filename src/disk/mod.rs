@@ -170,7 +170,6 @@ impl Folder {
     /// # Errors
     /// As [`Folder::append`].
     pub fn open_lock(&self, name: impl AsRef<OsStr>) -> Result<File> {
-        self.own_alone(name.as_ref())?;
         self.open_file(name.as_ref(), OFlags::CREATE | OFlags::RDWR)
     }
 
@@ -264,10 +263,11 @@ impl Folder {
     /// A folder that cannot be written.
     pub fn remove_all(&self, name: impl AsRef<OsStr>) -> Result<()> {
         let name = self.plain(name.as_ref())?;
-        if self.kind(name) != Some(Kind::Folder) {
-            return self.remove(name);
-        }
-        let inner = self.folder(name)?;
+        let inner = match self.kind(name) {
+            None => return Ok(()),
+            Some(Kind::Folder) => self.folder(name)?,
+            Some(_) => return self.remove(name),
+        };
         inner
             .names()?
             .iter()
@@ -322,7 +322,7 @@ impl Folder {
             return Ok(());
         };
         if FileType::from_raw_mode(found.st_mode) == FileType::RegularFile && found.st_nlink > 1 {
-            let bytes = std::fs::read(self.file(name))?;
+            let bytes = read(&self.file(name))?;
             self.write_whole(name, &bytes)?;
         }
         Ok(())
@@ -368,6 +368,33 @@ impl Folder {
         Err(std::io::Error::from(error))
             .with_context(|| format!("cannot {what} {}", path.display()))
     }
+}
+
+/// Largest document that is read into memory, in bytes; `data.json` of a million images has some 100 MB.
+const LARGEST_DOCUMENT: u64 = 1 << 30;
+
+/// What the regular file at `path` holds. Links are followed; nothing is waited for, and nothing read without end.
+///
+/// # Errors
+/// A file that is missing, larger than any document, a pipe or a device.
+pub fn read(path: &Path) -> std::io::Result<Vec<u8>> {
+    let found = std::fs::metadata(path)?;
+    let refuse = |why| Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, why));
+    if !found.is_file() {
+        return refuse("it is no file, but a folder, a pipe or a device");
+    }
+    if found.len() > LARGEST_DOCUMENT {
+        return refuse("it is larger than any document that signet writes");
+    }
+    std::fs::read(path)
+}
+
+/// The same as text.
+///
+/// # Errors
+/// As [`read`], and bytes that are not UTF-8.
+pub fn read_text(path: &Path) -> std::io::Result<String> {
+    String::from_utf8(read(path)?).map_err(std::io::Error::other)
 }
 
 /// Writes `bytes` to the `file` that its user named: whole or not at all, or, where that is a pipe or a device, into it.

@@ -35,15 +35,27 @@ impl Folder {
         })
     }
 
-    /// Removes what killed processes of this user left unfinished in it: folders whose lock nobody holds, and what has no
+    /// Names of what killed processes of this user left unfinished in it: folders whose lock nobody holds, and what has no
     /// lock and is of at least this `age`, which may be zero where nobody else writes.
     ///
     /// # Errors
-    /// A folder that cannot be listed or written.
+    /// A folder that cannot be listed.
+    pub fn abandoned(&self, age: Duration) -> Result<Vec<OsString>> {
+        let mut names = self.names()?;
+        names.retain(|name| {
+            name.as_bytes().starts_with(UNFINISHED.as_bytes()) && self.is_abandoned(name, age)
+        });
+        Ok(names)
+    }
+
+    /// Removes those. What cannot be removed is said and left, because it is in nobody's way.
+    ///
+    /// # Errors
+    /// A folder that cannot be listed.
     pub fn clear_unfinished(&self, age: Duration) -> Result<()> {
-        for name in self.names()? {
-            if name.as_bytes().starts_with(UNFINISHED.as_bytes()) && self.is_abandoned(&name, age) {
-                self.remove_all(&name)?;
+        for name in self.abandoned(age)? {
+            if let Err(error) = self.remove_all(&name) {
+                crate::note!("signet: left alone: {error:#}");
             }
         }
         Ok(())

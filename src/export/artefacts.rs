@@ -18,7 +18,7 @@ use crate::bridge::process;
 use crate::config::data::Source;
 use crate::config::run::Format;
 use crate::data::batches::Pictures;
-use crate::disk::{Folder, Kind};
+use crate::disk::{self, Folder, Kind};
 use crate::fault::{Blame, Fault};
 use crate::model::layer::Mode;
 use crate::model::network::Network;
@@ -31,6 +31,9 @@ use crate::train::metrics;
 
 /// What the gates found, by format, written last.
 const PARITY: &str = "parity.json";
+
+/// The folder in a run that its own artefacts lie in.
+const OWN: &str = "export";
 
 /// The copy of the checkpoint that artefacts are held against.
 const COPY: &str = "checkpoint.safetensors";
@@ -54,7 +57,7 @@ pub struct Exported {
 
 /// The folder that a run's own artefacts lie in.
 pub fn own_folder(folder: &RunDir) -> PathBuf {
-    folder.file("export")
+    folder.file(OWN)
 }
 
 /// Whether the model in `found` lies in the run's own folder in every one of `formats`.
@@ -73,7 +76,7 @@ pub fn are_there(folder: &RunDir, found: &Found, formats: &[Format]) -> Result<b
     Ok(formats.iter().all(is_there))
 }
 
-/// Puts the model in `found` into `out` in each of `formats`, or those of its experiment if there are none. The data it is
+/// Puts the model in `found` into `out`, or the run's own folder, in each of `formats`, or those of its experiment if there are none. The data it is
 /// tried on lies in `source`.
 ///
 /// # Errors
@@ -84,13 +87,19 @@ pub fn export(
     found: &Found,
     source: &Source,
     formats: &[Format],
-    out: &Path,
+    out: Option<&Path>,
     interrupt: &Interrupt,
 ) -> Result<Vec<Exported>> {
     resume::belongs(folder, found).blame(Fault::Run)?;
-    let place = |what| format!("cannot {what} {}; name another with --out", out.display());
-    let opened = Folder::make(out).with_context(|| place("make"));
-    let out_folder = opened.blame(Fault::Run)?;
+    let place = |what| {
+        let out = out.map_or_else(|| own_folder(folder), Path::to_owned);
+        format!("cannot {what} {}; name another with --out", out.display())
+    };
+    let opened = match out {
+        Some(out) => Folder::make(out),
+        None => folder.folder().make_folder(OWN),
+    };
+    let out_folder = opened.with_context(|| place("make")).blame(Fault::Run)?;
     let unfinished = out_folder
         .unfinished()
         .with_context(|| place("write into"))
@@ -152,7 +161,7 @@ pub fn export(
     }
     // The verdicts of another export are known once it is done, and the last name says that this one is.
     let _alone = out_folder.alone().blame(Fault::Run)?;
-    let mut parity = known_parity(out);
+    let mut parity = known_parity(out_folder.path());
     parity.extend(verdicts);
     let text = serde_json::to_string_pretty(&parity)? + "\n";
     unfinished
@@ -166,7 +175,7 @@ pub fn export(
 
 /// What gates found earlier of artefacts that still lie in `out`.
 fn known_parity(out: &Path) -> Map<String, Value> {
-    let text = std::fs::read_to_string(out.join(PARITY)).unwrap_or_default();
+    let text = disk::read_text(&out.join(PARITY)).unwrap_or_default();
     let mut known: Map<_, _> = serde_json::from_str(&text).unwrap_or_default();
     let formats = [Format::Torchscript, Format::Onnx, Format::Safetensors];
     known.retain(|word, _| {

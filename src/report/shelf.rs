@@ -4,6 +4,7 @@ use super::studies::percent;
 use super::summary::{best_and_last, mebibytes};
 use super::table::{Table, quoted};
 use crate::config::train::Metric;
+use crate::disk;
 use crate::run::checkpoints;
 use crate::say::escaped;
 use crate::study::compare::Comparison;
@@ -117,7 +118,7 @@ pub fn show(entry: &Entry) -> String {
 
 fn show_run(run: &RunEntry) -> String {
     let document = |name: &str| -> serde_json::Value {
-        let text = std::fs::read_to_string(run.path.join(name)).unwrap_or_default();
+        let text = disk::read_text(&run.path.join(name)).unwrap_or_default();
         serde_json::from_str(&text).unwrap_or_default()
     };
     let (environment, split) = (document("environment.json"), document("split.json"));

@@ -180,7 +180,10 @@ impl Checkpoint {
         let text = metadata(bytes)
             .map_err(|_| damaged())?
             .remove("signet")
-            .context("no checkpoint of signet: its metadata has no key signet")?;
+            .ok_or_else(|| {
+                let words = "no checkpoint of signet: its metadata has no key signet";
+                Damaged(words.to_owned())
+            })?;
         let digits = digits_at(bytes).ok_or_else(damaged)?;
         let mut hash = Sha256::new();
         hash.update(&bytes[..digits]);

@@ -12,7 +12,7 @@ use tch::Tensor;
 
 use super::checkpoint::{self, Checkpoint};
 use crate::data::hex;
-use crate::disk::{Folder, Lock};
+use crate::disk::{self, Folder, Lock};
 use crate::say::word;
 use crate::train::metrics::EpochRecord;
 use crate::train::snapshot;
@@ -85,6 +85,20 @@ pub fn name_of(step: usize) -> String {
     format!("step-{step:08}.safetensors")
 }
 
+/// The name under which a damaged checkpoint is put aside.
+pub fn aside(step: usize) -> String {
+    format!("{}.damaged", name_of(step))
+}
+
+/// Whether a file of that name was put aside so.
+pub fn is_put_aside(name: &str) -> bool {
+    let step = name
+        .strip_prefix("step-")
+        .and_then(|rest| rest.split('.').next());
+    let step = step.and_then(|step| step.parse().ok());
+    step.is_some_and(|step| name == aside(step))
+}
+
 /// (step, file) of every checkpoint of the run in `folder`, newest first. What somebody else put there under a name that
 /// is none of signet's is passed over.
 pub fn list(folder: &Path) -> Vec<(usize, PathBuf)> {
@@ -95,7 +109,7 @@ pub fn list(folder: &Path) -> Vec<(usize, PathBuf)> {
             let name = entry.file_name().into_string().ok()?;
             let step = name.strip_prefix("step-")?.strip_suffix(".safetensors")?;
             let step = step.parse().ok()?;
-            (name == name_of(step)).then(|| (step, entry.path()))
+            (name == name_of(step) && entry.path().is_file()).then(|| (step, entry.path()))
         })
         .collect();
     found.sort_by(|a, b| b.cmp(a));
@@ -212,9 +226,13 @@ pub fn mend(folder: &Path) -> Result<()> {
     let Ok(found) = newest(folder) else {
         return Ok(()); // whoever needs it will say why
     };
-    let text = std::fs::read(folder.join(LAST)).unwrap_or_default();
-    let known: Option<Pointer> = serde_json::from_slice(&text).ok();
-    if known == Some(Pointer::to(&found.checkpoint)?) || Lock::is_held(folder) {
+    let known = |name: &str| -> Option<Pointer> {
+        serde_json::from_slice(&disk::read(&folder.join(name)).ok()?).ok()
+    };
+    let best = best_of(folder, &found.checkpoint, &mut Vec::new())?;
+    let best = best.map(|(_, best)| Pointer::to(&best)).transpose()?;
+    let last = Some(Pointer::to(&found.checkpoint)?);
+    if (known(LAST), known(BEST)) == (last, best) || Lock::is_held(folder) {
         return Ok(());
     }
     let folder = Folder::open(folder)?;

@@ -10,7 +10,7 @@ use super::checkpoints;
 use crate::config::Experiment;
 use crate::config::run::IfExists;
 use crate::data::Dataset;
-use crate::disk::{Folder, Lock};
+use crate::disk::{self, Folder, Lock};
 use crate::say::word;
 
 /// The folder of one run.
@@ -135,17 +135,8 @@ impl RunDir {
 
     /// What differs between the pictures this run was trained on and `now`, by name.
     pub fn data_changes(&self, now: &Dataset) -> anyhow::Error {
-        let environment = std::fs::read_to_string(self.file("environment.json"));
-        let environment = environment.unwrap_or_default();
-        let environment: serde_json::Value = serde_json::from_str(&environment).unwrap_or_default();
-        // JPEG is decoded to the pixels of libjpeg-turbo since 0.2.
-        let advice = match environment["signet"].as_str() {
-            Some(old) if old.starts_with("0.1.") => {
-                "signet 0.1 trained it, which read JPEG to other pixels: go on with that one, or start a new run"
-            }
-            _ => "bring the old ones back, or start a new run",
-        };
-        let text = std::fs::read_to_string(self.file("data.json"));
+        let advice = "bring the old ones back, or start a new run";
+        let text = disk::read_text(&self.file("data.json"));
         let then: Option<DataRecord> = text.ok().and_then(|text| serde_json::from_str(&text).ok());
         let Some(then) = then else {
             return anyhow!("the pictures have changed since this run was trained; {advice}");
@@ -167,6 +158,17 @@ impl RunDir {
         if found.is_empty() {
             found.push("their order or their classes".to_owned());
         }
+        // JPEG is decoded to the pixels of libjpeg-turbo since 0.2.
+        let changed = found.iter().all(|what| what.ends_with(" has changed"));
+        let jpeg = now.pictures.keys().any(|name| {
+            let name = name.to_lowercase();
+            name.ends_with(".jpg") || name.ends_with(".jpeg")
+        });
+        let advice = if changed && jpeg && self.trained_by().starts_with("0.1.") {
+            "signet 0.1 trained it, which read JPEG to other pixels: go on with that one, or start a new run"
+        } else {
+            advice
+        };
         const SHOWN: usize = 5;
         let more = match found.len().saturating_sub(SHOWN) {
             0 => String::new(),
@@ -177,6 +179,16 @@ impl RunDir {
             "the pictures have changed since this run was trained: {}{more}; {advice}",
             found.join(", ")
         )
+    }
+
+    /// The version of signet that was at work here last.
+    fn trained_by(&self) -> String {
+        let text = disk::read_text(&self.file("environment.json")).unwrap_or_default();
+        let environment: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
+        environment["signet"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned()
     }
 
     /// Writes a JSON document into the folder.

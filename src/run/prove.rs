@@ -118,8 +118,13 @@ pub fn prove(
         "the checkpoints hold different tensors"
     );
     for (name, then) in &later.tensors {
-        let (same, what) = compare(name, then, &now.tensors[name])?;
-        expect(same, what);
+        match now.tensors.get(name) {
+            Some(now) => {
+                let (same, what) = compare(name, then, now)?;
+                expect(same, what);
+            }
+            None => expect(false, format!("{name}, which is gone")),
+        }
     }
     expect(
         now.sums == later.document.sums,

@@ -15,7 +15,7 @@ use super::directory::RunDir;
 use super::display::plain_line;
 use super::session::Session;
 use super::tensorboard::{self, EventFile};
-use crate::disk::Folder;
+use crate::disk::{self, Folder};
 use crate::fault::{Blame, Fault};
 use crate::train::event::{Event, Observer};
 use crate::train::metrics::EpochRecord;
@@ -35,7 +35,7 @@ const TENSORBOARD: &str = "tensorboard";
 pub fn read(folder: &Path) -> Result<Vec<EpochRecord>> {
     let file = folder.join(METRICS);
     let place = || format!("cannot read {}", file.display());
-    let text = match std::fs::read_to_string(&file) {
+    let text = match disk::read_text(&file) {
         Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
         text => text.with_context(place)?,
     };
@@ -132,7 +132,7 @@ pub fn place_of<'l>(folder: &Folder, log: &'l str) -> Result<(Folder, &'l str)> 
 /// Drops the half of a line or event that somebody left of a log.
 fn end_whole(folder: &Folder, log: &str) -> Result<()> {
     let (within, name) = place_of(folder, log)?;
-    let Ok(bytes) = std::fs::read(within.file(name)) else {
+    let Ok(bytes) = disk::read(&within.file(name)) else {
         return Ok(()); // it is gone, and begins anew
     };
     let whole = if tensorboard::is_ours(name) {

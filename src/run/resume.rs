@@ -244,7 +244,7 @@ pub fn rewind(folder: &RunDir, found: &Found, session: &Session) -> Result<Vec<S
                 remarks.push(format!("removed {}, which lies ahead", file.display()));
             }
             Err(error) if is_damage(&error) => {
-                let aside = format!("{name}.damaged");
+                let aside = checkpoints::aside(step);
                 own.rename(&name, &own, &aside)?;
                 remarks.push(format!(
                     "put the damaged one aside as {}",

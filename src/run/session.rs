@@ -97,7 +97,12 @@ impl Session {
         let BatchSize::Pictures(batch) = self.experiment.train.batch_size else {
             return Ok(());
         };
-        let rest = self.split.train.len().saturating_sub(seen);
+        let train = self.split.train.len();
+        ensure!(
+            seen <= train,
+            "the checkpoint says {seen} images of an epoch of {train}, so it is of another run"
+        );
+        let rest = train - seen;
         ensure!(
             !(self.network.plan().needs_company() && rest % batch == 1),
             "train.batch_size: {batch} leaves a last batch of one picture of the {rest} left in the epoch under way, and \

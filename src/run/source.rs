@@ -9,6 +9,7 @@ use super::directory::RunDir;
 use crate::config::Experiment;
 use crate::config::data::Source;
 use crate::config::document::Document;
+use crate::disk;
 
 /// The key of `environment.json` that holds the folder from which relative paths were found.
 pub const WORKING_FOLDER: &str = "working_folder";
@@ -44,7 +45,7 @@ pub fn working_folder(source: &Source, folder: &RunDir) -> PathBuf {
     if source.lies_in(&here) {
         return here;
     }
-    let text = std::fs::read_to_string(folder.file("environment.json")).unwrap_or_default();
+    let text = disk::read_text(&folder.file("environment.json")).unwrap_or_default();
     let environment: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
     let then = environment[WORKING_FOLDER].as_str().map(PathBuf::from);
     then.filter(|then| source.lies_in(then)).unwrap_or(here)

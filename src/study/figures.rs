@@ -11,7 +11,7 @@ use super::folder::EXPERIMENT;
 use crate::bridge::process;
 use crate::config::Experiment;
 use crate::data::split::Manifest;
-use crate::disk::Folder;
+use crate::disk::{self, Folder};
 use crate::run::checkpoints;
 use crate::run::records;
 use crate::train::metrics::EpochRecord;
@@ -121,7 +121,7 @@ fn moved(folder: &Path) -> Vec<String> {
 
 /// The figures of the run in `folder` on `part` that are kept there, if they are those of its `best` epoch still.
 pub fn known(folder: &Path, part: &str, best: &EpochRecord) -> Option<Judged> {
-    let text = std::fs::read_to_string(kept(folder, part)).ok()?;
+    let text = disk::read_text(&kept(folder, part)).ok()?;
     let judged: Judged = serde_json::from_str(&text).ok()?;
     (judged.step == best.step).then_some(judged)
 }

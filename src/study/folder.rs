@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::sweep::Sweep;
 use super::trials::{Deal, Trial};
 use crate::config::{Experiment, file_name};
-use crate::disk::{Folder, Lock, UNFINISHED};
+use crate::disk::{self, Folder, Lock, UNFINISHED};
 use crate::run::policy::{self, Change};
 
 /// What a study is, in its folder.
@@ -137,7 +137,7 @@ impl StudyDir {
 /// No study, or a damaged one.
 pub fn read(folder: &Path) -> Result<Study> {
     let file = folder.join(STUDY);
-    let text = std::fs::read_to_string(&file)
+    let text = disk::read_text(&file)
         .with_context(|| format!("{} is no study: it has no {STUDY}", folder.display()))?;
     let study: Study =
         serde_json::from_str(&text).with_context(|| format!("{} is damaged", file.display()))?;

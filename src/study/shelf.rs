@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use serde::Serialize;
@@ -11,7 +12,7 @@ use super::folder::{self, EXPERIMENT, Kind, STUDY, SUMMARY};
 use super::trials::Trial;
 use crate::config::Experiment;
 use crate::config::run::CheckpointConfig;
-use crate::disk::{Folder, Kind as Entity, Lock, UNFINISHED};
+use crate::disk::{self, Folder, Kind as Entity, Lock};
 use crate::run::checkpoint::Checkpoint;
 use crate::run::checkpoints;
 use crate::run::retention;
@@ -183,9 +184,12 @@ impl StudyEntry {
             .iter()
             .map(|trial| folder.join(&trial.name))
             .filter(|trial| trial.join("resolved.yaml").is_file())
-            .map(|trial| RunEntry::open(&trial))
-            .collect::<Result<Vec<_>>>()?;
-        let summary = std::fs::read_to_string(folder.join(SUMMARY));
+            .filter_map(|trial| {
+                let odd = |error| crate::note!("signet: left out: {error:#}");
+                RunEntry::open(&trial).map_err(odd).ok()
+            })
+            .collect();
+        let summary = disk::read_text(&folder.join(SUMMARY));
         Ok(StudyEntry {
             path: folder.to_owned(),
             running: Lock::is_held(folder),
@@ -238,7 +242,10 @@ pub fn find(folder: &Path, report: &mut dyn FnMut(anyhow::Error)) -> Result<Vec<
     below.sort();
     let mut found = Vec::new();
     for folder in below {
-        found.extend(find(&folder, report)?);
+        match find(&folder, report) {
+            Ok(entries) => found.extend(entries),
+            Err(error) => report(error),
+        }
     }
     Ok(found)
 }
@@ -309,13 +316,16 @@ pub fn litter(
         .map(|name| run.folder(name))
         .collect::<Result<Vec<_>>>()?;
     for folder in std::iter::once(run.clone()).chain(within) {
-        for name in folder.names()? {
-            let text = name.to_string_lossy().into_owned();
-            if text.starts_with(UNFINISHED) && !Lock::is_held(&folder.file(&name)) {
-                let why = "left unfinished by a process that was killed";
-                add(&folder, name, why.to_owned());
-            } else if text.ends_with(".damaged") {
-                add(&folder, name, "damaged, and put aside".to_owned());
+        for name in folder.abandoned(Duration::ZERO)? {
+            let why = "left unfinished by a process that was killed";
+            add(&folder, name, why.to_owned());
+        }
+    }
+    if run.kind(checkpoints::FOLDER) == Some(Entity::Folder) {
+        let own = run.folder(checkpoints::FOLDER)?;
+        for name in own.names()? {
+            if checkpoints::is_put_aside(&name.to_string_lossy()) {
+                add(&own, name, "damaged, and put aside".to_owned());
             }
         }
     }
