@@ -285,12 +285,13 @@ fn data_that_has_moved_is_found_where_one_says_it_lies() {
 fn a_run_of_signet_0_1_says_that_it_read_jpeg_to_other_pixels() {
     let workshop = Workshop::with_folders(20);
     workshop.write("own.yaml", SMALL);
+    std::fs::remove_file(workshop.path("data/0/0000.png")).unwrap();
+    workshop.write("data/0/a.jpg", jpeg());
     workshop.signet(&["train", "own.yaml", "--run", "r", "--until", "2", "-q"]);
-    std::fs::copy(
-        workshop.path("data/0/0001.png"),
-        workshop.path("data/0/0002.png"),
-    )
-    .unwrap();
+    // Another step of quantisation, and so other pixels.
+    let mut other = jpeg();
+    other[30] = 99;
+    workshop.write("data/0/a.jpg", other);
     let said = workshop.call(&["resume", "r"]);
     assert!(
         said.stderr.contains("bring the old ones back"),
