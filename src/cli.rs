@@ -46,9 +46,10 @@ impl Arguments {
 
     /// How progress is shown, which quiet ones do not.
     pub fn style(&self) -> Style {
-        match self.quiet {
-            true => Style::None,
-            false => self.progress,
+        if self.quiet {
+            Style::None
+        } else {
+            self.progress
         }
     }
 }

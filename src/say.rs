@@ -55,15 +55,19 @@ pub fn word(path: &Path) -> String {
     if text.chars().any(is_hidden) {
         // What bash, zsh and ksh take for a text with escapes.
         let inside = text.replace('\\', r"\\").replace('\'', r"\'");
-        let shown = inside.chars().map(|c| match is_hidden(c) {
-            true => format!("\\u{:04x}", c as u32),
-            false => c.to_string(),
+        let shown = inside.chars().map(|c| {
+            if is_hidden(c) {
+                format!("\\u{:04x}", c as u32)
+            } else {
+                c.to_string()
+            }
         });
         return format!("$'{}'", shown.collect::<String>());
     }
-    match !text.is_empty() && text.chars().all(plain) {
-        true => text,
-        false => format!("'{}'", text.replace('\'', r"'\''")),
+    if !text.is_empty() && text.chars().all(plain) {
+        text
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
     }
 }
 
@@ -78,9 +82,12 @@ pub fn escaped(text: &str) -> Cow<'_, str> {
     if !text.contains(is_hidden) {
         return Cow::Borrowed(text);
     }
-    let shown = text.chars().map(|c| match is_hidden(c) {
-        true => c.escape_default().to_string(),
-        false => c.to_string(),
+    let shown = text.chars().map(|c| {
+        if is_hidden(c) {
+            c.escape_default().to_string()
+        } else {
+            c.to_string()
+        }
     });
     Cow::Owned(shown.collect())
 }

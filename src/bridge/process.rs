@@ -89,10 +89,11 @@ pub const NOTICES: [i32; 3] = [libc::SIGUSR1, libc::SIGUSR2, libc::SIGHUP];
 /// A system that cannot say which program this is.
 pub fn own_program() -> Result<Command> {
     let path = std::env::current_exe().context("cannot tell where this program lies")?;
-    let mut command = match path.exists() {
-        true => Command::new(path),
+    let mut command = if path.exists() {
+        Command::new(path)
+    } else {
         // Linux holds on to the file of a running program, whatever became of its name.
-        false => Command::new("/proc/self/exe"),
+        Command::new("/proc/self/exe")
     };
     command.arg0("signet").process_group(0);
     given();

@@ -58,15 +58,17 @@ pub(super) fn run(command: DataCommand, style: Style) -> Result<()> {
         DataCommand::Fetch { out, url } => {
             let mut archive = Archive::sign_language_digits();
             archive.url = url.unwrap_or(archive.url);
-            let shown = match style.draws_bars() {
-                true => ProgressBar::no_length(),
-                false => ProgressBar::hidden(),
+            let shown = if style.draws_bars() {
+                ProgressBar::no_length()
+            } else {
+                ProgressBar::hidden()
             };
             let fetched = fetch(&archive, &out, &shown).blame(Fault::Data)?;
             let root = fetched.root.display();
-            match fetched.already_there {
-                true => crate::show!("{} pictures lie in {root} already, whole", fetched.files),
-                false => crate::show!("{} pictures in {root}, checked", fetched.files),
+            if fetched.already_there {
+                crate::show!("{} pictures lie in {root} already, whole", fetched.files)
+            } else {
+                crate::show!("{} pictures in {root}, checked", fetched.files)
             }
             Ok(())
         }

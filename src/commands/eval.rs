@@ -80,9 +80,12 @@ fn run_of(target: &Path) -> Result<Option<RunDir>> {
         .filter(|folder| folder.ends_with("checkpoints"));
     above
         .and_then(Path::parent)
-        .map(|folder| match folder.as_os_str().is_empty() {
-            true => RunDir::open(Path::new(".")),
-            false => RunDir::open(folder),
+        .map(|folder| {
+            if folder.as_os_str().is_empty() {
+                RunDir::open(Path::new("."))
+            } else {
+                RunDir::open(folder)
+            }
         })
         .transpose()
 }

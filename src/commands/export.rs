@@ -62,8 +62,9 @@ pub(super) fn on_finish(
 /// As [`on_finish`], for a run that ended earlier and may have been killed before it was exported.
 pub(super) fn unless_done(experiment: &Experiment, folder: &RunDir) -> Result<()> {
     let found = resume::find(folder, &From::Best).blame(Fault::Run)?;
-    match artefacts::are_there(folder, &found, &experiment.export.formats)? {
-        true => Ok(()),
-        false => on_finish(experiment, folder, &Interrupt::listen()?),
+    if artefacts::are_there(folder, &found, &experiment.export.formats)? {
+        Ok(())
+    } else {
+        on_finish(experiment, folder, &Interrupt::listen()?)
     }
 }

@@ -187,8 +187,9 @@ fn prove(folder: &RunDir, from: Option<&From>, style: Style) -> Result<()> {
     let mut shown = display::listener(style, done, epochs.max(done + 1), 1);
     let proof = prove::prove(folder, pair, experiment, scratch.folder(), shown.as_mut())?;
     crate::show!("{}", summary::proof(&proof));
-    match proof.differences.is_empty() {
-        true => Ok(()),
-        false => Err(anyhow!("this run does not repeat bit for bit")).blame(Fault::Run),
+    if proof.differences.is_empty() {
+        Ok(())
+    } else {
+        Err(anyhow!("this run does not repeat bit for bit")).blame(Fault::Run)
     }
 }

@@ -22,9 +22,10 @@ pub(super) fn run(command: RunsCommand) -> Result<()> {
         } => {
             let found = find(&folders).blame(Fault::Run)?;
             let entries: Vec<&Entry> = found.iter().collect();
-            let shown = match entries.is_empty() {
-                true => "there is no run yet; `signet train CONFIG` makes one".to_owned(),
-                false => tables::list(&entries, trials).to_string(),
+            let shown = if entries.is_empty() {
+                "there is no run yet; `signet train CONFIG` makes one".to_owned()
+            } else {
+                tables::list(&entries, trials).to_string()
             };
             let csv = || tables::list_csv(&entries, trials);
             tell(&files, &shown, &found, csv)

@@ -52,9 +52,10 @@ pub(super) fn run(command: Train, style: Style) -> Result<()> {
     let state = trainer(&session).begin();
     let first = Moment::new(&session.network, &state).snapshot()?;
     // One to go on with later has the name it will be looked for under, or none.
-    let exact = match goes_on {
-        true => Some(folder.as_path()),
-        false => command.run.as_deref(),
+    let exact = if goes_on {
+        Some(folder.as_path())
+    } else {
+        command.run.as_deref()
     };
     let fill = |folder: &RunDir| beginning::fill(folder, &session, &written, first);
     let (folder, _lock) = RunDir::create(&session.experiment, exact, fill).blame(Fault::Run)?;

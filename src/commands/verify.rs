@@ -43,14 +43,15 @@ pub(super) fn run(command: Verify) -> Result<()> {
         }
     };
     say(&report, &command)?;
-    match report.passed() {
-        true => Ok(()),
-        false => Err(anyhow!(
+    if report.passed() {
+        Ok(())
+    } else {
+        Err(anyhow!(
             "{} is not the model it says it is: {}",
             command.artefact.display(),
             report.failure()
         ))
-        .blame(Fault::Export),
+        .blame(Fault::Export)
     }
 }
 
@@ -100,9 +101,10 @@ fn pictures(
     let config = &document.config;
     experiment.data.source = source_of(Some(folder), config, overrides).blame(Fault::Config)?;
     let (data, split) = reload(&experiment, &document.fingerprints, Some(folder))?;
-    let part = match split.test.len() as i64 >= gate::TRIED {
-        true => split.test,
-        false => [split.test, split.val, split.train].concat(),
+    let part = if split.test.len() as i64 >= gate::TRIED {
+        split.test
+    } else {
+        [split.test, split.val, split.train].concat()
     };
     Ok(Pictures::new(&data, Device::Cpu).batch(&part))
 }

@@ -188,9 +188,10 @@ fn rnn(_: &ParsingContext, node: &NodeProto) -> TractResult<(Box<dyn InferenceOp
     let relu = node.attribute.iter().any(|attribute| {
         attribute.name == "activations" && attribute.strings.iter().all(|word| word == b"Relu")
     });
-    let function: Box<dyn TypedOp> = match relu {
-        true => Box::new(tract_core::ops::nn::leaky_relu(0.0)),
-        false => Box::new(tract_core::ops::math::tanh()),
+    let function: Box<dyn TypedOp> = if relu {
+        Box::new(tract_core::ops::nn::leaky_relu(0.0))
+    } else {
+        Box::new(tract_core::ops::math::tanh())
     };
     let cell = RNN::new(function.clone(), function);
     let layer = CommonRec::from_node_and_options(node, 3, 0, Box::new(cell))?;

@@ -107,9 +107,10 @@ pub fn compare(
 /// `tolerance`, or what rounding makes of logits as large as these.
 fn relative(tolerance: f64, logits: &Tensor) -> f64 {
     let largest = logits.abs().max().double_value(&[]);
-    match largest.is_finite() {
-        true => tolerance.max(ROUNDING * largest),
-        false => tolerance,
+    if largest.is_finite() {
+        tolerance.max(ROUNDING * largest)
+    } else {
+        tolerance
     }
 }
 
@@ -214,8 +215,9 @@ fn difference(expected: &Tensor, found: &Tensor) -> f64 {
         return f64::MAX;
     }
     let difference = (expected - found).abs().max().double_value(&[]);
-    match difference.is_finite() {
-        true => difference,
-        false => f64::MAX, // which JSON can say
+    if difference.is_finite() {
+        difference
+    } else {
+        f64::MAX // which JSON can say
     }
 }

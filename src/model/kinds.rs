@@ -78,9 +78,10 @@ pub fn expand(kind: &ModelKind) -> Vec<Entry> {
                     function: dense.activation,
                 };
                 let pool = (block.pool > 1).then_some(LayerConfig::MaxPool2d { size: block.pool });
-                let both = match keeps_order(dense.activation) {
-                    true => [pool, Some(activation)],
-                    false => [Some(activation), pool],
+                let both = if keeps_order(dense.activation) {
+                    [pool, Some(activation)]
+                } else {
+                    [Some(activation), pool]
                 };
                 both.into_iter()
                     .flatten()

@@ -223,9 +223,10 @@ pub fn compare(found: &Comparison) -> String {
         let values = setting.values.iter().map(|value| or_dash(value.clone()));
         settings.add_row(std::iter::once(setting.key.clone()).chain(values));
     }
-    let settings = match found.settings.is_empty() {
-        true => "the settings are the same".to_owned(),
-        false => settings.to_string(),
+    let settings = if found.settings.is_empty() {
+        "the settings are the same".to_owned()
+    } else {
+        settings.to_string()
     };
     let mut figures = Table::new(1, &[&["figure"], &names[..]].concat());
     for (name, cells) in figure_rows(found, &shown) {

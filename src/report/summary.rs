@@ -108,9 +108,10 @@ pub fn best_and_last(best: Option<&EpochRecord>, last: Option<&EpochRecord>) -> 
 
 /// One line on a run that has nothing left to do.
 pub fn complete(experiment: &Experiment, progress: &Progress, folder: &Path) -> String {
-    let longer = match progress.stopped_early(experiment) {
-        true => "-s train.early_stopping.patience=N lets it wait longer",
-        false => "--epochs N makes it longer",
+    let longer = if progress.stopped_early(experiment) {
+        "-s train.early_stopping.patience=N lets it wait longer"
+    } else {
+        "--epochs N makes it longer"
     };
     format!(
         "{} is complete: {}; {longer}",
@@ -130,9 +131,10 @@ pub fn paused(progress: &Progress, folder: &Path) -> String {
 }
 
 fn how_it_ended(experiment: &Experiment, progress: &Progress) -> String {
-    let why = match progress.stopped_early(experiment) {
-        true => "stopped early",
-        false => "finished",
+    let why = if progress.stopped_early(experiment) {
+        "stopped early"
+    } else {
+        "finished"
     };
     let (done, epochs) = (progress.epoch - 1, experiment.train.epochs);
     format!("{why} after {done} of {epochs} epochs")
@@ -237,12 +239,13 @@ pub fn gate(report: &Report) -> String {
             format!("{:.1e}", check.largest_difference),
         ]);
     }
-    let verdict = match report.passed() {
-        true => format!(
+    let verdict = if report.passed() {
+        format!(
             "passed: no logit differs by more than {:.1e}",
             report.tolerance
-        ),
-        false => format!("failed: {}", report.failure()),
+        )
+    } else {
+        format!("failed: {}", report.failure())
     };
     let accuracy = report.accuracy.map_or(String::new(), |[live, own]| {
         format!(

@@ -218,9 +218,10 @@ pub fn load_tensors(file: &Path) -> Result<BTreeMap<String, Tensor>> {
     let place = || file.display().to_string();
     let bytes = contents(file).with_context(place)?;
     let is_ours = metadata(&bytes).is_ok_and(|found| found.contains_key("signet"));
-    let tensors = match is_ours {
-        true => Checkpoint::from_bytes(&bytes).map(|checkpoint| checkpoint.tensors),
-        false => from_safetensors(&bytes),
+    let tensors = if is_ours {
+        Checkpoint::from_bytes(&bytes).map(|checkpoint| checkpoint.tensors)
+    } else {
+        from_safetensors(&bytes)
     };
     tensors.with_context(place)
 }

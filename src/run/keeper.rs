@@ -120,9 +120,10 @@ impl Observer for Keeper<'_> {
             Event::EpochStarted { .. } => return Ok(()),
         };
         let every = self.session.experiment.checkpoint.every;
-        match retention::due(every, occasion, now.progress(), self.saved.elapsed()) {
-            true => self.keep(now),
-            false => Ok(()),
+        if retention::due(every, occasion, now.progress(), self.saved.elapsed()) {
+            self.keep(now)
+        } else {
+            Ok(())
         }
     }
 }

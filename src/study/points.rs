@@ -125,17 +125,17 @@ impl Axis {
                 // A whole number stands for all that round to it, so that the ends are as likely as others.
                 let wide = if whole { 0.5 } else { 0.0 };
                 let (low, high) = (low - wide, high + wide);
-                let drawn = match log {
-                    true => stream.uniform(low.ln(), high.ln()).exp(),
-                    false => stream.uniform(low, high),
+                let drawn = if log {
+                    stream.uniform(low.ln(), high.ln()).exp()
+                } else {
+                    stream.uniform(low, high)
                 };
-                match whole {
-                    true => format!("{}", drawn.round()),
+                if whole {
+                    format!("{}", drawn.round())
+                } else {
                     // Four digits are more than any of these settings is worth, and can be typed again.
-                    false => {
-                        serde_json::json!(format!("{drawn:.3e}").parse::<f64>().unwrap_or(drawn))
-                            .to_string()
-                    }
+                    let digits = format!("{drawn:.3e}").parse::<f64>().unwrap_or(drawn);
+                    serde_json::json!(digits).to_string()
                 }
             }
         }

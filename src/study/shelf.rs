@@ -338,9 +338,10 @@ fn bytes_in(folder: &Path) -> u64 {
         let Ok(found) = entry.metadata() else {
             continue;
         };
-        bytes += match found.is_dir() {
-            true => bytes_in(&entry.path()),
-            false => found.len(),
+        bytes += if found.is_dir() {
+            bytes_in(&entry.path())
+        } else {
+            found.len()
         };
     }
     bytes

@@ -70,9 +70,12 @@ pub fn depends_on_epochs(schedule: &Schedule) -> bool {
 pub fn rate(schedule: &Schedule, lr: f64, at: Position) -> f64 {
     let total = at.steps_per_epoch * at.epochs;
     let epoch = at.step / at.steps_per_epoch;
-    let warmup = |epochs: f64| match at.warmup {
-        true => (epochs * at.steps_per_epoch as f64).round() as usize,
-        false => 0,
+    let warmup = |epochs: f64| {
+        if at.warmup {
+            (epochs * at.steps_per_epoch as f64).round() as usize
+        } else {
+            0
+        }
     };
     let (warmup_steps, rate) = match *schedule {
         Schedule::Constant { warmup_epochs } => (warmup(warmup_epochs), lr),
@@ -116,10 +119,12 @@ pub fn rate(schedule: &Schedule, lr: f64, at: Position) -> f64 {
             let top = pct_start * total as f64 - 1.0;
             let end = total as f64 - 1.0;
             let step = at.step as f64;
-            let rate = match step <= top {
-                true if top > 0.0 => anneal(start, lr, step / top),
-                true => lr,
-                false => anneal(lr, start / final_div_factor, (step - top) / (end - top)),
+            let rate = if step > top {
+                anneal(lr, start / final_div_factor, (step - top) / (end - top))
+            } else if top > 0.0 {
+                anneal(start, lr, step / top)
+            } else {
+                lr
             };
             (0, rate)
         }

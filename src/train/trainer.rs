@@ -116,9 +116,10 @@ impl<'a> Trainer<'a> {
             tell(listeners, &event)?;
         }
         tell(listeners, &Event::Finished)?;
-        Ok(match state.progress.stopped_early(self.experiment) {
-            true => Ended::Early,
-            false => Ended::Complete,
+        Ok(if state.progress.stopped_early(self.experiment) {
+            Ended::Early
+        } else {
+            Ended::Complete
         })
     }
 
@@ -180,9 +181,10 @@ impl<'a> Trainer<'a> {
             tally.add(&logits, &y, &loss);
             progress.step += 1;
             progress.pictures += batch.len();
-            let figures = match listeners.iter().any(|listener| listener.wants_figures()) {
-                true => Some(tally.figures()?),
-                false => None,
+            let figures = if listeners.iter().any(|listener| listener.wants_figures()) {
+                Some(tally.figures()?)
+            } else {
+                None
             };
             let event = Event::Stepped {
                 step: progress.pictures.div_ceil(self.batch_size()),

@@ -142,9 +142,10 @@ fn whole(number: impl Into<i128>) -> Label {
 
 /// Whole floats are exact as i128 up to 2^127.
 fn whole_float(number: f64) -> Label {
-    match number.fract() == 0.0 && number.abs() < 2f64.powi(127) {
-        true => Label::Whole(number as i128),
-        false => Label::Broken(number),
+    if number.fract() == 0.0 && number.abs() < 2f64.powi(127) {
+        Label::Whole(number as i128)
+    } else {
+        Label::Broken(number)
     }
 }
 

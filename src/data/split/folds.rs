@@ -70,9 +70,10 @@ fn hand_out(
         stream.shuffle(&mut own);
         let mut others = Vec::new();
         for index in own {
-            match hand % folds == fold {
-                true => held.push(index),
-                false => others.push(index),
+            if hand % folds == fold {
+                held.push(index)
+            } else {
+                others.push(index)
             }
             hand += 1;
         }

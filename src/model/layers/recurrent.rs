@@ -86,9 +86,10 @@ impl Recurrent {
     }
 
     fn onnx_attributes(&self) -> Vec<(&'static str, Attribute)> {
-        let direction = match self.cells.bidirectional {
-            true => "bidirectional",
-            false => "forward",
+        let direction = if self.cells.bidirectional {
+            "bidirectional"
+        } else {
+            "forward"
         };
         let mut attributes = vec![
             ("direction", Attribute::Text(direction)),
