@@ -76,12 +76,13 @@ impl Setting for f64 {
             .ok_or_else(|| format!("expected a number, found {}", describe(value)))?;
         // Tensors are float32: what is infinite there, or nothing, is not what its author meant.
         let there = number as f32;
-        match there.is_finite() && (there != 0.0 || number == 0.0) {
-            true => Ok(number),
-            false => Err(format!(
+        if there.is_finite() && (there != 0.0 || number == 0.0) {
+            Ok(number)
+        } else {
+            Err(format!(
                 "expected 0 or a number that float32 can hold (1e-38 to 3e38), found {}",
                 describe(value)
-            )),
+            ))
         }
     }
 }
@@ -91,16 +92,19 @@ impl Setting for u64 {
         let beyond = value
             .as_f64()
             .is_some_and(|number| number >= u64::MAX as f64 && number.fract() == 0.0);
-        value.as_u64().ok_or_else(|| match beyond {
-            true => format!(
-                "expected a whole number up to {}, found {}",
-                u64::MAX,
-                describe(value)
-            ),
-            false => format!(
-                "expected a whole number of 0 or more, found {}",
-                describe(value)
-            ),
+        value.as_u64().ok_or_else(|| {
+            if beyond {
+                format!(
+                    "expected a whole number up to {}, found {}",
+                    u64::MAX,
+                    describe(value)
+                )
+            } else {
+                format!(
+                    "expected a whole number of 0 or more, found {}",
+                    describe(value)
+                )
+            }
         })
     }
 }
