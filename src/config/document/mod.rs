@@ -5,12 +5,11 @@
 //! override itself.
 
 mod place;
+mod text;
 pub(crate) mod variables;
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 
 use serde_yaml::{Mapping, Value};
@@ -49,6 +48,17 @@ impl fmt::Display for Problem {
 #[derive(Debug)]
 pub struct Problems(pub Vec<Problem>);
 
+impl Problems {
+    /// One that belongs to no key.
+    fn one(place: String, message: String) -> Problems {
+        Problems(vec![Problem {
+            place,
+            key: String::new(),
+            message,
+        }])
+    }
+}
+
 impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         let lines: Vec<String> = self.0.iter().map(Problem::to_string).collect();
@@ -69,36 +79,8 @@ pub struct Document {
     more: Cell<usize>,
 }
 
-/// Largest file that is read, in bytes.
-const LARGEST: u64 = 1 << 20;
-
 /// Problems that are shown.
 const MOST_PROBLEMS: usize = 50;
-
-/// Sections within sections, at most: whoever reads them calls itself for each.
-const DEEPEST: usize = 32;
-
-/// What is wrong with a text that is nested deeper.
-const TOO_DEEP: &str = "nested more than 32 deep, which no experiment is";
-
-/// The line of `text` in which more brackets are open than in any experiment. The parser's time grows with the square of
-/// their number, so they are counted first; those in quotations count, too, and are never so many.
-fn too_deep(text: &str) -> Option<usize> {
-    let mut open = 0usize;
-    for (number, line) in text.lines().enumerate() {
-        for c in line.chars() {
-            match c {
-                '{' | '[' => open += 1,
-                '}' | ']' => open = open.saturating_sub(1),
-                _ => {}
-            }
-            if open > DEEPEST {
-                return Some(number + 1);
-            }
-        }
-    }
-    None
-}
 
 impl Document {
     /// Reads `file` and lays `overrides` (`key=value`, the value in YAML) over it.
@@ -108,42 +90,7 @@ impl Document {
     /// without a default are collected like any other problem.
     pub fn open(file: &Path, overrides: &[String]) -> Result<Document, Problems> {
         let name = file.display().to_string();
-        let whole = |message: String| {
-            Problems(vec![Problem {
-                place: name.clone(),
-                key: String::new(),
-                message,
-            }])
-        };
-        let mut bytes = Vec::new();
-        let opened = File::open(file);
-        let read = opened.and_then(|file| file.take(LARGEST + 1).read_to_end(&mut bytes));
-        read.map_err(|error| {
-            whole(format!(
-                "cannot read this experiment ({error}); shipped ones lie in configs/"
-            ))
-        })?;
-        if bytes.len() as u64 > LARGEST {
-            let most = LARGEST >> 10;
-            return Err(whole(format!(
-                "larger than {most} KiB, which no experiment is"
-            )));
-        }
-        // UTF-16 begins with a mark, or with a zero in its first character, which is ASCII.
-        let utf_16 = bytes.starts_with(&[0xff, 0xfe])
-            || bytes.starts_with(&[0xfe, 0xff])
-            || bytes.iter().take(2).any(|byte| *byte == 0);
-        if utf_16 {
-            return Err(whole("written in UTF-16; save it as UTF-8".to_owned()));
-        }
-        let text = String::from_utf8(bytes).map_err(|error| {
-            let at = error.utf8_error().valid_up_to();
-            let line = 1 + error.as_bytes()[..at]
-                .iter()
-                .filter(|byte| **byte == b'\n')
-                .count();
-            whole(format!("line {line} is not UTF-8; save the file as UTF-8"))
-        })?;
+        let text = text::read(file).map_err(|message| Problems::one(name.clone(), message))?;
         Document::parse(name, text, overrides)
     }
 
@@ -152,38 +99,26 @@ impl Document {
     /// # Errors
     /// As [`Document::open`].
     pub fn parse(name: String, text: String, overrides: &[String]) -> Result<Document, Problems> {
-        let whole = |place: String, message: &str| {
-            Problems(vec![Problem {
-                place,
-                key: String::new(),
-                message: message.to_owned(),
-            }])
-        };
         // The mark that some editors put before UTF-8.
         let text = match text.strip_prefix('\u{feff}') {
             Some(rest) => rest.to_owned(),
             None => text,
         };
-        if let Some(line) = too_deep(&text) {
-            return Err(whole(format!("{name}:{line}:1"), TOO_DEEP));
-        }
-        let mut root: Value = serde_yaml::from_str(&text).map_err(|error| {
-            let place = match error.location() {
-                Some(at) => format!("{name}:{}:{}", at.line(), at.column()),
+        let mut root = text::parse(&text).map_err(|misread| {
+            let place = match misread.at {
+                Some((line, column)) => format!("{name}:{line}:{column}"),
                 None => name.clone(),
             };
-            whole(place, &what_is_wrong(&error, &text))
+            Problems::one(place, misread.message)
         })?;
         root.apply_merge()
-            .map_err(|error| whole(name.clone(), &error.to_string()))?;
+            .map_err(|error| Problems::one(name.clone(), error.to_string()))?;
         let root = match root {
             Value::Mapping(root) => root,
             Value::Null => Mapping::new(),
             _ => {
-                return Err(whole(
-                    name.clone(),
-                    "expected `key: value` lines, as in configs/quickstart.yaml",
-                ));
+                let message = "expected `key: value` lines, as in configs/quickstart.yaml";
+                return Err(Problems::one(name, message.to_owned()));
             }
         };
         let mut document = Document {
@@ -236,11 +171,8 @@ impl Document {
         problems.sort_by_key(|problem| line_and_column(&problem.place));
         problems.dedup();
         if self.more.get() > 0 {
-            problems.push(Problem {
-                place: self.file.clone(),
-                key: String::new(),
-                message: format!("and {} more problems", self.more.get()),
-            });
+            let more = format!("and {} more problems", self.more.get());
+            problems.extend(Problems::one(self.file.clone(), more).0);
         }
         if problems.is_empty() {
             Ok(())
@@ -295,31 +227,25 @@ impl Document {
     }
 
     fn lay_over(&mut self, argument: &str) -> Result<(), Problems> {
-        let refuse = |message: String| {
-            Problems(vec![Problem {
-                place: override_place(argument),
-                key: String::new(),
-                message,
-            }])
-        };
-        let Some((key, text)) = argument.split_once('=') else {
+        let refuse = |message| Problems::one(override_place(argument), message);
+        let Some((key, written)) = argument.split_once('=') else {
             return Err(refuse(
                 "expected key=value, such as -s train.epochs=5".to_owned(),
             ));
         };
-        if text.trim().is_empty() {
+        if written.trim().is_empty() {
             return Err(refuse(
                 "the value is missing; null takes the default".to_owned(),
             ));
         }
-        if too_deep(text).is_some() || key.split('.').count() > DEEPEST {
-            return Err(refuse(TOO_DEEP.to_owned()));
+        if key.split('.').count() > text::DEEPEST {
+            return Err(refuse(text::TOO_DEEP.to_owned()));
         }
-        let value: Value = serde_yaml::from_str(text)
-            .map_err(|error| refuse(format!("the value is {}", what_is_wrong(&error, text))))?;
+        let value = text::parse(written)
+            .map_err(|misread| refuse(format!("the value is {}", misread.message)))?;
         let path: Vec<&str> = key.split('.').collect();
         set(&mut self.root, &path, value).map_err(refuse)?;
-        self.overrides.push((key.to_owned(), text.to_owned()));
+        self.overrides.push((key.to_owned(), written.to_owned()));
         Ok(())
     }
 
@@ -340,32 +266,6 @@ impl Document {
 fn override_place(argument: &str) -> String {
     let (argument, rest) = cut(argument);
     format!("-s {argument}{rest}")
-}
-
-/// Why `text` is no document, in words of ours where the parser's would not help.
-fn what_is_wrong(error: &serde_yaml::Error, text: &str) -> String {
-    let message = error.to_string();
-    let message = message.split(" at line ").next().unwrap_or_default();
-    let line = error.location().map_or(1, |at| at.line());
-    let line = text.lines().nth(line - 1).unwrap_or_default();
-    let indented_by = &line[..line.len() - line.trim_start().len()];
-    let huge = message
-        .split_once("integer `")
-        .and_then(|(_, rest)| rest.split_once("` as "));
-    if indented_by.contains('\t') {
-        "not valid YAML: tabs cannot indent YAML; use spaces".to_owned()
-    } else if let Some((number, _)) = huge {
-        format!(
-            "not usable: {number} is beyond whole numbers, which go from {} to {}",
-            i64::MIN,
-            u64::MAX
-        )
-    } else if message.contains("more than one document") {
-        "not valid YAML: it holds more than one document; take out every --- but one at its top"
-            .to_owned()
-    } else {
-        format!("not valid YAML: {message}")
-    }
 }
 
 /// Puts `value` at `path`, making sections on the way.
