@@ -66,6 +66,15 @@ fn training_data_info_eval_and_predict_look_at_a_folder_alike() {
 }
 
 #[test]
+fn a_link_to_a_folder_above_brings_in_no_other_class() {
+    let workshop = Workshop::with_folders(10);
+    symlink("..", workshop.path("data/1/up")).unwrap();
+    let said = info(&workshop);
+    assert!(said.starts_with("pictures     20 of "), "{said}");
+    assert!(said.contains("  1/up leads to "), "{said}");
+}
+
+#[test]
 fn parts_are_not_taken_for_classes() {
     let workshop = Workshop::with_folders(4);
     for part in ["train", "val"] {
@@ -251,6 +260,12 @@ fn data_that_has_moved_is_found_where_one_says_it_lies() {
         lost.stderr
     );
     assert!(!lost.stderr.contains("fetch"), "{}", lost.stderr);
+    assert!(
+        lost.stderr
+            .contains("data.source.root: data cannot be read from /"),
+        "{}",
+        lost.stderr
+    );
     assert_eq!(workshop.signet(&["eval", "r", "-s", moved]).stdout, before);
     workshop.signet(&["export", "r", "-s", moved]);
     workshop.signet(&["verify", "r/export/model.pt", "--against", "r", "-s", moved]);

@@ -64,8 +64,8 @@ fn as_map<T: Serialize, S: serde::Serializer>(
 impl Source {
     /// Whether all its files and folders are found from `folder`.
     pub fn lies_in(&self, folder: &Path) -> bool {
-        self.paths().into_iter().all(|path| {
-            let path = folder.join(path);
+        self.clone().paths().into_iter().all(|path| {
+            let path = folder.join(&*path);
             // An array in an archive is named below the archive.
             path.exists() || path.parent().is_some_and(Path::is_file)
         })
@@ -73,7 +73,7 @@ impl Source {
 
     /// The same with relative paths taken from `folder`.
     pub fn seen_from(mut self, folder: &Path) -> Source {
-        for path in self.paths_mut() {
+        for path in self.paths() {
             *path = folder.join(&*path);
         }
         self
@@ -88,18 +88,8 @@ impl Source {
         format!("data.source={json}")
     }
 
-    fn paths(&self) -> Vec<&PathBuf> {
-        match self {
-            Source::ClassFolders { root } => vec![root],
-            Source::Npy { images, labels } => match labels {
-                NpyLabels::File { labels, .. } => vec![images, labels],
-                NpyLabels::Rows { .. } => vec![images],
-            },
-            Source::Generated { .. } => Vec::new(),
-        }
-    }
-
-    fn paths_mut(&mut self) -> Vec<&mut PathBuf> {
+    /// Its files and folders.
+    fn paths(&mut self) -> Vec<&mut PathBuf> {
         match self {
             Source::ClassFolders { root } => vec![root],
             Source::Npy { images, labels } => match labels {
