@@ -17,6 +17,14 @@ use crate::say::word;
 #[derive(Debug, Clone)]
 pub struct RunDir(Folder);
 
+/// The parts of a split, as files and flags call them.
+pub const PARTS: [&str; 3] = ["train", "val", "test"];
+
+/// The document in which a study keeps what the best weights make of `part`.
+pub fn evaluation_of(part: &str) -> String {
+    format!("{part}.json")
+}
+
 /// The document `data.json`: which pictures a run was trained on.
 #[derive(Debug, Serialize, Deserialize)]
 struct DataRecord {

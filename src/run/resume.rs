@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::beginning;
 use super::checkpoint::{Checkpoint, Document, is_damage};
 use super::checkpoints::{self, Found};
-use super::directory::RunDir;
+use super::directory::{PARTS, RunDir, evaluation_of};
 use super::interrupt;
 use super::keeper;
 use super::policy::{self, Change, Policy};
@@ -253,6 +253,10 @@ pub fn rewind(folder: &RunDir, found: &Found, session: &Session) -> Result<Vec<S
             }
             Err(error) => return Err(error),
         }
+    }
+    for part in PARTS {
+        // Of weights that may be trained anew.
+        folder.folder().remove(evaluation_of(part))?;
     }
     checkpoints::repoint(folder.folder(), &found.checkpoint)?;
     remarks.extend(records::cut_back(folder.folder(), &document.logs)?);

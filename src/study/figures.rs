@@ -13,6 +13,7 @@ use crate::config::Experiment;
 use crate::data::split::Manifest;
 use crate::disk::{self, Folder};
 use crate::run::checkpoints;
+use crate::run::directory::evaluation_of;
 use crate::run::records;
 use crate::train::metrics::EpochRecord;
 use crate::train::progress::{self, Progress};
@@ -100,7 +101,7 @@ pub fn judge(folder: &Path, part: &str) -> Result<Option<Judged>> {
     let text = serde_json::to_string_pretty(&judged)? + "\n";
     let (study, name) = Folder::above(folder)?;
     let trial = study.folder(name)?;
-    trial.write_whole(name_of_kept(part), text.as_bytes())?;
+    trial.write_whole(evaluation_of(part), text.as_bytes())?;
     Ok(Some(judged))
 }
 
@@ -127,11 +128,7 @@ pub fn known(folder: &Path, part: &str, best: &EpochRecord) -> Option<Judged> {
 }
 
 fn kept(folder: &Path, part: &str) -> PathBuf {
-    folder.join(name_of_kept(part))
-}
-
-fn name_of_kept(part: &str) -> String {
-    format!("{part}.json")
+    folder.join(evaluation_of(part))
 }
 
 /// How far a trial has come by the figure that choices are made by.
