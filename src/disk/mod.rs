@@ -370,23 +370,18 @@ impl Folder {
     }
 }
 
-/// Largest document that is read into memory, in bytes; `data.json` of a million images has some 100 MB.
+/// Largest document that is read, in bytes; `data.json` of a million images has some 100 MB.
 const LARGEST_DOCUMENT: u64 = 1 << 30;
 
-/// What the regular file at `path` holds. Links are followed; nothing is waited for, and nothing read without end.
+/// Largest artefact that is read, in bytes: a thousand million parameters.
+const LARGEST_ARTEFACT: u64 = 1 << 32;
+
+/// What the document or log at `path` holds. Links are followed; nothing is waited for, and nothing read without end.
 ///
 /// # Errors
 /// A file that is missing, larger than any document, a pipe or a device.
 pub fn read(path: &Path) -> std::io::Result<Vec<u8>> {
-    let found = std::fs::metadata(path)?;
-    let refuse = |why| Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, why));
-    if !found.is_file() {
-        return refuse("it is no file, but a folder, a pipe or a device");
-    }
-    if found.len() > LARGEST_DOCUMENT {
-        return refuse("it is larger than any document that signet writes");
-    }
-    std::fs::read(path)
+    read_up_to(path, LARGEST_DOCUMENT)
 }
 
 /// The same as text.
@@ -395,6 +390,26 @@ pub fn read(path: &Path) -> std::io::Result<Vec<u8>> {
 /// As [`read`], and bytes that are not UTF-8.
 pub fn read_text(path: &Path) -> std::io::Result<String> {
     String::from_utf8(read(path)?).map_err(std::io::Error::other)
+}
+
+/// What the artefact at `path` holds, under the same rules.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_artefact(path: &Path) -> std::io::Result<Vec<u8>> {
+    read_up_to(path, LARGEST_ARTEFACT)
+}
+
+fn read_up_to(path: &Path, most: u64) -> std::io::Result<Vec<u8>> {
+    let found = std::fs::metadata(path)?;
+    let refuse = |why| Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, why));
+    if !found.is_file() {
+        return refuse("it is no file, but a folder, a pipe or a device".to_owned());
+    }
+    if found.len() > most {
+        return refuse(format!("it is larger than {} GiB", most >> 30));
+    }
+    std::fs::read(path)
 }
 
 /// Writes `bytes` to the `file` that its user named: whole or not at all, or, where that is a pipe or a device, into it.

@@ -16,6 +16,7 @@ use tract_onnx::tract_hir::internal::{InferenceOp, expand};
 use super::card::Card;
 use super::{onnx, safetensors, torchscript};
 use crate::config::run::Format;
+use crate::disk;
 use crate::fault::contained;
 use crate::model::layer::Mode;
 use crate::model::network::Network;
@@ -65,7 +66,7 @@ impl Classifier {
                 Classifier::live(&Checkpoint::load(target)?).with_context(place)
             }
             Some(format) => {
-                let bytes = std::fs::read(target).with_context(place)?;
+                let bytes = disk::read_artefact(target).with_context(place)?;
                 Classifier::from_bytes(format, &bytes).with_context(place)
             }
             None => bail!(

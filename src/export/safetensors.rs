@@ -6,6 +6,7 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 
 use super::card::Card;
+use crate::disk;
 use crate::model::network::Network;
 use crate::run::checkpoint::{self, to_safetensors};
 use crate::run::checkpoints::weights_sha256;
@@ -24,7 +25,7 @@ pub fn write(network: &Network, card: &Card) -> Result<Vec<u8>> {
 
 /// Whether `file` is a safetensors file that carries a card, sound or not.
 pub fn has_card(file: &Path) -> bool {
-    let metadata = std::fs::read(file)
+    let metadata = disk::read_artefact(file)
         .ok()
         .and_then(|bytes| checkpoint::metadata(&bytes).ok());
     metadata.is_some_and(|found| found.contains_key("card"))
@@ -35,7 +36,7 @@ pub fn has_card(file: &Path) -> bool {
 /// # Errors
 /// A file that is damaged, or not a model of signet's.
 pub fn read(file: &Path) -> Result<(Network, Card)> {
-    let bytes = std::fs::read(file)?;
+    let bytes = disk::read_artefact(file)?;
     let text = checkpoint::metadata(&bytes)
         .context("no safetensors file, or a damaged one")?
         .remove("card")

@@ -13,7 +13,7 @@ use super::records::Records;
 use super::resume::{self, From};
 use super::session::Session;
 use crate::config::Experiment;
-use crate::disk::Folder;
+use crate::disk::{self, Folder};
 use crate::fault::{Blame, Fault};
 use crate::train::event::Observer;
 use crate::train::progress::Progress;
@@ -132,8 +132,8 @@ pub fn prove(
     );
     expect(&now.progress == goal, "best epochs or counters".to_owned());
     let log = "metrics.jsonl";
-    let written = std::fs::read(copy.file(log)).unwrap_or_default();
-    let recorded = std::fs::read(folder.file(log)).unwrap_or_default();
+    let written = disk::read(&copy.file(log)).unwrap_or_default();
+    let recorded = disk::read(&folder.file(log)).unwrap_or_default();
     let length = |logs: &BTreeMap<String, u64>| logs.get(log).copied().unwrap_or(0) as usize;
     let recorded = recorded
         .get(length(&then)..length(&later.document.logs))

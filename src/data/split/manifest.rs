@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Split;
 use crate::data::Dataset;
+use crate::disk;
 
 /// A split as a file: names instead of indices, so that it holds when files come or go.
 #[derive(Debug, Serialize, Deserialize)]
@@ -33,7 +34,7 @@ impl Manifest {
     /// A file that is missing or is none.
     pub fn read(file: &Path) -> Result<Manifest> {
         let place = || file.display().to_string();
-        let text = std::fs::read_to_string(file).with_context(place)?;
+        let text = disk::read_text(file).with_context(place)?;
         serde_json::from_str(&text).with_context(place)
     }
 }
