@@ -507,3 +507,36 @@ fn waiting_threads_sleep_soon_unless_that_is_settled_otherwise() {
         child.wait().unwrap();
     }
 }
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_user_who_may_start_no_more_threads_is_told_what_to_do() {
+    use std::os::unix::fs::MetadataExt;
+    use std::os::unix::process::CommandExt;
+    let workshop = Workshop::with_folders(10);
+    workshop.write("own.yaml", AUTOMATIC);
+    let opened = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(workshop.path(""), opened).unwrap();
+    // Root may start as many as it likes, so there another user tries; who that is does not matter.
+    let root = std::fs::metadata("/proc/self").unwrap().uid() == 0;
+    let visitor = |threads: &str, arguments: &[&str]| {
+        let mut command = std::process::Command::new("prlimit");
+        command.args([threads, env!("CARGO_BIN_EXE_signet")]);
+        command.args(arguments).current_dir(workshop.path(""));
+        if root {
+            command.uid(65534).gid(65534);
+        }
+        command.output().unwrap()
+    };
+    if !visitor("--nproc=1000", &["doctor"]).status.success() {
+        println!("left out: we are root, and another user cannot reach the binary under test");
+        return;
+    }
+    let answer = visitor("--nproc=1", &["train", "own.yaml", "--dry-run"]);
+    let said = String::from_utf8(answer.stderr).unwrap();
+    assert_eq!(answer.status.code(), Some(4), "{said}");
+    assert!(
+        said.contains("cannot start ") && said.contains("ulimit -u"),
+        "{said}"
+    );
+}

@@ -328,6 +328,14 @@ fn a_folder_that_cannot_be_written_is_named_and_left_as_it_is() {
         assert!(said.contains(words), "{said}");
     }
     read_only.iter().for_each(|path| mode(path, 0o755));
+    // One that may not be opened is not taken for an empty one.
+    mode("r/checkpoints", 0o000);
+    let said = String::from_utf8(visitor(&["eval", "r"]).unwrap().stderr).unwrap();
+    mode("r/checkpoints", 0o755);
+    assert!(
+        said.contains("cannot list r/checkpoints: Permission denied"),
+        "{said}"
+    );
     assert_eq!(checkpoints(&workshop, "r"), before);
     assert!(!workshop.path("runs").exists());
     workshop.signet(&["resume", "r"]);
