@@ -221,14 +221,18 @@ impl<'r> ClassFolders<'r> {
 
 /// The images that `config` asks for in the class folders of `root`.
 fn from_folders(root: &Path, config: &DataConfig) -> Result<Dataset> {
-    let folders = ClassFolders::find(root).with_context(|| {
+    let folders = ClassFolders::find(root).map_err(|error| {
         let advice = if root.ends_with("sign-language-digits/Dataset") {
             "`signet data fetch` downloads the real images, SIGNET_DATA names a folder that has them"
         } else {
             "name the folder that holds one folder per class with -s data.source.root=DIR"
         };
         let here = std::env::current_dir().unwrap_or_default();
-        format!("data.source.root: {} cannot be read from {}; {advice}", root.display(), here.display())
+        anyhow!(
+            "data.source.root: {} cannot be read from {} ({error:#}); {advice}",
+            root.display(),
+            here.display()
+        )
     })?;
     let classes = match &config.classes {
         Some(classes) => classes.clone(),
