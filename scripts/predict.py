@@ -1,4 +1,4 @@
-"""What pictures show, by an exported model: python predict.py model.pt picture... (needs torch and Pillow alone)"""
+"""What images show, by an exported model: python predict.py model.pt image... (needs torch and Pillow alone)"""
 import json, sys
 import torch
 from PIL import Image, ImageOps
@@ -7,16 +7,16 @@ files = {"signet.json": ""}
 model = torch.jit.load(sys.argv[1], _extra_files=files)
 card = json.loads(files["signet.json"])
 for name in sys.argv[2:]:
-    picture = ImageOps.exif_transpose(Image.open(name))
-    if picture.mode.startswith("I"):  # 16 bits a pixel, which Pillow would clip
-        picture = picture.point(lambda level: level / 257 + 0.5).convert("L")
-    picture = picture.convert("L" if card["input"]["colour"] == "gray" else "RGB")
+    image = ImageOps.exif_transpose(Image.open(name))
+    if image.mode.startswith("I"):  # 16 bits a pixel, which Pillow would clip
+        image = image.point(lambda level: level / 257 + 0.5).convert("L")
+    image = image.convert("L" if card["input"]["channels"] == 1 else "RGB")
     if card["input"]["preprocess"] == "stretch":
-        levels = torch.tensor(picture.getextrema())  # darkest and brightest, of each colour
+        levels = torch.tensor(image.getextrema())  # darkest and brightest, of each colour
         low, high = levels.min().item(), levels.max().item()
-        picture = picture.point(lambda level: (level - low) * 255 / max(high - low, 1) + 0.5)
-    picture = picture.resize((card["input"]["width"], card["input"]["height"]), Image.Resampling.BILINEAR)
-    x = torch.frombuffer(bytearray(picture.tobytes()), dtype=torch.uint8).float() / 255
-    x = x.view(picture.height, picture.width, -1).permute(2, 0, 1).unsqueeze(0)  # [1, C, H, W] in 0..1
+        image = image.point(lambda level: (level - low) * 255 / max(high - low, 1) + 0.5)
+    image = image.resize((card["input"]["width"], card["input"]["height"]), Image.Resampling.BILINEAR)
+    x = torch.frombuffer(bytearray(image.tobytes()), dtype=torch.uint8).float() / 255
+    x = x.view(image.height, image.width, -1).permute(2, 0, 1).unsqueeze(0)  # [1, C, H, W] in 0..1
     probability, index = model(x).softmax(1).max(1)
     print(f"{name}  {card['classes'][index]}  {100 * probability.item():.2f} %")

@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::config::run::Format;
+use crate::messages::{ColorChoice, Level};
 use crate::run::display::Style;
-use crate::run::resume::From;
-use crate::say::{Color, Level};
-use crate::train::progress::Extend;
+use crate::run::resume::CheckpointRef;
+use crate::train::progress::ExtendMode;
 
 /// Train image classifiers from YAML experiments.
 #[derive(Debug, Parser)]
@@ -28,7 +28,7 @@ pub struct Arguments {
     pub verbose: bool,
     /// Whether words and bars are coloured.
     #[arg(long, global = true, value_enum, default_value = "auto")]
-    pub color: Color,
+    pub color: ColorChoice,
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
@@ -58,37 +58,37 @@ impl Arguments {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Train an experiment; makes a run directory with the evidence.
-    Train(Train),
+    Train(TrainArguments),
     /// Go on with a run where it stopped, to the same bits it would have had.
-    Resume(Resume),
-    /// Train an experiment on many splits of its pictures, and say how much the figures vary.
-    Cv(Cv),
+    Resume(ResumeArguments),
+    /// Train an experiment on many splits of its images, and say how much the figures vary.
+    Cv(CvArguments),
     /// Train an experiment under many settings, and say which are best.
-    Sweep(Sweep),
+    Sweep(SweepArguments),
     /// Look at runs and studies: what there is, how they differ, what can go.
     #[command(subcommand)]
     Runs(RunsCommand),
     /// Say how good a model is.
-    Eval(Eval),
-    /// Say what pictures show.
-    Predict(Predict),
+    Eval(EvalArguments),
+    /// Say what images show.
+    Predict(PredictArguments),
     /// Export a run's model for others, and prove that they get the same from it.
-    Export(Export),
+    Export(ExportArguments),
     /// Prove again that an exported model is what it was.
-    Verify(Verify),
+    Verify(VerifyArguments),
     /// Say what signet finds on this machine, and what to do about what is missing.
     Doctor,
     /// Check experiment files, or show one with every default filled in.
     #[command(subcommand)]
     Config(ConfigCommand),
-    /// Work with pictures.
+    /// Work with images.
     #[command(subcommand)]
     Data(DataCommand),
 }
 
 /// `signet train`.
 #[derive(Debug, clap::Args)]
-pub struct Train {
+pub struct TrainArguments {
     /// Experiment file.
     pub config: PathBuf,
     /// Keys laid over the file.
@@ -108,7 +108,7 @@ pub struct Train {
     pub resume: bool,
     /// With --resume: what becomes of a schedule when train.epochs has changed.
     #[arg(long, value_enum, requires = "resume")]
-    pub extend: Option<Extend>,
+    pub extend: Option<ExtendMode>,
     /// Pause after epoch N of the run, as Ctrl-C would, but as a success; `signet resume` goes on.
     #[arg(long, value_name = "N", value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
     pub until: Option<usize>,
@@ -117,7 +117,7 @@ pub struct Train {
     pub dry_run: bool,
 }
 
-impl Train {
+impl TrainArguments {
     /// All keys laid over the file: what belongs to the machine rather than the experiment has flags too.
     pub fn overrides(&self) -> Overrides {
         let machine = [("device", &self.device), ("threads", &self.threads)];
@@ -132,18 +132,18 @@ impl Train {
 
 /// `signet resume`.
 #[derive(Debug, clap::Args)]
-pub struct Resume {
+pub struct ResumeArguments {
     /// Run directory.
     pub run: PathBuf,
     /// Where to go on from: last, best, or a checkpoint file.
     #[arg(long, value_name = "last|best|FILE")]
-    pub from: Option<From>,
+    pub from: Option<CheckpointRef>,
     /// Train up to so many epochs in all.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub epochs: Option<u64>,
     /// What becomes of a cosine or one_cycle schedule when the number of epochs changes.
     #[arg(long, value_enum)]
-    pub extend: Option<Extend>,
+    pub extend: Option<ExtendMode>,
     /// Keys laid over the run's experiment.
     #[command(flatten)]
     pub overrides: Overrides,
@@ -160,20 +160,20 @@ pub struct Resume {
 
 /// `signet cv`.
 #[derive(Debug, clap::Args)]
-#[command(group = clap::ArgGroup::new("deal").required(true).args(["folds", "holdout"]))]
-pub struct Cv {
+#[command(group = clap::ArgGroup::new("resampling").required(true).args(["folds", "holdout"]))]
+pub struct CvArguments {
     /// Experiment file.
     pub config: PathBuf,
     /// Keys laid over the file.
     #[command(flatten)]
     pub overrides: Overrides,
-    /// Deal the pictures into K folds, and test on each of them in turn.
+    /// Resampling the images into K folds, and test on each of them in turn.
     #[arg(long, value_name = "K", value_parser = clap::value_parser!(u64).range(2..))]
     pub folds: Option<u64>,
-    /// Deal the folds anew so many times.
+    /// Resampling the folds anew so many times.
     #[arg(long, value_name = "R", default_value_t = 1, requires = "folds", value_parser = clap::value_parser!(u64).range(1..))]
     pub repeats: u64,
-    /// Leave the test part of data.split alone and deal the rest: each fold is a val part in turn. For choosing settings.
+    /// Leave the test part of data.split alone and split the rest: each fold is a val part in turn. For choosing settings.
     #[arg(long, requires = "folds")]
     pub inner: bool,
     /// Take R random splits instead, of the kind that data.split names.
@@ -181,22 +181,22 @@ pub struct Cv {
     pub holdout: Option<u64>,
     /// How the study is run.
     #[command(flatten)]
-    pub study: Study,
+    pub study: StudyArguments,
 }
 
 /// `signet sweep`.
 #[derive(Debug, clap::Args)]
-pub struct Sweep {
+pub struct SweepArguments {
     /// Sweep file: `base`, an experiment; `over`, keys with the values to try.
     pub sweep: PathBuf,
     /// How the study is run.
     #[command(flatten)]
-    pub study: Study,
+    pub study: StudyArguments,
 }
 
 /// How a study is run.
 #[derive(Debug, clap::Args)]
-pub struct Study {
+pub struct StudyArguments {
     /// Trials at a time; they share the threads.
     #[arg(short, long, value_name = "N", default_value_t = 1, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
     pub jobs: usize,
@@ -219,35 +219,35 @@ pub enum OnFail {
 
 /// `signet eval`.
 #[derive(Debug, clap::Args)]
-pub struct Eval {
+pub struct EvalArguments {
     /// A run directory (its best epoch), one of its checkpoints, or an exported model.
     pub target: PathBuf,
-    /// Which pictures of its experiment.
+    /// Which images of its experiment.
     #[arg(long, value_enum, default_value = "test")]
     pub part: Part,
-    /// Other pictures instead, one folder per class.
+    /// Other images instead, one folder per class.
     #[arg(long, value_name = "DIR", conflicts_with = "part")]
     pub data: Option<PathBuf>,
     /// Where its data lies now.
     #[command(flatten)]
-    pub moved: Moved,
-    /// Where else the figures go; the CSV has every picture's probabilities.
+    pub moved: MovedArguments,
+    /// Where else the figures go; the CSV has every image's probabilities.
     #[command(flatten)]
-    pub files: Files,
+    pub files: FilesArguments,
 }
 
 /// `signet predict`.
 #[derive(Debug, clap::Args)]
-pub struct Predict {
+pub struct PredictArguments {
     /// A run directory (its best epoch), a checkpoint, or an exported model.
     pub target: PathBuf,
-    /// Picture files, folders of them, patterns, or - for a list on standard input.
+    /// Image files, folders of them, patterns, or - for a list on standard input.
     #[arg(required = true)]
     pub inputs: Vec<PathBuf>,
     /// How answers are printed.
     #[arg(long, value_enum, default_value = "table", ignore_case = true)]
     pub format: PredictFormat,
-    /// How many classes are named per picture, likeliest first.
+    /// How many classes are named per image, likeliest first.
     #[arg(long, value_name = "K", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
     pub top: u64,
 }
@@ -257,26 +257,26 @@ pub struct Predict {
 pub enum PredictFormat {
     /// For people.
     Table,
-    /// One JSON object per picture.
+    /// One JSON object per image.
     Jsonl,
-    /// One line per picture.
+    /// One line per image.
     Csv,
 }
 
 /// `signet export`.
 #[derive(Debug, clap::Args)]
-pub struct Export {
+pub struct ExportArguments {
     /// Run directory.
     pub run: PathBuf,
     /// Which weights: best, last, or a checkpoint file.
     #[arg(long, value_name = "best|last|FILE", default_value = "best")]
-    pub from: From,
+    pub from: CheckpointRef,
     /// Formats, instead of export.formats of the experiment: torchscript, onnx, safetensors.
     #[arg(long, value_name = "FORMATS", value_delimiter = ',', value_parser = in_any_case)]
     pub format: Vec<Format>,
     /// Where its data lies now.
     #[command(flatten)]
-    pub moved: Moved,
+    pub moved: MovedArguments,
     /// Folder to put them in, instead of export/ in the run directory.
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
@@ -289,7 +289,7 @@ fn in_any_case(word: &str) -> Result<Format, String> {
 
 /// `signet verify`.
 #[derive(Debug, clap::Args)]
-pub struct Verify {
+pub struct VerifyArguments {
     /// An exported model.
     pub artefact: PathBuf,
     /// The run it came from; without it, the model is tried on noise whose logits it carries along.
@@ -300,13 +300,13 @@ pub struct Verify {
     pub checkpoint: Option<PathBuf>,
     /// Where its data lies now.
     #[command(flatten)]
-    pub moved: Moved,
+    pub moved: MovedArguments,
     /// Write the figures as JSON; - is standard output.
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
 }
 
-/// Which pictures.
+/// Which images.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Part {
     /// Those weights were moved by.
@@ -341,10 +341,10 @@ pub enum ConfigCommand {
     },
 }
 
-/// What can be done with pictures.
+/// What can be done with images.
 #[derive(Debug, Subcommand)]
 pub enum DataCommand {
-    /// Describe the pictures of an experiment: counts, sizes, mean and sd, duplicates, fingerprint.
+    /// Describe the images of an experiment: counts, sizes, mean and sd, duplicates, fingerprint.
     Info {
         /// Experiment file.
         config: PathBuf,
@@ -352,7 +352,7 @@ pub enum DataCommand {
         #[command(flatten)]
         overrides: Overrides,
     },
-    /// Write the pictures of an experiment as X.npy and Y.npy.
+    /// Write the images of an experiment as X.npy and Y.npy.
     Npy {
         /// Experiment file.
         config: PathBuf,
@@ -362,7 +362,7 @@ pub enum DataCommand {
         #[command(flatten)]
         overrides: Overrides,
     },
-    /// Download the Sign Language Digits pictures, check them and unpack them.
+    /// Download the Sign Language Digits images, check them and unpack them.
     Fetch {
         /// A folder that does not exist yet.
         #[arg(long, default_value = "data/sign-language-digits")]
@@ -378,13 +378,13 @@ pub enum DataCommand {
         /// Digits to draw.
         #[arg(long, value_delimiter = ',', default_value = "0,1", value_parser = clap::value_parser!(u8).range(0..=9))]
         digits: Vec<u8>,
-        /// Pictures per digit.
-        #[arg(long, default_value_t = 205, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
-        pictures: u64,
-        /// The same seed gives the same pictures.
+        /// Images per digit.
+        #[arg(long, alias = "pictures", default_value_t = 205, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+        images: u64,
+        /// The same seed gives the same images.
         #[arg(long, default_value_t = 0)]
         seed: u64,
-        /// Side of each picture in pixels.
+        /// Side of each image in pixels.
         #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(8..=1024))]
         side: u32,
     },
@@ -403,7 +403,7 @@ pub enum RunsCommand {
         trials: bool,
         /// Where figures go.
         #[command(flatten)]
-        files: Files,
+        files: FilesArguments,
     },
     /// Show one run or study: what it was asked, how far it came, what it holds.
     Show {
@@ -411,7 +411,7 @@ pub enum RunsCommand {
         run: PathBuf,
         /// Where figures go.
         #[command(flatten)]
-        files: Files,
+        files: FilesArguments,
     },
     /// Lay runs or studies side by side: differing settings, figures, and the paired difference of studies that
     /// share their splits.
@@ -421,7 +421,7 @@ pub enum RunsCommand {
         runs: Vec<PathBuf>,
         /// Where figures go.
         #[command(flatten)]
-        files: Files,
+        files: FilesArguments,
     },
     /// Show what retention rules no longer ask for, and remove it when told to.
     Gc {
@@ -442,18 +442,18 @@ pub enum RunsCommand {
 
 /// Where figures go beside the terminal.
 #[derive(Debug, clap::Args)]
-pub struct Files {
+pub struct FilesArguments {
     /// Write all figures as JSON; - is standard output.
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
-    /// Write them line by line as CSV: pictures with their probabilities, runs, settings; - is standard output.
+    /// Write them line by line as CSV: images with their probabilities, runs, settings; - is standard output.
     #[arg(long, value_name = "FILE")]
     pub csv: Option<PathBuf>,
 }
 
 /// Where data lies that has moved.
 #[derive(Debug, clap::Args)]
-pub struct Moved {
+pub struct MovedArguments {
     /// Say where the data lies now, such as -s data.source.root=DIR.
     #[arg(short = 's', long = "set", value_name = "data.source.KEY=VALUE")]
     pub set: Vec<String>,

@@ -12,7 +12,7 @@ pub enum Fault {
     Internal = 1,
     /// The command line or the experiment file.
     Config = 2,
-    /// Pictures, labels, splits.
+    /// Images, labels, splits.
     Data = 3,
     /// Run directories and weights.
     Run = 4,
@@ -114,7 +114,7 @@ pub fn contained<T>(work: impl FnOnce() -> anyhow::Result<T>) -> anyhow::Result<
 fn words_of(payload: &(dyn Any + Send)) -> String {
     let text = payload.downcast_ref::<String>().map(String::as_str);
     let text = text.or(payload.downcast_ref::<&str>().copied());
-    let words = crate::say::first_words(text.unwrap_or("no message"));
+    let words = crate::messages::first_words(text.unwrap_or("no message"));
     words.chars().take(LONGEST).collect()
 }
 
@@ -128,7 +128,7 @@ pub fn report_panics_in_one_line() {
             format!(" ({}:{})", at.file(), at.line())
         });
         let words = words_of(panic.payload());
-        crate::complain!("a fault of signet's own{place}: {words}; please report it");
+        crate::error!("a fault of signet's own{place}: {words}; please report it");
     }));
 }
 
@@ -142,12 +142,12 @@ mod tests {
         let inner = anyhow::anyhow!("no such file").context("cannot read x.png");
         let error = Err::<(), _>(inner)
             .blame(Fault::Data)
-            .context("loading pictures")
+            .context("loading images")
             .unwrap_err();
         assert_eq!(fault_of(&error), Fault::Data);
         assert_eq!(
             format!("{error:#}"),
-            "loading pictures: cannot read x.png: no such file"
+            "loading images: cannot read x.png: no such file"
         );
         assert_eq!(fault_of(&anyhow::anyhow!("surprise")), Fault::Internal);
     }

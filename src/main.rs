@@ -18,7 +18,7 @@ fn main() -> ExitCode {
     signet::fault::report_panics_in_one_line();
     let arguments = signet::cli::Arguments::parse();
     let json = arguments.style() == signet::run::display::Style::Json;
-    signet::say::set_up(arguments.level(), arguments.color, json);
+    signet::messages::set_up(arguments.level(), arguments.color, json);
     match std::panic::catch_unwind(|| signet::commands::run(arguments)) {
         Ok(Ok(())) => ExitCode::SUCCESS,
         Ok(Err(error)) => {
@@ -34,8 +34,8 @@ fn complain(error: &anyhow::Error) {
     match signet::fault::cause::<Problems>(error) {
         Some(Problems(found)) => {
             let lines: Vec<String> = found.iter().map(ToString::to_string).collect();
-            signet::say::complain(&lines);
+            signet::messages::complain(&lines);
         }
-        None => signet::complain!("{error:#}"),
+        None => signet::error!("{error:#}"),
     }
 }

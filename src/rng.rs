@@ -12,17 +12,17 @@ use sha2::{Digest, Sha256};
 /// What a stream is for. Two purposes never share numbers, whatever the positions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
-    /// Dealing pictures into train, val and test; no position for the first dealing, else its number.
+    /// Splitting images into train, val and test; no position for the first split, else its number.
     Split,
     /// The order of an epoch; position: epoch.
     Order,
-    /// Shifting, turning, erasing one picture; position: epoch, picture.
+    /// Shifting, turning, erasing one image; position: epoch, image.
     Augment,
     /// libtorch's own generator (dropout); position: step.
     Libtorch,
-    /// Noise that exported models are tried on; position: picture.
+    /// Noise that exported models are tried on; position: image.
     Probe,
-    /// Drawing a generated hand sign; position: digit, picture.
+    /// Drawing a generated hand sign; position: digit, image.
     Drawing,
     /// Drawing the settings of a sweep; position: point.
     Sweep,
@@ -47,7 +47,7 @@ impl Purpose {
 pub struct Stream(ChaCha8Rng);
 
 impl Stream {
-    /// The stream of `seed` for `purpose` at `position` (epoch, picture, step: whatever the purpose
+    /// The stream of `seed` for `purpose` at `position` (epoch, image, step: whatever the purpose
     /// counts). The ChaCha key is the SHA-256 of all three.
     pub fn new(seed: u64, purpose: Purpose, position: &[u64]) -> Stream {
         let mut key = Sha256::new();

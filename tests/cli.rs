@@ -48,14 +48,14 @@ fn a_missing_experiment_is_one_line_that_says_where_to_find_others() {
 }
 
 #[test]
-fn generated_pictures_depend_on_the_seed_alone() {
+fn generated_images_depend_on_the_seed_alone() {
     let workshop = Workshop::new();
     for (name, seed) in [("a", "5"), ("b", "5"), ("c", "6")] {
-        let size = ["--pictures", "2", "--side", "32"];
+        let size = ["--images", "2", "--side", "32"];
         workshop.signet(&[&["data", "generate", name, "--seed", seed], &size[..]].concat());
     }
-    for picture in ["0/0000.png", "0/0001.png", "1/0000.png", "1/0001.png"] {
-        let [a, b, c] = ["a", "b", "c"].map(|name| workshop.read(&format!("{name}/{picture}")));
+    for image in ["0/0000.png", "0/0001.png", "1/0000.png", "1/0001.png"] {
+        let [a, b, c] = ["a", "b", "c"].map(|name| workshop.read(&format!("{name}/{image}")));
         assert_eq!(a, b);
         assert_ne!(a, c);
     }
@@ -118,7 +118,7 @@ fn the_script_that_the_readme_shows_is_the_one_that_is_tested() {
 fn with_progress_as_json_everything_that_is_said_is_json() {
     let workshop = Workshop::with_folders(10);
     workshop.write("own.yaml", SMALL);
-    workshop.write("data/1/bad.jpg", "no picture");
+    workshop.write("data/1/bad.jpg", "no image");
     let skip = ["-s", "data.on_bad_image=skip"];
     let answer =
         workshop.signet(&[&["train", "own.yaml", "--progress", "json"], &skip[..]].concat());
@@ -312,7 +312,7 @@ fn names_cannot_command_a_terminal_or_break_a_line() {
     };
     rename("data/1", "data/on\x1b[31me");
     rename("data/0/0000.png", "data/0/a\r\nb.png");
-    workshop.write("data/0/bad\nname.jpg", "no picture");
+    workshop.write("data/0/bad\nname.jpg", "no image");
     let skip = "data.on_bad_image=skip";
     let train = ["train", "own.yaml", "--run", "r\x1b[2J", "-s", skip, "-v"];
     let calls: [(&[&str], i32, &str); 8] = [
@@ -465,7 +465,7 @@ fn a_working_folder_that_is_gone_is_said_in_one_line() {
 #[cfg(target_os = "linux")]
 fn waiting_threads_sleep_soon_unless_that_is_settled_otherwise() {
     let workshop = Workshop::new();
-    // A list of pictures that nobody writes keeps it waiting.
+    // A list of images that nobody writes keeps it waiting.
     workshop.write(
         "own.yaml",
         "version: 1\ndata: {source: {kind: generated, pictures: 20}}\nmodel: {kind: ann}\n",

@@ -21,8 +21,8 @@ use tempfile::TempDir;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
-/// The pictures of the small data set, sorted by name.
-const PICTURES: [(&str, &[u8]); 3] = [
+/// The images of the small data set, sorted by name.
+const IMAGES: [(&str, &[u8]); 3] = [
     ("0/IMG_1.JPG", b"zero"),
     ("0/IMG_2.JPG", b"another zero"),
     ("9/IMG_1.JPG", b"nine"),
@@ -35,13 +35,13 @@ fn put(zip: &mut Zip, name: &str, content: &[u8]) {
     zip.write_all(content).unwrap();
 }
 
-/// An archive with what `first` puts in it and then `pictures`.
-fn pack(first: impl FnOnce(&mut Zip), pictures: &[(&str, &[u8])]) -> Vec<u8> {
+/// An archive with what `first` puts in it and then `images`.
+fn pack(first: impl FnOnce(&mut Zip), images: &[(&str, &[u8])]) -> Vec<u8> {
     let mut zip = Zip::new(Cursor::new(Vec::new()));
     first(&mut zip);
     put(&mut zip, "digits-master/LICENSE", b"free");
     put(&mut zip, "digits-master/README.md", b"read me");
-    for (name, content) in pictures {
+    for (name, content) in images {
         put(&mut zip, &format!("digits-master/Dataset/{name}"), content);
     }
     zip.finish().unwrap().into_inner()
@@ -49,7 +49,7 @@ fn pack(first: impl FnOnce(&mut Zip), pictures: &[(&str, &[u8])]) -> Vec<u8> {
 
 /// The whole small data set behind what `first` puts in the archive.
 fn packed_after(first: impl FnOnce(&mut Zip)) -> Vec<u8> {
-    pack(first, &PICTURES)
+    pack(first, &IMAGES)
 }
 
 fn packed() -> Vec<u8> {
@@ -59,12 +59,12 @@ fn packed() -> Vec<u8> {
 /// The small data set at `address`.
 fn archive(address: SocketAddr) -> Archive {
     let mut whole = Sha256::new();
-    for (name, content) in PICTURES {
+    for (name, content) in IMAGES {
         whole.update(format!("{name} {:x}\n", Sha256::digest(content)));
     }
     Archive {
         url: format!("http://{address}/master.zip"),
-        files: PICTURES.len(),
+        files: IMAGES.len(),
         digest: format!("{:x}", whole.finalize()),
         limits: Limits::default(),
     }
@@ -159,7 +159,7 @@ fn a_whole_archive_is_unpacked_with_equal_content() {
         already_there: false,
     };
     assert_eq!(fetched, expected);
-    for (name, content) in PICTURES {
+    for (name, content) in IMAGES {
         assert_eq!(
             fs::read(target.join("Dataset").join(name)).unwrap(),
             content
@@ -271,25 +271,25 @@ fn a_silent_server_is_given_up() {
 }
 
 #[test]
-fn a_flipped_byte_in_a_picture_is_found() {
-    let mut pictures = PICTURES;
-    pictures[2].1 = b"mine";
-    let (archive, _) = serve(with_length(&pack(|_| (), &pictures)));
+fn a_flipped_byte_in_a_image_is_found() {
+    let mut images = IMAGES;
+    images[2].1 = b"mine";
+    let (archive, _) = serve(with_length(&pack(|_| (), &images)));
     assert_names(&refusal(&archive), &["digest", &archive.digest]);
 }
 
 #[test]
 fn a_flipped_byte_in_the_archive_is_found() {
-    let picture = b"found again by its content";
+    let image = b"found again by its content";
     let mut body = packed_after(|zip| {
         let name = "digits-master/Dataset/0/IMG_3.JPG";
         let stored = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
         zip.start_file(name, stored).unwrap();
-        zip.write_all(picture).unwrap();
+        zip.write_all(image).unwrap();
     });
     let start = body
-        .windows(picture.len())
-        .position(|part| part == picture)
+        .windows(image.len())
+        .position(|part| part == image)
         .unwrap();
     body[start] ^= 1;
     let (archive, _) = serve(with_length(&body));
@@ -297,9 +297,9 @@ fn a_flipped_byte_in_the_archive_is_found() {
 }
 
 #[test]
-fn a_missing_picture_is_counted() {
-    let (archive, _) = serve(with_length(&pack(|_| (), &PICTURES[1..])));
-    assert_names(&refusal(&archive), &["found 2 pictures, expected 3"]);
+fn a_missing_image_is_counted() {
+    let (archive, _) = serve(with_length(&pack(|_| (), &IMAGES[1..])));
+    assert_names(&refusal(&archive), &["found 2 images, expected 3"]);
 }
 
 #[test]
@@ -422,7 +422,7 @@ fn a_target_with_something_else_in_it_is_left_alone() {
 
     assert_names(
         &text,
-        &[&target.display().to_string(), "found 1 pictures", "--out"],
+        &[&target.display().to_string(), "found 1 images", "--out"],
     );
     assert_eq!(requests.load(Ordering::SeqCst), 0);
 }
@@ -438,7 +438,7 @@ fn a_target_below_a_file_is_refused_before_the_download() {
 }
 
 #[test]
-fn a_picture_changed_later_is_found_out() {
+fn a_image_changed_later_is_found_out() {
     let around = TempDir::new().unwrap();
     let target = around.path().join("digits");
     let (archive, _) = serve(with_length(&packed()));

@@ -33,7 +33,7 @@ fn training_data_info_eval_and_predict_look_at_a_folder_alike() {
     workshop.write("data/beside.jpg", jpeg());
     symlink(workshop.path("data/0"), workshop.path("data/0/round")).unwrap();
     let said = info(&workshop);
-    assert!(said.starts_with("pictures     40 of "), "{said}");
+    assert!(said.starts_with("images       40 of "), "{said}");
     for line in [
         "left out     3",
         "  1/x.webp is a WebP image; JPEG and PNG are read",
@@ -53,7 +53,7 @@ fn training_data_info_eval_and_predict_look_at_a_folder_alike() {
     );
     let tested = workshop.signet(&["eval", "r", "--data", "data", "--json", "-"]);
     let tested: serde_json::Value = serde_json::from_str(&tested.stdout).unwrap();
-    assert_eq!(tested["pictures"], 40);
+    assert_eq!(tested["images"], 40);
     let found = workshop.signet(&["predict", "r", "data/0", "data/1", "--format", "jsonl"]);
     assert_eq!(found.stdout.lines().count(), 40, "{}", found.stdout);
     assert!(
@@ -70,7 +70,7 @@ fn a_link_to_a_folder_above_brings_in_no_other_class() {
     let workshop = Workshop::with_folders(10);
     symlink("..", workshop.path("data/1/up")).unwrap();
     let said = info(&workshop);
-    assert!(said.starts_with("pictures     20 of "), "{said}");
+    assert!(said.starts_with("images       20 of "), "{said}");
     assert!(said.contains("  1/up leads to "), "{said}");
 }
 
@@ -116,13 +116,7 @@ fn evaluation_on_other_folders_says_which_classes_it_does_not_know_and_which_are
     workshop.write("own.yaml", SMALL);
     workshop.signet(&["train", "own.yaml", "--run", "r", "-q"]);
     workshop.signet(&[
-        "data",
-        "generate",
-        "other",
-        "--digits",
-        "0,7",
-        "--pictures",
-        "6",
+        "data", "generate", "other", "--digits", "0,7", "--images", "6",
     ]);
     let answer = workshop.signet(&["eval", "r", "--data", "other"]);
     let unknown = "signet: left out the 6 image(s) of 7, a class that the model does not know";

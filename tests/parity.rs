@@ -7,7 +7,7 @@ use std::sync::Mutex;
 
 use signet::config::Experiment;
 use signet::config::document::Document;
-use signet::model::layer::Mode;
+use signet::model::layer::Phase;
 use signet::model::network::{Network, Normalization};
 use signet::model::plan::{Plan, check};
 use signet::train::metrics;
@@ -102,7 +102,7 @@ fn logits_losses_and_three_steps_of_training_are_those_of_pytorch() {
         let (x, y) = (&reference.tensors["x"], &reference.tensors["y"]);
         let train = &reference.experiment.train;
 
-        let logits = tch::no_grad(|| network.forward(x, Mode::Eval));
+        let logits = tch::no_grad(|| network.forward(x, Phase::Eval));
         // The same sums in another order: a few units in the last place of numbers up to 10.
         let difference = largest_difference(&logits, &reference.tensors["logits"]);
         println!("{case}: logits {difference:.1e}");
@@ -116,7 +116,7 @@ fn logits_losses_and_three_steps_of_training_are_those_of_pytorch() {
             parameters,
         );
         for step in 0..3 {
-            let loss = metrics::loss(&train.loss, &network.forward(x, Mode::Train), y);
+            let loss = metrics::loss(&train.loss, &network.forward(x, Phase::Train), y);
             loss.backward();
             optimizer
                 .step(train.optimizer.lr(), step == 0, &loss)

@@ -1,4 +1,4 @@
-//! Promises about the real pictures. They need SIGNET_DATA, the folder that holds Dataset/, and, for the
+//! Promises about the real images. They need SIGNET_DATA, the folder that holds Dataset/, and, for the
 //! Kaggle layout, `kaggle-layout` beside it; without the variable they are listed as ignored.
 
 mod support;
@@ -61,7 +61,7 @@ fn the_kaggle_order_is_the_row_order_of_the_kaggle_file() {
 
 #[test]
 #[ignore = "needs SIGNET_DATA"]
-fn stretched_pictures_are_those_of_the_kaggle_file_within_the_decoders_difference() {
+fn stretched_images_are_those_of_the_kaggle_file_within_the_decoders_difference() {
     let (_, jpegs) =
         folders("order: kaggle, image: {preprocess: stretch}, classes: ['0', '1'], per_class: 205");
     let rows = "rows: {'0': [204, 409], '1': [822, 1027]}";
@@ -71,9 +71,9 @@ fn stretched_pictures_are_those_of_the_kaggle_file_within_the_decoders_differenc
     ));
     assert_eq!(jpegs.labels, array.labels);
     let differences: Vec<f32> = jpegs
-        .pictures
+        .images
         .iter()
-        .zip(&array.pictures)
+        .zip(&array.images)
         .map(|(a, b)| 255.0 * (a - b).abs())
         .collect();
     let mean = differences.iter().sum::<f32>() / differences.len() as f32;
@@ -134,7 +134,7 @@ fn the_label_file_of_kaggle_names_the_map_that_makes_its_classes_the_digits() {
 fn the_tutorials_split_is_dealt_again() {
     let (experiment, data) =
         folders("order: kaggle, classes: ['0', '1'], per_class: 205, split: {kind: sklearn}");
-    let split = Split::deal(&data, &experiment.data.split, 42).unwrap();
+    let split = Split::new(&data, &experiment.data.split, 42).unwrap();
     let published = std::fs::read_to_string(kaggle("split42.json")).unwrap();
     let published: serde_json::Value = serde_json::from_str(&published).unwrap();
     let ones = split
@@ -156,18 +156,18 @@ fn the_tutorials_split_is_dealt_again() {
 
 #[test]
 #[ignore = "needs SIGNET_DATA"]
-fn a_picture_turned_by_exif_is_read_upright() {
+fn a_image_turned_by_exif_is_read_upright() {
     // IMG_5874 is 3024x3024 with orientation 6. Upright, the sleeve is at the bottom and the middle of the
-    // top edge is background, as in every other picture; unturned, the sleeve comes from the side.
+    // top edge is background, as in every other image; unturned, the sleeve comes from the side.
     let (_, data) = folders("classes: ['7', '8']");
     let index = data
         .names
         .iter()
         .position(|name| name.contains("IMG_5874"))
         .unwrap();
-    let picture = data.picture(index);
-    let row = |y: usize| picture[y * 64..(y + 1) * 64].iter().sum::<f32>() / 64.0;
-    let column = |x: usize| (0..64).map(|y| picture[y * 64 + x]).sum::<f32>() / 64.0;
+    let image = data.image(index);
+    let row = |y: usize| image[y * 64..(y + 1) * 64].iter().sum::<f32>() / 64.0;
+    let column = |x: usize| (0..64).map(|y| image[y * 64 + x]).sum::<f32>() / 64.0;
     assert!(
         row(63) < row(0) - 0.05,
         "bottom {} against top {}",
@@ -256,18 +256,18 @@ fn a_jpeg_damaged_in_its_middle_is_named() {
             let (half, end) = (bytes.len() / 2, bytes.len() - 2);
             bytes[half..end].fill(0);
         }
-        workshop.write(&format!("pictures/{class}/{index}.jpg"), bytes);
+        workshop.write(&format!("images/{class}/{index}.jpg"), bytes);
     }
     workshop.write(
         "own.yaml",
-        "version: 1\ndata: {source: {kind: class_folders, root: pictures}}\nmodel: {kind: ann}\n",
+        "version: 1\ndata: {source: {kind: class_folders, root: images}}\nmodel: {kind: ann}\n",
     );
     let answer = workshop.call(&["data", "info", "own.yaml"]);
     assert_eq!(answer.code, 3);
     assert!(
         answer
             .stderr
-            .contains("pictures/1/3.jpg is truncated or damaged: "),
+            .contains("images/1/3.jpg is truncated or damaged: "),
         "{}",
         answer.stderr
     );

@@ -117,7 +117,7 @@ fn runs_and_studies_are_listed_with_their_state_and_their_figures() {
         "{shown}"
     );
     assert!(
-        shown.contains("pictures     36 train, 12 val, 12 test"),
+        shown.contains("images       36 train, 12 val, 12 test"),
         "{shown}"
     );
     let missing = workshop.call(&["runs", "show", "nowhere"]);

@@ -65,13 +65,13 @@ fn a_study_killed_again_and_again_ends_with_the_summary_of_one_left_alone() {
         workshop.text("double/summary.json"),
         workshop.text("straight/summary.json")
     );
-    // All folds together test every picture once.
+    // All folds together test every image once.
     let summary = workshop.json("straight/summary.json");
     let tested: u64 = summary["results"]
         .as_array()
         .unwrap()
         .iter()
-        .map(|result| result["pictures"].as_u64().unwrap())
+        .map(|result| result["images"].as_u64().unwrap())
         .sum();
     assert_eq!(tested, 40);
 }
@@ -93,7 +93,7 @@ fn what_cannot_be_a_study_is_refused_before_anything_starts() {
         (
             &["cv", "own.yaml", "--folds", "21", "--run", "new"],
             3,
-            "21 folds need 21 pictures of each class, but \"0\" has 20",
+            "21 folds need 21 images of each class, but \"0\" has 20",
         ),
         (&["cv", "own.yaml", "--run", "new"], 2, "--folds"),
         (
@@ -185,7 +185,7 @@ fn a_trial_that_fails_is_named_with_its_log_and_stops_the_others_or_not() {
 }
 
 #[test]
-fn inner_folds_choose_by_every_picture_but_those_of_the_test_part() {
+fn inner_folds_choose_by_every_image_but_those_of_the_test_part() {
     let workshop = workshop();
     let answer = workshop.signet(&[
         "cv",
@@ -309,7 +309,7 @@ fn everything_wrong_with_a_sweep_is_found_before_its_first_point_starts() {
         (
             "version: 1\nbase: own.yaml\nover: {train.batch_size: [8, 500]}\n",
             2,
-            vec!["point-01: train.batch_size: 500 is larger than the training part of 28 pictures"],
+            vec!["point-01: train.batch_size: 500 is larger than the training part of 28 images"],
         ),
         (
             "version: 1\nbase: other.yaml\nover: {seed: [1]}\n",
@@ -327,7 +327,7 @@ fn everything_wrong_with_a_sweep_is_found_before_its_first_point_starts() {
             "version: 1\nbase: own.yaml\nover: {seed: [1]}\ntrials: {kind: folds, folds: 30}\n",
             3,
             vec![
-                "point-00-fold-00: data.split.folds: 30 folds need 30 pictures of each class, but \"0\" has 17",
+                "point-00-fold-00: data.split.folds: 30 folds need 30 images of each class, but \"0\" has 17",
             ],
         ),
     ];

@@ -9,10 +9,10 @@ use std::sync::Mutex;
 
 use signet::config::Experiment;
 use signet::config::document::Document;
-use signet::model::layer::Mode;
+use signet::model::layer::Phase;
 use signet::model::plan::check;
 use signet::run::session::Session;
-use signet::train::metrics::{self, Figures};
+use signet::train::metrics::{self, Metrics};
 use signet::train::optimizer::Optimizer;
 use signet::train::trainer::Trainer;
 use support::{SMALL, Workshop};
@@ -28,24 +28,24 @@ fn session(yaml: &str) -> Session {
     Session::open(experiment).unwrap()
 }
 
-fn train(session: &Session) -> Figures {
+fn train(session: &Session) -> Metrics {
     let Session {
         experiment,
         network,
-        pictures,
+        images,
         split,
         ..
     } = session;
     let trainer = Trainer {
         experiment,
         network,
-        pictures,
+        images,
         split,
     };
     trainer
         .run(&mut trainer.begin(), &mut [], &|_| false)
         .unwrap();
-    metrics::evaluate(network, pictures, &split.train).unwrap()
+    metrics::evaluate(network, images, &split.train).unwrap()
 }
 
 fn equal(a: &BTreeMap<String, Tensor>, b: &BTreeMap<String, Tensor>) -> bool {
@@ -153,7 +153,7 @@ fn a_run_directory_holds_the_evidence_and_agrees_with_itself() {
     assert_eq!(val["accuracy"], best["accuracy"]);
     // Summed in another order and precision.
     assert!((val["loss"].as_f64().unwrap() - best["loss"].as_f64().unwrap()).abs() < 1e-6);
-    // One line per picture of the test part, whose probabilities sum to one.
+    // One line per image of the test part, whose probabilities sum to one.
     let csv = workshop
         .signet(&[
             "eval",
@@ -162,7 +162,7 @@ fn a_run_directory_holds_the_evidence_and_agrees_with_itself() {
             "-",
         ])
         .stdout;
-    assert_eq!(csv.lines().next(), Some("picture,label,predicted,p_0,p_1"));
+    assert_eq!(csv.lines().next(), Some("image,label,predicted,p_0,p_1"));
     assert_eq!(csv.lines().count(), 1 + 8);
     for line in csv.lines().skip(1) {
         let sum: f64 = line
@@ -178,7 +178,7 @@ fn a_run_directory_holds_the_evidence_and_agrees_with_itself() {
 }
 
 #[test]
-fn evaluation_refuses_pictures_that_have_changed_since() {
+fn evaluation_refuses_images_that_have_changed_since() {
     let workshop = Workshop::with_folders(20);
     workshop.write("own.yaml", SMALL);
     workshop.signet(&["train", "own.yaml", "--run", "r", "-s", "train.epochs=1"]);
@@ -191,7 +191,7 @@ fn evaluation_refuses_pictures_that_have_changed_since() {
     assert_eq!(answer.code, 3);
     assert!(
         answer.stderr.contains(
-            "the pictures have changed since this run was trained: 0/0001.png has changed; bring"
+            "the images have changed since this run was trained: 0/0001.png has changed; bring"
         ),
         "{}",
         answer.stderr
@@ -214,7 +214,7 @@ fn a_dry_run_shows_layers_steps_and_memory_and_leaves_nothing() {
 }
 
 #[test]
-fn every_kind_of_model_learns_eight_pictures_by_heart() {
+fn every_kind_of_model_learns_eight_images_by_heart() {
     let _turn = GENERATOR.lock();
     let models = [
         "{kind: ann, hidden: [], output: binary}",
@@ -273,11 +273,11 @@ fn dropout_follows_the_mode_between_recurrent_layers_too() {
         let session = session(&format!(
             "version: 1\ndevice: cpu\ndata: {{source: {{kind: generated, pictures: 10}}}}\nmodel: {model}\ntrain: {{batch_size: full}}\n"
         ));
-        let (x, _) = session.pictures.batch(&[0, 1, 2]);
+        let (x, _) = session.images.batch(&[0, 1, 2]);
         let twice = |mode| [(); 2].map(|()| tch::no_grad(|| session.network.forward(&x, mode)));
-        let [a, b] = twice(Mode::Eval);
+        let [a, b] = twice(Phase::Eval);
         assert!(a.equal(&b), "{model} drops in evaluation");
-        let [a, b] = twice(Mode::Train);
+        let [a, b] = twice(Phase::Train);
         assert!(!a.equal(&b), "{model} does not drop in training");
     }
 }
@@ -299,12 +299,12 @@ fn a_loss_that_is_not_finite_changes_no_weight_under_any_optimiser() {
         let settings = session.experiment.train.optimizer.clone();
         let (names, parameters) = session.network.trained();
         let mut optimizer_ = Optimizer::new(settings, Some(1.0), names, parameters);
-        let (x, y) = session.pictures.batch(&[0, 15]);
+        let (x, y) = session.images.batch(&[0, 15]);
         let mut step = |scale: f64| {
             let before = session.network.state();
             let loss = session
                 .network
-                .forward(&x, Mode::Train)
+                .forward(&x, Phase::Train)
                 .cross_entropy_for_logits(&y)
                 * scale;
             loss.backward();
@@ -445,8 +445,8 @@ fn every_shipped_experiment_parses_builds_and_computes_a_batch() {
         let experiment = Experiment::load(&file, &overrides, &[check])
             .unwrap_or_else(|problems| panic!("{problems}"));
         let session = Session::open(experiment).unwrap();
-        let (x, _) = session.pictures.batch(&[0, 1, 2, 3]);
-        let logits = session.network.forward(&x, Mode::Train);
+        let (x, _) = session.images.batch(&[0, 1, 2, 3]);
+        let logits = session.network.forward(&x, Phase::Train);
         assert_eq!(
             logits.size(),
             [4, session.data.classes.len() as i64],

@@ -19,7 +19,7 @@ use std::io::Write;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use super::process;
-use crate::say::escaped;
+use crate::messages::escaped;
 
 /// Looks of a waiting thread (<https://gcc.gnu.org/onlinedocs/libgomp/GOMP_005fSPINCOUNT.html>).
 const SPINS: &CStr = c"GOMP_SPINCOUNT=1000";

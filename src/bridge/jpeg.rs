@@ -44,7 +44,7 @@ pub enum Color {
 }
 
 /// What libjpeg works with. Its parts point to each other, so it stays where it is.
-struct State {
+struct DecoderState {
     info: jpeg_decompress_struct,
     errors: jpeg_error_mgr,
     progress: sys::jpeg_progress_mgr,
@@ -52,7 +52,7 @@ struct State {
 
 /// A JPEG whose header was read.
 pub struct Jpeg<'b> {
-    state: *mut State,
+    state: *mut DecoderState,
     color: Color,
     bytes: PhantomData<&'b [u8]>,
 }
@@ -64,7 +64,7 @@ impl<'b> Jpeg<'b> {
     /// Bytes that are no JPEG, are damaged, or of a kind that cannot be decoded.
     pub fn open(bytes: &'b [u8]) -> Result<Jpeg<'b>, Refusal> {
         // SAFETY: plain C structs, for which zeros are a valid beginning; libjpeg fills them in.
-        let state = Box::new(unsafe { std::mem::zeroed::<State>() });
+        let state = Box::new(unsafe { std::mem::zeroed::<DecoderState>() });
         let mut jpeg = Jpeg {
             state: Box::into_raw(state),
             color: Color::Gray,

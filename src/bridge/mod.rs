@@ -19,7 +19,7 @@ use anyhow::{Result, anyhow};
 use tch::Tensor;
 use torch_sys::C_tensor;
 
-use crate::say::first_words;
+use crate::messages::first_words;
 
 type Handle = *mut C_tensor;
 
@@ -136,7 +136,7 @@ pub fn gradients(parameters: &[Tensor]) -> Result<Vec<Tensor>> {
 ///
 /// # Errors
 /// None that is known.
-pub fn forget_gradients(parameters: &[Tensor]) -> Result<()> {
+pub fn zero_grad(parameters: &[Tensor]) -> Result<()> {
     // SAFETY: the list is as long as said.
     answer(unsafe { signet_forget_gradients(handles(parameters).as_ptr(), parameters.len()) })
 }
@@ -317,7 +317,7 @@ pub fn rmsprop(
 ///
 /// # Errors
 /// None that is known.
-pub fn repeatable(wanted: bool) -> Result<()> {
+pub fn set_deterministic(wanted: bool) -> Result<()> {
     // SAFETY: sets flags of libtorch's context.
     answer(unsafe { signet_repeatable(wanted) })
 }

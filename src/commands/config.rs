@@ -31,7 +31,7 @@ pub(super) fn run(command: ConfigCommand) -> Result<()> {
         }
         ConfigCommand::Show { file, overrides } => {
             let experiment = load(&file, &overrides)?;
-            crate::answer!("{}", experiment.to_yaml().trim_end());
+            crate::out!("{}", experiment.to_yaml().trim_end());
             Ok(())
         }
     }

@@ -5,60 +5,60 @@ use std::path::Path;
 use anyhow::{Result, anyhow};
 
 use super::study;
-use crate::cli::Cv;
+use crate::cli::CvArguments;
 use crate::fault::{Blame, Fault};
+use crate::messages;
 use crate::report::studies;
 use crate::run::display::Style;
-use crate::say;
-use crate::study::figures;
-use crate::study::folder::{Kind, SUMMARY};
+use crate::study::folder::{SUMMARY, StudyKind};
+use crate::study::results;
 use crate::study::summary::Summary;
-use crate::study::trials::{self, Deal, plan};
+use crate::study::trials::{self, Resampling, plan};
 
-pub(super) fn run(command: Cv, style: Style) -> Result<()> {
+pub(super) fn run(command: CvArguments, style: Style) -> Result<()> {
     let experiment = super::load(&command.config, &command.overrides)?;
-    let deal = deal(&command);
-    let trials = plan(&experiment, &deal)
+    let resampling = resampling(&command);
+    let trials = plan(&experiment, &resampling)
         .map_err(|message| anyhow!(message))
         .blame(Fault::Config)?;
     trials::check(&experiment, &trials)?;
-    let part = deal.part();
+    let part = resampling.part();
     let folder = experiment.run.root.join(format!("{}-cv", experiment.name));
-    let sitting = study::Sitting::open(
+    let launch = study::Launch::open(
         &command.study,
         &folder,
         &experiment,
-        Kind::Deal(deal),
+        StudyKind::Resampling(resampling),
         trials,
         style,
     )?;
-    let ask = |folder: &Path| figures::judge(folder, part);
-    let outcome = sitting.runner().run(&sitting.study.trials, None, &ask);
-    sitting.stopped(outcome.results.len())?;
+    let ask = |folder: &Path| results::evaluate(folder, part);
+    let outcome = launch.runner().run(&launch.study.trials, None, &ask);
+    launch.stopped(outcome.results.len())?;
     if !outcome.results.is_empty() {
         let found = Summary::of(part, outcome.results);
-        sitting.dir.write(SUMMARY, &found).blame(Fault::Run)?;
-        sitting
+        launch.dir.write(SUMMARY, &found).blame(Fault::Run)?;
+        launch
             .dir
             .write_text("summary.csv", &found.to_csv())
             .blame(Fault::Run)?;
-        say::show_text(&studies::study(&found, sitting.dir.path()));
+        messages::show_text(&studies::study(&found, launch.dir.path()));
     }
     study::verdict(&outcome.failed)
 }
 
-fn deal(command: &Cv) -> Deal {
+fn resampling(command: &CvArguments) -> Resampling {
     let repeats = command.repeats;
     match (command.folds, command.holdout) {
-        (Some(folds), _) if command.inner => Deal::InnerFolds {
+        (Some(folds), _) if command.inner => Resampling::InnerFolds {
             folds: folds as usize,
             repeats,
         },
-        (Some(folds), _) => Deal::Folds {
+        (Some(folds), _) => Resampling::Folds {
             folds: folds as usize,
             repeats,
         },
-        (None, Some(splits)) => Deal::Holdout { splits },
+        (None, Some(splits)) => Resampling::Holdout { splits },
         (None, None) => unreachable!("clap asks for one of them"),
     }
 }

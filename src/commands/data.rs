@@ -18,8 +18,8 @@ use crate::data::{Dataset, arrays};
 use crate::data::{generated, images};
 use crate::disk::Folder;
 use crate::fault::{Blame, Fault};
+use crate::messages::{self, escaped};
 use crate::run::display::Style;
-use crate::say::{self, escaped};
 
 use super::load;
 
@@ -29,9 +29,9 @@ pub(super) fn run(command: DataCommand, style: Style) -> Result<()> {
             let experiment = load(&config, &overrides)?;
             let data = Dataset::load(&experiment.data).blame(Fault::Data)?;
             let split =
-                Split::deal(&data, &experiment.data.split, experiment.seed).blame(Fault::Data)?;
+                Split::new(&data, &experiment.data.split, experiment.seed).blame(Fault::Data)?;
             let sizes = sizes(&experiment.data.source, &data).blame(Fault::Data)?;
-            say::show_text(&describe(&data, &split, &sizes));
+            messages::show_text(&describe(&data, &split, &sizes));
             Ok(())
         }
         DataCommand::Npy {
@@ -43,11 +43,10 @@ pub(super) fn run(command: DataCommand, style: Style) -> Result<()> {
             let data = Dataset::load(&experiment.data).blame(Fault::Data)?;
             let image = &experiment.data.image;
             super::report_reading(&data);
-            let write =
-                |folder: &Folder| arrays::write(folder, &data.pictures, image, &data.labels);
+            let write = |folder: &Folder| arrays::write(folder, &data.images, image, &data.labels);
             write_folder(&out, write).blame(Fault::Data)?;
             crate::show!(
-                "{} pictures in {}; Y numbers the classes {}{}",
+                "{} images in {}; Y numbers the classes {}{}",
                 data.len(),
                 out.display(),
                 data.classes.join(", "),
@@ -66,25 +65,25 @@ pub(super) fn run(command: DataCommand, style: Style) -> Result<()> {
             let fetched = fetch(&archive, &out, &shown).blame(Fault::Data)?;
             let root = fetched.root.display();
             if fetched.already_there {
-                crate::show!("{} pictures lie in {root} already, whole", fetched.files)
+                crate::show!("{} images lie in {root} already, whole", fetched.files)
             } else {
-                crate::show!("{} pictures in {root}, checked", fetched.files)
+                crate::show!("{} images in {root}, checked", fetched.files)
             }
             Ok(())
         }
         DataCommand::Generate {
             dir,
             mut digits,
-            pictures,
+            images,
             seed,
             side,
         } => {
             digits.sort_unstable();
             digits.dedup();
-            generate(&dir, &digits, pictures, seed, side).blame(Fault::Data)?;
+            generate(&dir, &digits, images, seed, side).blame(Fault::Data)?;
             crate::show!(
-                "{} pictures of {} digits in {}",
-                pictures * digits.len() as u64,
+                "{} images of {} digits in {}",
+                images * digits.len() as u64,
                 digits.len(),
                 dir.display()
             );
@@ -109,11 +108,11 @@ fn names_again(classes: &[String]) -> String {
     )
 }
 
-/// Draws pictures into `dir/<digit>/`.
-fn generate(dir: &Path, digits: &[u8], pictures: u64, seed: u64, side: u32) -> Result<()> {
+/// Draws images into `dir/<digit>/`.
+fn generate(dir: &Path, digits: &[u8], images: u64, seed: u64, side: u32) -> Result<()> {
     let jobs: Vec<(u8, u64)> = digits
         .iter()
-        .flat_map(|&digit| (0..pictures).map(move |index| (digit, index)))
+        .flat_map(|&digit| (0..images).map(move |index| (digit, index)))
         .collect();
     write_folder(dir, |folder| {
         let made = digits
@@ -149,7 +148,7 @@ fn write_folder(dir: &Path, write: impl Fn(&Folder) -> Result<()>) -> Result<()>
     unfinished.folder().rename("whole", &above, &name)
 }
 
-/// The sizes of the picture files, the most frequent first, such as `100 x 100 (410)`; other sources have none.
+/// The sizes of the image files, the most frequent first, such as `100 x 100 (410)`; other sources have none.
 fn sizes(source: &Source, data: &Dataset) -> Result<Vec<String>> {
     let Source::ClassFolders { root } = source else {
         return Ok(Vec::new());
@@ -173,7 +172,7 @@ fn sizes(source: &Source, data: &Dataset) -> Result<Vec<String>> {
 fn describe(data: &Dataset, split: &Split, sizes: &[String]) -> String {
     let [channels, height, width] = data.shape;
     let mut lines = vec![format!(
-        "pictures     {} of {channels} x {height} x {width}",
+        "images       {} of {channels} x {height} x {width}",
         data.len()
     )];
     if !sizes.is_empty() {

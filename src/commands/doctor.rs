@@ -48,7 +48,7 @@ pub(super) fn run() -> Result<()> {
     let threads = Threads::Auto.settle();
     line("threads: auto", format!("takes {threads}"));
     for remark in threads.remarks() {
-        crate::note!("signet: {remark}");
+        crate::status!("signet: {remark}");
     }
     Ok(())
 }

@@ -5,9 +5,9 @@ use std::path::Path;
 use anyhow::{Context, Result, anyhow};
 use tch::Device;
 
-use crate::cli::{Eval, Part};
+use crate::cli::{EvalArguments, Part};
 use crate::config::data::DataConfig;
-use crate::data::batches::Pictures;
+use crate::data::batches::Images;
 use crate::data::split::Split;
 use crate::data::{Dataset, source};
 use crate::export::classifier::Classifier;
@@ -18,7 +18,7 @@ use crate::run::directory::RunDir;
 use crate::run::session;
 use crate::run::source::source_of;
 
-pub(super) fn run(command: Eval) -> Result<()> {
+pub(super) fn run(command: EvalArguments) -> Result<()> {
     let classifier = Classifier::open(&command.target).blame(Fault::Run)?;
     let (data, name, part) = match &command.data {
         Some(folder) => {
@@ -45,8 +45,8 @@ pub(super) fn run(command: Eval) -> Result<()> {
         ))
         .blame(Fault::Config);
     }
-    let (pictures, _) = Pictures::new(&data, Device::Cpu).batch(&part);
-    let logits = classifier.logits(&pictures).blame(Fault::Run)?;
+    let (images, _) = Images::new(&data, Device::Cpu).batch(&part);
+    let logits = classifier.logits(&images).blame(Fault::Run)?;
     let labels: Vec<i64> = part.iter().map(|&index| data.labels[index]).collect();
     let names: Vec<&str> = part.iter().map(|&index| &*data.names[index]).collect();
     let evaluation = Evaluation::new(name, &logits, &labels, &names, &data.classes)?;
@@ -102,15 +102,15 @@ fn part_of(split: &Split, part: Part) -> (&'static str, Vec<usize>) {
 fn describe(evaluation: &Evaluation) -> String {
     let percent = |share: f64| format!("{:.2}", 100.0 * share);
     let [low, high] = evaluation.accuracy_interval.map(percent);
-    let right = evaluation.pictures - evaluation.wrong.len();
+    let right = evaluation.images - evaluation.wrong.len();
     let mut text = format!(
         "{} part: {right} of {} right, accuracy {} % (95 % Wilson interval {low} to {high}), loss {:.4}\n\n",
         evaluation.part,
-        evaluation.pictures,
+        evaluation.images,
         percent(evaluation.accuracy),
         evaluation.loss
     );
-    let mut classes = Table::new(1, &["class", "precision %", "recall %", "F1 %", "pictures"]);
+    let mut classes = Table::new(1, &["class", "precision %", "recall %", "F1 %", "images"]);
     for figures in &evaluation.classes {
         let shares = [figures.precision, figures.recall, figures.f1]
             .map(|share| share.map_or("undefined".to_owned(), percent));
@@ -136,7 +136,7 @@ fn describe(evaluation: &Evaluation) -> String {
     }
     text += &format!("{confusion}\n");
     if !evaluation.wrong.is_empty() {
-        let mut wrong = Table::new(3, &["wrong picture", "is", "taken for", "probability %"]);
+        let mut wrong = Table::new(3, &["wrong image", "is", "taken for", "probability %"]);
         for made in &evaluation.wrong {
             let top = made.probabilities.iter().copied().fold(0.0, f64::max);
             wrong.add_row([
@@ -156,7 +156,7 @@ fn csv(evaluation: &Evaluation, classes: &[String]) -> String {
         .iter()
         .map(|class| quoted(&format!("p_{class}")))
         .collect();
-    let mut text = format!("picture,label,predicted,{}\n", probabilities.join(","));
+    let mut text = format!("image,label,predicted,{}\n", probabilities.join(","));
     for made in &evaluation.predictions {
         let numbers: Vec<String> = made.probabilities.iter().map(ToString::to_string).collect();
         let words = [&made.name, &made.label, &made.predicted]

@@ -2,18 +2,18 @@
 
 use anyhow::Result;
 
-use crate::cli::Export;
+use crate::cli::ExportArguments;
 use crate::config::Experiment;
 use crate::export::artefacts;
 use crate::fault::{Blame, Fault};
+use crate::messages::{self, shell_quote};
 use crate::report::summary;
 use crate::run::directory::RunDir;
 use crate::run::interrupt::Interrupt;
-use crate::run::resume::{self, From};
+use crate::run::resume::{self, CheckpointRef};
 use crate::run::source::source_of;
-use crate::say::{self, word};
 
-pub(super) fn run(command: Export) -> Result<()> {
+pub(super) fn run(command: ExportArguments) -> Result<()> {
     let folder = RunDir::open(&command.run).blame(Fault::Run)?;
     let found = resume::find(&folder, &command.from).blame(Fault::Run)?;
     found.report();
@@ -29,7 +29,7 @@ pub(super) fn run(command: Export) -> Result<()> {
         command.out.as_deref(),
         &interrupt,
     )?;
-    say::show_text(&summary::exported(&exported).to_string());
+    messages::show_text(&summary::exported(&exported).to_string());
     Ok(())
 }
 
@@ -42,7 +42,7 @@ pub(super) fn on_finish(
     if !experiment.export.on_finish {
         return Ok(());
     }
-    let found = resume::find(folder, &From::Best).blame(Fault::Run)?;
+    let found = resume::find(folder, &CheckpointRef::Best).blame(Fault::Run)?;
     found.report();
     let (source, formats) = (&experiment.data.source, &experiment.export.formats);
     let exported =
@@ -50,18 +50,18 @@ pub(super) fn on_finish(
             match interrupt.signal() {
                 Some(_) => error.context(format!(
                     "the model is trained but not exported, which `signet resume {}` does",
-                    word(folder.path())
+                    shell_quote(folder.path())
                 )),
                 None => error,
             }
         })?;
-    say::show_text(&summary::exported(&exported).to_string());
+    messages::show_text(&summary::exported(&exported).to_string());
     Ok(())
 }
 
 /// As [`on_finish`], for a run that ended earlier and may have been killed before it was exported.
 pub(super) fn unless_done(experiment: &Experiment, folder: &RunDir) -> Result<()> {
-    let found = resume::find(folder, &From::Best).blame(Fault::Run)?;
+    let found = resume::find(folder, &CheckpointRef::Best).blame(Fault::Run)?;
     if artefacts::are_there(folder, &found, &experiment.export.formats)? {
         Ok(())
     } else {

@@ -6,10 +6,10 @@ mod data;
 mod doctor;
 mod eval;
 mod export;
+mod launch;
 mod predict;
 mod resume;
 mod runs;
-mod sitting;
 mod study;
 mod sweep;
 mod train;
@@ -22,14 +22,14 @@ use anyhow::anyhow;
 use serde::Serialize;
 
 use crate::bridge::process;
-use crate::cli::{Arguments, Command, Files, Overrides};
+use crate::cli::{Arguments, Command, FilesArguments, Overrides};
 use crate::config::Experiment;
 use crate::data::Dataset;
 use crate::disk;
 use crate::fault::{Blame, Fault};
+use crate::messages;
 use crate::model::plan;
 use crate::run::interrupt;
-use crate::say;
 
 /// Does what the command line asks for.
 ///
@@ -58,7 +58,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
 
 /// Prints `shown`, and writes the same as JSON and CSV where that is wanted; what goes to standard output goes there alone.
 fn tell(
-    files: &Files,
+    files: &FilesArguments,
     shown: &str,
     found: &impl Serialize,
     csv: impl Fn() -> String,
@@ -72,7 +72,7 @@ fn tell(
         .blame(Fault::Config);
     }
     if !to_stdout(&files.json) && !to_stdout(&files.csv) {
-        say::show_text(shown);
+        messages::show_text(shown);
     }
     if let Some(file) = &files.json {
         let text = serde_json::to_string_pretty(found)? + "\n";
@@ -87,7 +87,7 @@ fn tell(
 /// Writes `text` to `file`; `-` is standard output.
 fn write_text(file: &Path, text: &str) -> anyhow::Result<()> {
     if file == Path::new("-") {
-        crate::say::heard(std::io::stdout().write_all(text.as_bytes()));
+        crate::messages::heard(std::io::stdout().write_all(text.as_bytes()));
         return Ok(());
     }
     disk::write_named(file, text.as_bytes())
@@ -96,7 +96,7 @@ fn write_text(file: &Path, text: &str) -> anyhow::Result<()> {
 /// Says what one should know of how the data was read, and what was left out of it.
 fn report_reading(data: &Dataset) {
     for note in &data.notes {
-        crate::note!("signet: {note}");
+        crate::status!("signet: {note}");
     }
     const SHOWN: usize = 3;
     let named = |(name, why): &(String, String)| format!("{name} {why}");
@@ -107,10 +107,10 @@ fn report_reading(data: &Dataset) {
     };
     if !first.is_empty() {
         let count = data.left_out.len();
-        crate::note!("signet: left out {count}: {}{more}", first.join("; "));
+        crate::status!("signet: left out {count}: {}{more}", first.join("; "));
     }
     for left_out in data.left_out.iter().map(named) {
-        crate::detail!("left out: {left_out}");
+        crate::verbose!("left out: {left_out}");
     }
 }
 

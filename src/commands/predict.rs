@@ -10,19 +10,19 @@ use rayon::prelude::*;
 use serde_json::json;
 use tch::{Kind, Tensor};
 
-use crate::cli::{Predict, PredictFormat};
+use crate::cli::{PredictArguments, PredictFormat};
 use crate::data::{folder, images};
 use crate::export::classifier::Classifier;
 use crate::fault::{Blame, Fault};
 use crate::report::table::{Table, quoted};
 
-/// Pictures that are read, in parallel, before they go through the model together.
+/// Images that are read, in parallel, before they go through the model together.
 const CHUNK: usize = 256;
 
-/// What is said of one picture: likeliest classes with their probabilities, or why there is nothing to say.
+/// What is said of one image: likeliest classes with their probabilities, or why there is nothing to say.
 type Answer = (PathBuf, Result<Vec<(String, f64)>, String>);
 
-pub(super) fn run(command: Predict) -> Result<()> {
+pub(super) fn run(command: PredictArguments) -> Result<()> {
     let classifier = Classifier::open(&command.target).blame(Fault::Run)?;
     let files = list(&command.inputs).blame(Fault::Data)?;
     let top = (command.top as usize).min(classifier.card.classes.len());
@@ -36,7 +36,7 @@ pub(super) fn run(command: Predict) -> Result<()> {
     printer.finish()?;
     match bad {
         0 => Ok(()),
-        bad => Err(anyhow!("{bad} of {} pictures cannot be read", files.len())).blame(Fault::Data),
+        bad => Err(anyhow!("{bad} of {} images cannot be read", files.len())).blame(Fault::Data),
     }
 }
 
@@ -55,8 +55,8 @@ fn predict(classifier: &Classifier, files: &[PathBuf], top: usize) -> Result<Vec
     ];
     let mut rows = Vec::new();
     if !good.is_empty() {
-        let pictures = Tensor::from_slice(&good).view(size);
-        let logits = classifier.logits(&pictures).blame(Fault::Run)?;
+        let images = Tensor::from_slice(&good).view(size);
+        let logits = classifier.logits(&images).blame(Fault::Run)?;
         let probabilities = logits.to_kind(Kind::Double).softmax(1, Kind::Double);
         rows = Vec::<Vec<f64>>::try_from(probabilities)?;
     }
@@ -78,7 +78,7 @@ fn predict(classifier: &Classifier, files: &[PathBuf], top: usize) -> Result<Vec
     Ok(files.iter().zip(pixels).map(answer).collect())
 }
 
-/// The picture files that `inputs` stand for, in their order; those of a folder by name.
+/// The image files that `inputs` stand for, in their order; those of a folder by name.
 fn list(inputs: &[PathBuf]) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for input in inputs {
@@ -98,7 +98,7 @@ fn list(inputs: &[PathBuf]) -> Result<Vec<PathBuf>> {
                 "{text} holds no JPEG and no PNG, nor does a folder in it"
             );
             for (path, why) in found.left_out {
-                crate::note!("signet: left out {} {why}", input.join(path).display());
+                crate::status!("signet: left out {} {why}", input.join(path).display());
             }
             files.extend(found.images.into_iter().map(|path| input.join(path)));
         } else if !input.exists() && text.contains(['*', '?', '[']) {
@@ -112,7 +112,7 @@ fn list(inputs: &[PathBuf]) -> Result<Vec<PathBuf>> {
             files.push(input.clone());
         }
     }
-    ensure!(!files.is_empty(), "there is no picture to look at");
+    ensure!(!files.is_empty(), "there is no image to look at");
     Ok(files)
 }
 
@@ -125,7 +125,7 @@ struct Printer {
 
 impl Printer {
     fn new(format: PredictFormat, top: usize) -> Printer {
-        let mut header = vec!["picture".to_owned()];
+        let mut header = vec!["image".to_owned()];
         for place in 1..=top {
             let number = if top == 1 {
                 String::new()
@@ -136,7 +136,7 @@ impl Printer {
         }
         let header: Vec<&str> = header.iter().map(String::as_str).collect();
         if format == PredictFormat::Csv {
-            crate::answer!(
+            crate::out!(
                 "{},error",
                 header.join(",").replace(" %", "").replace(' ', "_")
             );
@@ -168,11 +168,11 @@ impl Printer {
                             let each = named.iter().map(|(class, probability)| {
                                 json!({"class": class, "probability": probability})
                             });
-                            json!({"picture": name, "classes": each.collect::<Vec<_>>()})
+                            json!({"image": name, "classes": each.collect::<Vec<_>>()})
                         }
-                        Err(error) => json!({"picture": name, "error": error}),
+                        Err(error) => json!({"image": name, "error": error}),
                     };
-                    crate::answer!("{line}");
+                    crate::out!("{line}");
                 }
                 PredictFormat::Csv => {
                     let mut fields = vec![quoted(&name)];
@@ -181,7 +181,7 @@ impl Printer {
                     }
                     fields.extend(std::iter::repeat_n(String::new(), empty));
                     fields.push(quoted(answer.as_ref().err().map_or("", String::as_str)));
-                    crate::answer!("{}", fields.join(","));
+                    crate::out!("{}", fields.join(","));
                 }
             }
         }
@@ -190,7 +190,7 @@ impl Printer {
 
     fn finish(&self) -> Result<()> {
         if self.format == PredictFormat::Table {
-            crate::answer!("{}", self.table);
+            crate::out!("{}", self.table);
         }
         Ok(())
     }

@@ -5,27 +5,27 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, anyhow};
 
 use super::export;
-use super::sitting::{go, trainer};
-use crate::cli::Resume;
+use super::launch::{go, trainer};
+use crate::cli::ResumeArguments;
 use crate::config::{Device, Experiment, Threads};
 use crate::disk::{Folder, Lock};
 use crate::fault::{Blame, Fault};
+use crate::messages::{self, Level};
 use crate::report::summary;
+use crate::run::checkpointer;
 use crate::run::checkpoints;
 use crate::run::directory::RunDir;
 use crate::run::display::{self, Style};
-use crate::run::keeper;
 use crate::run::prove;
-use crate::run::resume::{self, From};
+use crate::run::resume::{self, CheckpointRef};
 use crate::run::session::Session;
-use crate::say::{self, Level};
-use crate::train::progress::Extend;
+use crate::train::progress::ExtendMode;
 
 /// How a run is to go on.
 pub(super) struct Wish {
-    from: From,
+    from: CheckpointRef,
     experiment: Asked,
-    extend: Option<Extend>,
+    extend: Option<ExtendMode>,
     branch: Option<PathBuf>,
     until: Option<usize>,
 }
@@ -42,11 +42,11 @@ impl Wish {
     /// To go on from the newest checkpoint under `experiment`.
     pub(super) fn under(
         experiment: Experiment,
-        extend: Option<Extend>,
+        extend: Option<ExtendMode>,
         until: Option<usize>,
     ) -> Wish {
         Wish {
-            from: From::Last,
+            from: CheckpointRef::Last,
             experiment: Asked::Given(Box::new(experiment)),
             extend,
             branch: None,
@@ -55,7 +55,7 @@ impl Wish {
     }
 }
 
-pub(super) fn run(command: Resume, style: Style) -> Result<()> {
+pub(super) fn run(command: ResumeArguments, style: Style) -> Result<()> {
     let folder = RunDir::open(&command.run).blame(Fault::Run)?;
     if command.prove {
         return prove(&folder, command.from.as_ref(), style);
@@ -65,7 +65,7 @@ pub(super) fn run(command: Resume, style: Style) -> Result<()> {
         overrides.push(format!("train.epochs={epochs}"));
     }
     let wish = Wish {
-        from: command.from.unwrap_or(From::Last),
+        from: command.from.unwrap_or(CheckpointRef::Last),
         experiment: Asked::Own(overrides),
         extend: command.extend,
         branch: command.branch,
@@ -85,7 +85,7 @@ pub(super) fn go_on(folder: &RunDir, wish: Wish, style: Style) -> Result<()> {
     found.report();
     resume::belongs(folder, &found).blame(Fault::Run)?;
     let document = &found.checkpoint.document;
-    // Settings are those of the last sitting, whichever checkpoint it goes on from.
+    // Settings are those of the last launch, whichever checkpoint it goes on from.
     let newest = checkpoints::newest(folder.path()).blame(Fault::Run)?;
     resume::belongs(folder, &newest).blame(Fault::Run)?;
     let latest = &newest.checkpoint.document;
@@ -103,14 +103,14 @@ pub(super) fn go_on(folder: &RunDir, wish: Wish, style: Style) -> Result<()> {
         resume::keeps_settings(folder, &old, &new).blame(Fault::Run)?;
     }
     if style.is_for_people() && !changes.is_empty() {
-        say::note_text(Level::Usual, &summary::changes(&changes).to_string());
+        messages::note_text(Level::Usual, &summary::changes(&changes).to_string());
     }
     if progress.stopped_early(&new) && !changes.is_empty() {
-        crate::note!("{}", summary::complete(&new, &progress, folder.path()));
+        crate::status!("{}", summary::complete(&new, &progress, folder.path()));
     }
     if progress.complete(&new) && changes.is_empty() && !branches {
         let rules = &new.checkpoint;
-        keeper::settle(folder.folder(), &newest.checkpoint, rules).blame(Fault::Run)?;
+        checkpointer::settle(folder.folder(), &newest.checkpoint, rules).blame(Fault::Run)?;
         export::unless_done(&new, folder)?;
         crate::show!("{}", summary::complete(&new, &progress, folder.path()));
         return Ok(());
@@ -119,7 +119,7 @@ pub(super) fn go_on(folder: &RunDir, wish: Wish, style: Style) -> Result<()> {
     let snapshot = resume::snapshot(&found, progress);
     let state = trainer(&session).restore(&snapshot).blame(Fault::Run)?;
     for difference in document.environment.differences(&session.environment) {
-        crate::note!(
+        crate::status!(
             "signet: {difference}: from here on the bits may differ from those of a run that never stopped"
         );
     }
@@ -128,14 +128,14 @@ pub(super) fn go_on(folder: &RunDir, wish: Wish, style: Style) -> Result<()> {
             .blame(Fault::Run)?,
         (None, lock) => {
             for remark in resume::rewind(folder, &found, &session).blame(Fault::Run)? {
-                crate::note!("signet: {remark}");
+                crate::status!("signet: {remark}");
             }
             // Settings that changed are part of the run from now on, whatever happens next; an older checkpoint
             // than the newest may not know them yet.
             let knows = document.config == latest.config
                 && document.progress.extensions == latest.progress.extensions;
             if !changes.is_empty() || !knows {
-                keeper::save(&session, folder.folder(), snapshot).blame(Fault::Run)?;
+                checkpointer::save(&session, folder.folder(), snapshot).blame(Fault::Run)?;
             }
             (
                 folder.clone(),
@@ -144,7 +144,7 @@ pub(super) fn go_on(folder: &RunDir, wish: Wish, style: Style) -> Result<()> {
         }
     };
     if style.is_for_people() {
-        crate::note!(
+        crate::status!(
             "goes on from {} (epoch {}, step {})",
             found.file.display(),
             state.progress.epoch,
@@ -165,7 +165,7 @@ fn settled_as(old: &Experiment, mut new: Experiment) -> Experiment {
     new
 }
 
-fn prove(folder: &RunDir, from: Option<&From>, style: Style) -> Result<()> {
+fn prove(folder: &RunDir, from: Option<&CheckpointRef>, style: Style) -> Result<()> {
     let _lock = Lock::take(folder.folder()).blame(Fault::Run)?;
     let pair = prove::choose(folder, from).blame(Fault::Run)?;
     let experiment = resume::experiment(&pair.later.document, &[]).blame(Fault::Config)?;

@@ -8,10 +8,10 @@ use super::tell;
 use crate::cli::RunsCommand;
 use crate::disk::{Folder, Lock};
 use crate::fault::{Blame, Fault};
-use crate::report::shelf as tables;
+use crate::report::catalog as tables;
 use crate::report::summary::mebibytes;
+use crate::study::catalog::{self, CatalogEntry, Garbage};
 use crate::study::compare::Comparison;
-use crate::study::shelf::{self, Entry, Litter};
 
 pub(super) fn run(command: RunsCommand) -> Result<()> {
     match command {
@@ -21,7 +21,7 @@ pub(super) fn run(command: RunsCommand) -> Result<()> {
             files,
         } => {
             let found = find(&folders).blame(Fault::Run)?;
-            let entries: Vec<&Entry> = found.iter().collect();
+            let entries: Vec<&CatalogEntry> = found.iter().collect();
             let shown = if entries.is_empty() {
                 "there is no run yet; `signet train CONFIG` makes one".to_owned()
             } else {
@@ -31,14 +31,14 @@ pub(super) fn run(command: RunsCommand) -> Result<()> {
             tell(&files, &shown, &found, csv)
         }
         RunsCommand::Show { run, files } => {
-            let entry = Entry::open(&run).blame(Fault::Run)?;
+            let entry = CatalogEntry::open(&run).blame(Fault::Run)?;
             let csv = || tables::list_csv(&[&entry], true);
             tell(&files, &tables::show(&entry), &entry, csv)
         }
         RunsCommand::Compare { runs, files } => {
-            let entries: Vec<Entry> = runs
+            let entries: Vec<CatalogEntry> = runs
                 .iter()
-                .map(|run| Entry::open(run))
+                .map(|run| CatalogEntry::open(run))
                 .collect::<Result<_>>()
                 .blame(Fault::Run)?;
             let found = Comparison::of(&entries);
@@ -57,49 +57,49 @@ pub(super) fn run(command: RunsCommand) -> Result<()> {
     }
 }
 
-fn find(folders: &[PathBuf]) -> Result<Vec<Entry>> {
-    let mut report = |error| crate::note!("signet: left out: {error:#}");
+fn find(folders: &[PathBuf]) -> Result<Vec<CatalogEntry>> {
+    let mut report = |error| crate::status!("signet: left out: {error:#}");
     let mut found = Vec::new();
     for folder in folders {
-        found.extend(shelf::find(folder, &mut report)?);
+        found.extend(catalog::find(folder, &mut report)?);
     }
     Ok(found)
 }
 
 /// Shows what may go and, if that was asked for, removes it; runs in use are left alone.
 fn gc(
-    found: &[Entry],
+    found: &[CatalogEntry],
     keep_last: Option<usize>,
     keep_best: Option<usize>,
     yes: bool,
 ) -> Result<()> {
     let mut locks = Vec::new();
-    let mut litter: Vec<Litter> = Vec::new();
-    for run in found.iter().flat_map(Entry::runs) {
+    let mut garbage: Vec<Garbage> = Vec::new();
+    for run in found.iter().flat_map(CatalogEntry::runs) {
         let mut look = || {
             let folder = Folder::open(&run.path)?;
             locks.push(Lock::take(&folder)?);
-            shelf::litter(&folder, &run.experiment.checkpoint, keep_last, keep_best)
+            catalog::garbage(&folder, &run.experiment.checkpoint, keep_last, keep_best)
         };
         match look() {
-            Ok(found) => litter.extend(found),
-            Err(error) => crate::note!("signet: left alone: {error:#}"),
+            Ok(found) => garbage.extend(found),
+            Err(error) => crate::status!("signet: left alone: {error:#}"),
         }
     }
-    if litter.is_empty() {
-        crate::answer!("nothing may go");
+    if garbage.is_empty() {
+        crate::out!("nothing may go");
         return Ok(());
     }
-    crate::answer!("{}\n", tables::litter(&litter));
-    let bytes: u64 = litter.iter().map(|litter| litter.bytes).sum();
+    crate::out!("{}\n", tables::garbage(&garbage));
+    let bytes: u64 = garbage.iter().map(|garbage| garbage.bytes).sum();
     let size = mebibytes(bytes as usize);
     if !yes {
-        crate::answer!("{} file(s), {size}; --yes removes them", litter.len());
+        crate::out!("{} file(s), {size}; --yes removes them", garbage.len());
         return Ok(());
     }
-    for Litter { folder, name, .. } in &litter {
+    for Garbage { folder, name, .. } in &garbage {
         folder.remove_all(name)?;
     }
-    crate::answer!("removed {} file(s), {size}", litter.len());
+    crate::out!("removed {} file(s), {size}", garbage.len());
     Ok(())
 }

@@ -1,22 +1,22 @@
-//! One sitting of a study: what `signet cv` and `signet sweep` do alike.
+//! One launch of a study: what `signet cv` and `signet sweep` do alike.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, anyhow};
 
 use crate::bridge::process;
-use crate::cli::{OnFail, Study as Asked};
+use crate::cli::{OnFail, StudyArguments as Asked};
 use crate::config::Experiment;
 use crate::fault::{Blame, Fault};
 use crate::run::display::Style;
 use crate::run::interrupt::Interrupt;
 use crate::study::display::Display;
-use crate::study::folder::{Kind, Study, StudyDir};
+use crate::study::folder::{Study, StudyDir, StudyKind};
 use crate::study::runner::{Failure, Runner};
 use crate::study::trials::Trial;
 
 /// A study in its folder, about to be run.
-pub(super) struct Sitting {
+pub(super) struct Launch {
     pub dir: StudyDir,
     pub study: Study,
     experiment: PathBuf,
@@ -27,27 +27,27 @@ pub(super) struct Sitting {
     display: Display,
 }
 
-impl Sitting {
+impl Launch {
     /// Begins a study in the folder that was `asked` for, or else in `usual`, or goes on with it there.
     pub(super) fn open(
         asked: &Asked,
         usual: &Path,
         experiment: &Experiment,
-        kind: Kind,
+        kind: StudyKind,
         trials: Vec<Trial>,
         style: Style,
-    ) -> Result<Sitting> {
+    ) -> Result<Launch> {
         let jobs = asked.jobs;
         let cores = process::cpus();
         if jobs > cores {
-            crate::note!("signet: {jobs} trials at a time share {cores} core(s)");
+            crate::status!("signet: {jobs} trials at a time share {cores} core(s)");
         }
         let threads = experiment.threads.settle();
         for remark in threads.remarks() {
-            crate::note!("signet: {remark}");
+            crate::status!("signet: {remark}");
         }
         if threads.variable.is_some() {
-            crate::note!("signet: the trials share {threads}");
+            crate::status!("signet: the trials share {threads}");
         }
         let fresh = Study {
             kind,
@@ -56,7 +56,7 @@ impl Sitting {
         };
         let folder = asked.run.as_deref().unwrap_or(usual);
         let (dir, study) = StudyDir::open(folder, experiment, fresh).blame(Fault::Run)?;
-        Ok(Sitting {
+        Ok(Launch {
             experiment: dir.experiment(),
             source: experiment.data.source.as_override(),
             dir,

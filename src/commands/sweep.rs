@@ -2,15 +2,15 @@
 
 use anyhow::Result;
 
-use super::study::{self, Sitting};
-use crate::cli::{Overrides, Sweep as Command};
+use super::study::{self, Launch};
+use crate::cli::{Overrides, SweepArguments as Command};
 use crate::fault::{Blame, Fault};
+use crate::messages;
 use crate::report::studies;
 use crate::report::table::quoted;
 use crate::run::display::Style;
-use crate::say;
-use crate::study::folder::{Kind, SUMMARY};
-use crate::study::race::{Finish, race};
+use crate::study::folder::{SUMMARY, StudyKind};
+use crate::study::halving::{Finish, halve};
 use crate::study::ranking::{Ranking, Tested};
 use crate::study::sweep::Sweep;
 use crate::study::trials;
@@ -26,11 +26,11 @@ pub(super) fn run(command: Command, style: Style) -> Result<()> {
     let all = plans.concat();
     trials::check(&base, &all)?;
     let folder = base.run.root.join(format!("{}-sweep", sweep.name));
-    let sitting = Sitting::open(
+    let launch = Launch::open(
         &command.study,
         &folder,
         &base,
-        Kind::Sweep(sweep.clone()),
+        StudyKind::Sweep(sweep.clone()),
         all,
         style,
     )?;
@@ -38,9 +38,9 @@ pub(super) fn run(command: Command, style: Style) -> Result<()> {
         standings,
         failed,
         stopped,
-    } = race(&sitting.runner(), &sweep, &base, &points, &plans).blame(Fault::Config)?;
+    } = halve(&launch.runner(), &sweep, &base, &points, &plans).blame(Fault::Config)?;
     let done = standings.iter().map(|standing| standing.trials.len()).sum();
-    sitting.stopped(done)?;
+    launch.stopped(done)?;
     if stopped {
         return study::verdict(&failed);
     }
@@ -49,17 +49,17 @@ pub(super) fn run(command: Command, style: Style) -> Result<()> {
         .into_iter()
         .flat_map(|best| &best.trials)
         .map(|reached| reached.trial.clone());
-    let test = Tested::of(names.map(|trial| sitting.dir.path().join(trial))).blame(Fault::Run)?;
+    let test = Tested::of(names.map(|trial| launch.dir.path().join(trial))).blame(Fault::Run)?;
     let found = Ranking {
         metric: base.checkpoint.metric.word().to_owned(),
         points: standings,
         test,
     };
-    sitting.dir.write(SUMMARY, &found).blame(Fault::Run)?;
-    sitting
+    launch.dir.write(SUMMARY, &found).blame(Fault::Run)?;
+    launch
         .dir
         .write_text("summary.csv", &found.to_csv(quoted))
         .blame(Fault::Run)?;
-    say::show_text(&studies::sweep(&found, &sweep.base, sitting.dir.path()));
+    messages::show_text(&studies::sweep(&found, &sweep.base, launch.dir.path()));
     study::verdict(&failed)
 }

@@ -2,22 +2,22 @@
 
 use anyhow::{Result, anyhow};
 
+use super::launch::{go, trainer};
 use super::resume::{self, Wish};
-use super::sitting::{go, trainer};
-use crate::cli::Train;
+use crate::cli::TrainArguments;
 use crate::config::Experiment;
 use crate::config::run::IfExists;
 use crate::data::doubts::doubts;
 use crate::fault::{Blame, Fault};
+use crate::messages::{self, Level};
 use crate::report::summary;
-use crate::run::beginning;
+use crate::run::create;
 use crate::run::directory::RunDir;
 use crate::run::display::Style;
 use crate::run::session::Session;
-use crate::say::{self, Level};
 use crate::train::snapshot::Moment;
 
-pub(super) fn run(command: Train, style: Style) -> Result<()> {
+pub(super) fn run(command: TrainArguments, style: Style) -> Result<()> {
     let experiment = super::load(&command.config, &command.overrides())?;
     let goes_on = command.resume || experiment.run.if_exists == IfExists::Resume;
     let named = experiment.run.root.join(&experiment.name);
@@ -35,7 +35,7 @@ pub(super) fn run(command: Train, style: Style) -> Result<()> {
             );
         }
         (true, false) if style.is_for_people() => {
-            crate::note!("{} is not there yet, so it begins now", folder.display());
+            crate::status!("{} is not there yet, so it begins now", folder.display());
         }
         (false, true) if command.run.is_some() || experiment.run.if_exists == IfExists::Error => {
             let folder = folder.display();
@@ -57,7 +57,7 @@ pub(super) fn run(command: Train, style: Style) -> Result<()> {
     } else {
         command.run.as_deref()
     };
-    let fill = |folder: &RunDir| beginning::fill(folder, &session, &written, first);
+    let fill = |folder: &RunDir| create::fill(folder, &session, &written, first);
     let (folder, _lock) = RunDir::create(&session.experiment, exact, fill).blame(Fault::Run)?;
     go(&session, &folder, state, command.until, style)
 }
@@ -66,7 +66,7 @@ fn dry_run(experiment: Experiment) -> Result<()> {
     let session = Session::open(experiment)?;
     report_findings(&session);
     let shown = summary::before(&session, trainer(&session).steps_per_epoch());
-    say::show_text(&shown);
+    messages::show_text(&shown);
     Ok(())
 }
 
@@ -74,9 +74,9 @@ fn dry_run(experiment: Experiment) -> Result<()> {
 fn report_findings(session: &Session) {
     super::report_reading(&session.data);
     for doubt in doubts(&session.data, &session.split) {
-        crate::note!("signet: {doubt}");
+        crate::status!("signet: {doubt}");
     }
     if let Some(transfer) = &session.transfer {
-        say::note_text(Level::Usual, &summary::transferred(transfer));
+        messages::note_text(Level::Usual, &summary::transferred(transfer));
     }
 }

@@ -5,12 +5,13 @@ use std::path::Path;
 use anyhow::{Result, anyhow};
 use tch::{Device, Tensor};
 
-use crate::cli::Verify;
-use crate::data::batches::Pictures;
+use crate::cli::VerifyArguments;
+use crate::data::batches::Images;
 use crate::export::card::Card;
 use crate::export::classifier::Classifier;
 use crate::export::gate::{self, Report};
 use crate::fault::{Blame, Fault};
+use crate::messages;
 use crate::report::summary;
 use crate::run::checkpoint::Checkpoint;
 use crate::run::checkpoints;
@@ -18,9 +19,8 @@ use crate::run::directory::RunDir;
 use crate::run::resume;
 use crate::run::session::reload;
 use crate::run::source::source_of;
-use crate::say;
 
-pub(super) fn run(command: Verify) -> Result<()> {
+pub(super) fn run(command: VerifyArguments) -> Result<()> {
     let format = gate::format_of(&command.artefact).blame(Fault::Config)?;
     if !command.artefact.is_file() {
         let error = anyhow!("{} is no file", command.artefact.display());
@@ -35,11 +35,10 @@ pub(super) fn run(command: Verify) -> Result<()> {
                 Some(file) => Checkpoint::load(file).blame(Fault::Run)?,
                 None => same_weights(&folder, &artefact.card, &command.artefact)?,
             };
-            let (pictures, labels) = pictures(&folder, &checkpoint, &command.moved.set)?;
+            let (images, labels) = images(&folder, &checkpoint, &command.moved.set)?;
             let live = Classifier::live(&checkpoint).blame(Fault::Run)?;
-            let live = |pictures: &Tensor| live.batch_logits(pictures);
-            gate::compare(format, &live, &artefact, &pictures, Some(&labels))
-                .blame(Fault::Export)?
+            let live = |images: &Tensor| live.batch_logits(images);
+            gate::compare(format, &live, &artefact, &images, Some(&labels)).blame(Fault::Export)?
         }
     };
     say(&report, &command)?;
@@ -55,9 +54,9 @@ pub(super) fn run(command: Verify) -> Result<()> {
     }
 }
 
-fn say(report: &Report, command: &Verify) -> Result<()> {
+fn say(report: &Report, command: &VerifyArguments) -> Result<()> {
     if command.json.as_deref() != Some(Path::new("-")) {
-        say::show_text(&summary::gate(report));
+        messages::show_text(&summary::gate(report));
     }
     match &command.json {
         Some(file) => {
@@ -91,7 +90,7 @@ fn same_weights(folder: &RunDir, card: &Card, artefact: &Path) -> Result<Checkpo
 }
 
 /// The test part of the run, with labels; where it is too small for all sizes of batches, the others too.
-fn pictures(
+fn images(
     folder: &RunDir,
     checkpoint: &Checkpoint,
     overrides: &[String],
@@ -106,5 +105,5 @@ fn pictures(
     } else {
         [split.test, split.val, split.train].concat()
     };
-    Ok(Pictures::new(&data, Device::Cpu).batch(&part))
+    Ok(Images::new(&data, Device::Cpu).batch(&part))
 }

@@ -45,7 +45,7 @@ pub struct Experiment {
     pub device: Device,
     /// Threads of the CPU; recorded with every run, because results depend on it.
     pub threads: Threads,
-    /// Pictures.
+    /// Images.
     pub data: DataConfig,
     /// Network.
     pub model: ModelConfig,
@@ -130,11 +130,11 @@ impl Experiment {
         rules: &[Rule],
     ) -> Result<Experiment, Problems> {
         let experiment = Experiment::read(Section::top(document), file);
-        // What is wrong elsewhere keeps no rule about layers and pictures from being applied.
-        let sound = !["data", "model"]
+        // What is wrong elsewhere keeps no rule about layers and images from being applied.
+        let valid = !["data", "model"]
             .iter()
             .any(|section| document.is_wrong(section));
-        for rule in rules.iter().filter(|_| sound) {
+        for rule in rules.iter().filter(|_| valid) {
             if let Err((key, message)) = rule(&experiment) {
                 let path: Vec<String> = key.split('.').map(str::to_owned).collect();
                 document.wrong_value(&path, message);
@@ -301,12 +301,12 @@ mod tests {
         let problems = load(text, &["train.batch_size=-1"]).unwrap_err();
         let expected = [
             "x.yaml:2:1: sede: not a key of this file; did you mean seed?",
-            "x.yaml:4:29: data.source.root: not a key of kind generated, which knows kind, pictures, seed",
+            "x.yaml:4:29: data.source.root: not a key of kind generated, which knows kind, images, seed",
             "x.yaml:7:3: model.kernel: not a key of kind lstm, which knows",
             "x.yaml:9:11: train.epochs: expected 1 to 1000000000, found 0",
             "x.yaml:10:21: train.optimizer.kind: adamm is none of sgd, adam, adamw, rmsprop; did you mean adam?",
             "x.yaml:11:30: train.early_stopping.patience: expected a whole number of 0 or more, found \"two\"",
-            "-s train.batch_size=-1: train.batch_size: expected a number of pictures or full, found -1",
+            "-s train.batch_size=-1: train.batch_size: expected a number of images or full, found -1",
         ];
         assert_eq!(problems.len(), expected.len(), "{problems:#?}");
         for (problem, expected) in problems.iter().zip(expected) {

@@ -94,7 +94,7 @@ impl<'d> Section<'d> {
             return None;
         };
         let mut list = Vec::new();
-        let mut sound = true;
+        let mut valid = true;
         for (index, item) in items.iter().enumerate() {
             let read = read(item).and_then(|setting: T| {
                 rule(&setting)
@@ -106,11 +106,11 @@ impl<'d> Section<'d> {
                 Err(message) => {
                     let path = self.below(&[key, &index.to_string()]);
                     self.document.wrong_value(&path, message);
-                    sound = false;
+                    valid = false;
                 }
             }
         }
-        sound.then_some(list)
+        valid.then_some(list)
     }
 
     /// The section under `key`; an absent one is empty, so that its defaults apply.

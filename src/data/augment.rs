@@ -1,6 +1,6 @@
-//! Random changes to training pictures: the same for the same (seed, epoch, picture), on any device.
+//! Random changes to training images: the same for the same (seed, epoch, image), on any device.
 //!
-//! All changes of place (shift, turn, scale, mirror) are one affine map, sampled once, so that a picture
+//! All changes of place (shift, turn, scale, mirror) are one affine map, sampled once, so that an image
 //! is blurred by interpolation once and not four times. Beyond the edge the edge goes on.
 
 use tch::{Kind, Tensor};
@@ -11,13 +11,13 @@ use crate::rng::{Purpose, Stream};
 /// Changes a batch.
 ///
 /// # Shapes
-/// `x` and the result: `[B, C, H, W]` in 0..1; `indices` name its pictures.
+/// `x` and the result: `[B, C, H, W]` in 0..1; `indices` name its images.
 pub fn apply(augment: &[Augment], x: Tensor, indices: &[usize], seed: u64, epoch: usize) -> Tensor {
     if augment.is_empty() {
         return x;
     }
     let (_, channels, height, width) = x.size4().expect("a batch has four dimensions");
-    let mut changes: Vec<Change> = indices.iter().map(|_| Change::none()).collect();
+    let mut changes: Vec<Transform> = indices.iter().map(|_| Transform::none()).collect();
     let mut noise: Vec<f32> = Vec::new();
     let noisy = augment
         .iter()
@@ -34,14 +34,14 @@ pub fn apply(augment: &[Augment], x: Tensor, indices: &[usize], seed: u64, epoch
         }
     }
     let device = x.device();
-    let column = |figure: &dyn Fn(&Change) -> f64| {
+    let column = |figure: &dyn Fn(&Transform) -> f64| {
         let list: Vec<f32> = changes.iter().map(|change| figure(change) as f32).collect();
         Tensor::from_slice(&list)
             .view([-1, 1, 1, 1])
             .to_device(device)
     };
     let mut x = x;
-    if changes.iter().any(Change::moves) {
+    if changes.iter().any(Transform::moves) {
         let maps: Vec<f32> = changes
             .iter()
             .flat_map(|change| change.map(height as f64, width as f64))
@@ -74,8 +74,8 @@ pub fn apply(augment: &[Augment], x: Tensor, indices: &[usize], seed: u64, epoch
     x.clamp(0.0, 1.0).to_kind(Kind::Float)
 }
 
-/// What happens to one picture.
-struct Change {
+/// What happens to one image.
+struct Transform {
     /// Pixels to the right and down.
     shift: [f64; 2],
     degrees: f64,
@@ -84,13 +84,13 @@ struct Change {
     brightness: f64,
     contrast: f64,
     noise: f64,
-    /// Left, top, width and height, as shares of the picture.
+    /// Left, top, width and height, as shares of the image.
     erased: Option<[f64; 4]>,
 }
 
-impl Change {
-    fn none() -> Change {
-        Change {
+impl Transform {
+    fn none() -> Transform {
+        Transform {
             shift: [0.0; 2],
             degrees: 0.0,
             scale: 1.0,
@@ -136,7 +136,7 @@ impl Change {
 
     /// Where each target pixel comes from, in the coordinates of `affine_grid` (-1..1 along both axes):
     /// the inverse of "mirror, scale, turn, shift". Turning happens in pixels, so that it stays a turn
-    /// in pictures that are not square.
+    /// in images that are not square.
     fn map(&self, height: f64, width: f64) -> [f32; 6] {
         let (sin, cos) = self.degrees.to_radians().sin_cos();
         let mirror = if self.mirrored { -1.0 } else { 1.0 };
@@ -149,7 +149,7 @@ impl Change {
         [a, b, -(a * right + b * down), c, d, -(c * right + d * down)].map(|figure| figure as f32)
     }
 
-    /// 0 where the picture is painted over, else 1; `[H, W]`.
+    /// 0 where the image is painted over, else 1; `[H, W]`.
     fn mask(&self, height: usize, width: usize) -> Vec<f32> {
         let [left, top, wide, high] = self.erased.unwrap_or_default();
         let inside = |index: usize, length: usize, start: f64, share: f64| {
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn a_change_depends_on_seed_epoch_and_picture_and_not_on_its_place_in_the_batch() {
+    fn a_change_depends_on_seed_epoch_and_image_and_not_on_its_place_in_the_batch() {
         let augment = [
             Augment::Shift { max_px: 2.0 },
             Augment::Rotate { max_degrees: 30.0 },
@@ -197,7 +197,7 @@ mod tests {
         // Interpolation at pixel centres: a few units in the last place of numbers up to 1.
         assert!(difference < 1e-6, "{difference}");
 
-        let mut change = Change::none();
+        let mut change = Transform::none();
         change.shift = [1.0, 2.0];
         let map = Tensor::from_slice(&change.map(6.0, 6.0)).view([1, 2, 3]);
         let x = ramp().narrow(0, 0, 1);
@@ -217,19 +217,19 @@ mod tests {
     #[test]
     fn a_quarter_turn_is_the_rot90_of_libtorch_and_half_the_size_is_the_mean_of_four() {
         let x = ramp().narrow(0, 0, 1);
-        let moved = |change: &Change| {
+        let moved = |change: &Transform| {
             let map = Tensor::from_slice(&change.map(6.0, 6.0)).view([1, 2, 3]);
             let grid = Tensor::affine_grid_generator(&map, x.size(), false);
             x.grid_sampler(&grid, 0, 1, false)
         };
-        let mut turn = Change::none();
+        let mut turn = Transform::none();
         turn.degrees = 90.0;
         let difference = (moved(&turn) - x.rot90(-1, [2, 3])).abs().max();
         // cos 90° is 6e-17 and pixels are up to 1: rounding alone.
         assert!(difference.double_value(&[]) < 1e-6);
 
-        // In the middle of a picture of half the size, each pixel is the mean of the four it covers.
-        let mut small = Change::none();
+        // In the middle of an image of half the size, each pixel is the mean of the four it covers.
+        let mut small = Transform::none();
         small.scale = 0.5;
         let middle = moved(&small).slice(2, 2, 4, 1).slice(3, 2, 4, 1);
         let covered = x.slice(2, 1, 5, 1).slice(3, 1, 5, 1);

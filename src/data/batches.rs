@@ -1,4 +1,4 @@
-//! Pictures on the device where a model trains, and the batches cut from them.
+//! Images on the device where a model trains, and the batches cut from them.
 //!
 //! The whole data set lies on the device as `[N, H, W, C]`: picking rows then gives channels-last
 //! batches for free, which convolutions on the CPU are fastest with.
@@ -8,25 +8,25 @@ use tch::{Device, Tensor};
 use super::Dataset;
 use crate::rng::{Purpose, Stream};
 
-/// All pictures and labels on a device.
-pub struct Pictures {
+/// All images and labels on a device.
+pub struct Images {
     x: Tensor,
     y: Tensor,
 }
 
-impl Pictures {
+impl Images {
     /// Copies `data` to `device`.
-    pub fn new(data: &Dataset, device: Device) -> Pictures {
+    pub fn new(data: &Dataset, device: Device) -> Images {
         let [channels, height, width] = data.shape.map(|n| n as i64);
-        let x = Tensor::from_slice(&data.pictures).view([-1, channels, height, width]);
+        let x = Tensor::from_slice(&data.images).view([-1, channels, height, width]);
         let x = x.permute([0, 2, 3, 1]).contiguous().to_device(device);
-        Pictures {
+        Images {
             x,
             y: Tensor::from_slice(&data.labels).to_device(device),
         }
     }
 
-    /// The pictures at `indices`.
+    /// The images at `indices`.
     ///
     /// # Shapes
     /// `[B, C, H, W]` in 0..1, channels last in memory, and labels `[B]`.

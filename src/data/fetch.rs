@@ -1,7 +1,7 @@
-//! Brings the public Sign Language Digits pictures onto this disk: a URL goes in, a folder
+//! Brings the public Sign Language Digits images onto this disk: a URL goes in, a folder
 //! with `Dataset/<digit>/*.JPG` comes out, whole and checked, or nothing at all.
 //!
-//! GitHub packs its archives anew now and then, so an archive is known by the pictures in it and
+//! GitHub packs its archives anew now and then, so an archive is known by the images in it and
 //! not by its own bytes. Until the last step, a rename, the target does not exist.
 
 use std::fs::{self, File};
@@ -30,7 +30,7 @@ const BY_HAND: &str = "try again later, or download it by hand, unpack it and se
 pub struct Archive {
     /// Address of a zip file with one top folder, which holds `Dataset/<digit>/*.JPG`.
     pub url: String,
-    /// Number of pictures.
+    /// Number of images.
     pub files: usize,
     /// SHA-256, in lower-case hexadecimal, over the lines
     /// `<digit>/<file name> <SHA-256 of the file>\n`, sorted by name.
@@ -59,9 +59,9 @@ pub struct Limits {
 pub struct Fetched {
     /// The folder that holds `Dataset/`.
     pub root: PathBuf,
-    /// Number of pictures.
+    /// Number of images.
     pub files: usize,
-    /// Size of all pictures together, in bytes.
+    /// Size of all images together, in bytes.
     pub bytes: u64,
     /// Whether it was there before, so that nothing was downloaded.
     pub already_there: bool,
@@ -245,10 +245,10 @@ fn is_digit(name: &str) -> bool {
     matches!(name.as_bytes(), [b'0'..=b'9'])
 }
 
-/// The size in bytes of all pictures below `root`, which must be those of `archive`, all of them
+/// The size in bytes of all images below `root`, which must be those of `archive`, all of them
 /// and nothing beside them.
 fn check(archive: &Archive, root: &Path) -> Result<u64> {
-    let mut pictures = Vec::new();
+    let mut images = Vec::new();
     for digit in fs::read_dir(root.join("Dataset")).context("found no folder Dataset")? {
         let digit = digit?;
         let folder = digit.file_name().to_string_lossy().into_owned();
@@ -256,20 +256,20 @@ fn check(archive: &Archive, root: &Path) -> Result<u64> {
         for file in listed.with_context(|| format!("found Dataset/{folder}"))? {
             let file = file?;
             let name = format!("{folder}/{}", file.file_name().to_string_lossy());
-            pictures.push((name, file.path()));
+            images.push((name, file.path()));
         }
     }
     // Counted first: a folder full of something else need not be read.
-    let (found, expected) = (pictures.len(), archive.files);
+    let (found, expected) = (images.len(), archive.files);
     ensure!(
         found == expected,
-        "found {found} pictures, expected {expected}"
+        "found {found} images, expected {expected}"
     );
 
-    pictures.sort();
+    images.sort();
     let mut bytes = 0;
     let mut whole = Sha256::new();
-    for (name, path) in pictures {
+    for (name, path) in images {
         let mut hash = Sha256::new();
         bytes += File::open(path)
             .and_then(|mut file| io::copy(&mut file, &mut hash))
@@ -279,7 +279,7 @@ fn check(archive: &Archive, root: &Path) -> Result<u64> {
     let (found, expected) = (format!("{:x}", whole.finalize()), &archive.digest);
     ensure!(
         found == *expected,
-        "found pictures with digest {found}, expected {expected}"
+        "found images with digest {found}, expected {expected}"
     );
     Ok(bytes)
 }

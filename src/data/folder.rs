@@ -15,7 +15,7 @@ use anyhow::{Context, Result};
 
 /// What was found below a folder. Paths are relative to it.
 #[derive(Debug, Default, PartialEq)]
-pub struct Found {
+pub struct FolderListing {
     /// Images, by their paths.
     pub images: Vec<PathBuf>,
     /// What looks like an image and is not read, with the reason.
@@ -41,8 +41,8 @@ const DEEPEST: usize = 64;
 ///
 /// # Errors
 /// A folder that cannot be listed.
-pub fn images_below(folder: &Path) -> Result<Found> {
-    let mut found = Found::default();
+pub fn images_below(folder: &Path) -> Result<FolderListing> {
+    let mut found = FolderListing::default();
     let mut seen = HashMap::new();
     // A link back to where the folder lies would bring in its neighbours.
     let whole = folder.canonicalize().unwrap_or_default();
@@ -107,7 +107,7 @@ fn walk(
     below: &Path,
     depth: usize,
     seen: &mut HashMap<(u64, u64), PathBuf>,
-    found: &mut Found,
+    found: &mut FolderListing,
 ) -> Result<()> {
     let folder = root.join(below);
     if let Ok(metadata) = folder.metadata() {

@@ -1,5 +1,5 @@
 //! Hand signs for the digits 0 to 9, drawn instead of photographed, so that everything can be tried
-//! where the real data set is absent. In go a digit, a picture's number and a seed; out comes a picture.
+//! where the real data set is absent. In go a digit, an image's number and a seed; out comes an image.
 //!
 //! A hand is a skeleton of joints in space, fleshed out with tapering bars and seen by a camera far
 //! away. Only `+ - * /`, `sqrt` and rounding enter, never `sin` or `exp`, so that the same seed gives
@@ -11,7 +11,7 @@ use image::{Rgb, RgbImage};
 /// The digits that can be drawn.
 pub const DIGITS: std::ops::RangeInclusive<u8> = 0..=9;
 
-/// Draws picture number `index` of `digit`: 8-bit RGB, `side` x `side` pixels, a function of
+/// Draws image number `index` of `digit`: 8-bit RGB, `side` x `side` pixels, a function of
 /// (seed, digit, index) alone.
 ///
 /// # Panics
@@ -37,14 +37,14 @@ pub fn draw(digit: u8, index: u64, seed: u64, side: u32) -> RgbImage {
         pixels = blur(&pixels, side as usize);
     }
     let noise = chance.uniform(0.01, 0.07);
-    let mut picture = RgbImage::new(side, side);
-    for (target, pixel) in picture.pixels_mut().zip(pixels) {
+    let mut image = RgbImage::new(side, side);
+    for (target, pixel) in image.pixels_mut().zip(pixels) {
         // Three uniform numbers make a good enough bell, without a logarithm.
         let grain = noise * (chance.unit() + chance.unit() + chance.unit() - 1.5);
         let noisy = pixel.map(|channel| (channel + grain).clamp(0.0, 1.0));
         *target = Rgb(noisy.map(|channel| (channel * 255.0).round() as u8));
     }
-    picture
+    image
 }
 
 /// Every pixel becomes half itself, half its four neighbours; at an edge, itself stands in for them.
@@ -245,7 +245,7 @@ impl Surface {
     }
 }
 
-/// Everything before the camera. The picture reaches from -0.5 to 0.5 in both directions.
+/// Everything before the camera. The image reaches from -0.5 to 0.5 in both directions.
 struct Scene {
     bars: Vec<Bar>,
     scale: f64,
@@ -253,7 +253,7 @@ struct Scene {
     light: Triple,
     ambient: f64,
     wall: Triple,
-    /// How much brighter the wall gets per picture, to the right and upwards.
+    /// How much brighter the wall gets per image, to the right and upwards.
     slope: [f64; 2],
     vignette: f64,
     shadow: f64,
@@ -301,7 +301,7 @@ impl Scene {
         }
     }
 
-    /// The colour seen at a point of the picture.
+    /// The colour seen at a point of the image.
     fn colour(&self, x: f64, y: f64) -> Triple {
         let lit = match self.surface(x, y) {
             Some(surface) => {
@@ -323,7 +323,7 @@ impl Scene {
         lit.map(|channel| channel * (1.0 - self.vignette * (x * x + y * y)))
     }
 
-    /// The nearest surface behind a point of the picture, if a bar is there.
+    /// The nearest surface behind a point of the image, if a bar is there.
     fn surface(&self, x: f64, y: f64) -> Option<Surface> {
         let mut nearest: Option<Surface> = None;
         for bar in self.bars.iter().filter(|bar| bar.is_near(x, y, 0.0)) {
@@ -345,7 +345,7 @@ impl Scene {
         nearest
     }
 
-    /// How much of the lamp's light the hand takes from a point of the picture, from 0 to 1.
+    /// How much of the lamp's light the hand takes from a point of the image, from 0 to 1.
     fn shade(&self, x: f64, y: f64) -> f64 {
         const BLUR: f64 = 0.04;
         let near = self.bars.iter().filter(|bar| bar.is_near(x, y, BLUR));
@@ -359,7 +359,7 @@ impl Scene {
 }
 
 impl Bar {
-    /// Whether a point of the picture is in the box around the bar, or at most `margin` outside: a
+    /// Whether a point of the image is in the box around the bar, or at most `margin` outside: a
     /// quick test that spares most of the work.
     fn is_near(&self, x: f64, y: f64, margin: f64) -> bool {
         let Bar(from, to) = self;
@@ -368,13 +368,13 @@ impl Bar {
         within(y, from.at[1], to.at[1]) && within(x, from.at[0], to.at[0])
     }
 
-    /// Where a point of the picture is nearest to the bar's axis: the share of the way to the far end,
+    /// Where a point of the image is nearest to the bar's axis: the share of the way to the far end,
     /// how far the point is to the right and above, and the bar's radius there.
     fn section(&self, x: f64, y: f64) -> (f64, f64, f64, f64) {
         let Bar(from, to) = self;
         let (run, climb) = (to.at[0] - from.at[0], to.at[1] - from.at[1]);
         let (right, up) = (x - from.at[0], y - from.at[1]);
-        // A bar that points at the viewer has no length in the picture.
+        // A bar that points at the viewer has no length in the image.
         let length = (run * run + climb * climb).max(1e-9);
         let share = ((right * run + up * climb) / length).clamp(0.0, 1.0);
         let radius = from.radius + (to.radius - from.radius) * share;
@@ -394,7 +394,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_seed_draws_the_same_picture_on_every_machine() {
+    fn the_same_seed_draws_the_same_image_on_every_machine() {
         let digest = Sha256::digest(draw(0, 3, 42, 100).as_raw());
         let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
         let pinned = "d3bea97d9da7b42c1f62a79fa8a8601928d496ec43debc3d59da84db97ed6e2d";
@@ -402,7 +402,7 @@ mod tests {
     }
 
     #[test]
-    fn another_index_or_seed_or_digit_draws_another_picture() {
+    fn another_index_or_seed_or_digit_draws_another_image() {
         let reference = draw(1, 0, 42, 64);
         for other in [draw(1, 1, 42, 64), draw(1, 0, 43, 64), draw(2, 0, 42, 64)] {
             assert!(difference(&reference, &other) > 5.0);
@@ -412,11 +412,11 @@ mod tests {
     #[test]
     fn every_digit_has_the_asked_size_and_a_plausible_brightness() {
         for (digit, index) in DIGITS.flat_map(|digit| (0..10).map(move |index| (digit, index))) {
-            let picture = draw(digit, index, 7, 50);
-            assert_eq!(picture.dimensions(), (50, 50));
-            let brightness = difference(&picture, &RgbImage::new(50, 50));
+            let image = draw(digit, index, 7, 50);
+            assert_eq!(image.dimensions(), (50, 50));
+            let brightness = difference(&image, &RgbImage::new(50, 50));
             let plausible = (70.0..230.0).contains(&brightness);
-            assert!(plausible, "picture {index} of {digit}: {brightness} of 255");
+            assert!(plausible, "image {index} of {digit}: {brightness} of 255");
         }
     }
 

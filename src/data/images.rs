@@ -12,7 +12,7 @@ use image::{DynamicImage, GrayImage};
 
 use super::decode::Encoded;
 use super::memory::{BUDGET, Share};
-use crate::config::data::{Channels, Image, Preprocess};
+use crate::config::data::{Channels, ImageConfig, Preprocess};
 use crate::fault::contained;
 
 /// Largest file that is read, in bytes.
@@ -26,7 +26,7 @@ const LARGE_FILE: u64 = 1 << 24;
 /// # Errors
 /// A file that cannot be read, is neither JPEG nor PNG, is truncated or damaged, claims an absurd size, or brings its
 /// decoder down.
-pub fn read(file: &Path, shape: &Image) -> Result<Vec<f32>> {
+pub fn read(file: &Path, shape: &ImageConfig) -> Result<Vec<f32>> {
     let (bytes, share) = load(file)?;
     contained(|| {
         let encoded = Encoded::open(&bytes)?;
@@ -79,7 +79,7 @@ pub fn size(file: &Path) -> Result<(u32, u32)> {
 }
 
 /// From upright pixels of any size, grey or coloured, to `[C, H, W]` numbers in 0..1.
-pub fn prepare(pixels: &DynamicImage, shape: &Image) -> Vec<f32> {
+pub fn prepare(pixels: &DynamicImage, shape: &ImageConfig) -> Vec<f32> {
     let levels = Levels::of(pixels, shape.channels);
     let channels = 0..shape.depth();
     let (low, high) = match shape.preprocess {
@@ -154,8 +154,8 @@ fn luma([red, green, blue]: [u8; 3]) -> f32 {
 mod tests {
     use super::*;
 
-    fn shape(side: usize, preprocess: Preprocess) -> Image {
-        Image {
+    fn shape(side: usize, preprocess: Preprocess) -> ImageConfig {
+        ImageConfig {
             height: side,
             width: side,
             channels: Channels::Gray,

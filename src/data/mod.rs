@@ -1,5 +1,5 @@
-//! Pictures: where they come from (`source`, with `folder`, `arrays`, `generated` and `fetch`), how a file becomes
-//! numbers (`images`, with `decode`, `orientation` and `memory`), their order, and how they are dealt (`split`).
+//! Images: where they come from (`source`, with `folder`, `arrays`, `generated` and `fetch`), how a file becomes
+//! numbers (`images`, with `decode`, `orientation` and `memory`), their order, and how they are split (`split`).
 
 pub mod arrays;
 pub mod augment;
@@ -21,16 +21,16 @@ use std::collections::BTreeMap;
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
-/// All pictures of an experiment, in memory.
+/// All images of an experiment, in memory.
 #[derive(Debug, Clone)]
 pub struct Dataset {
     /// `[N, C, H, W]`, numbers in 0..1.
-    pub pictures: Vec<f32>,
+    pub images: Vec<f32>,
     /// Channels, height, width.
     pub shape: [usize; 3],
-    /// Index into `classes`, one per picture.
+    /// Index into `classes`, one per image.
     pub labels: Vec<i64>,
-    /// What each picture is called: `class/file`, or its row in an array.
+    /// What each image is called: `class/file`, or its row in an array.
     pub names: Vec<String>,
     /// Class names, in the order of the model's outputs.
     pub classes: Vec<String>,
@@ -41,7 +41,7 @@ pub struct Dataset {
 }
 
 impl Dataset {
-    /// The number of pictures.
+    /// The number of images.
     pub fn len(&self) -> usize {
         self.labels.len()
     }
@@ -51,17 +51,17 @@ impl Dataset {
         self.labels.is_empty()
     }
 
-    /// The numbers of one picture, `[C, H, W]`.
-    pub fn picture(&self, index: usize) -> &[f32] {
+    /// The numbers of one image, `[C, H, W]`.
+    pub fn image(&self, index: usize) -> &[f32] {
         let pixels = self.shape.iter().product::<usize>();
-        &self.pictures[index * pixels..(index + 1) * pixels]
+        &self.images[index * pixels..(index + 1) * pixels]
     }
 
-    /// SHA-256 of each picture's numbers.
+    /// SHA-256 of each image's numbers.
     pub fn digests(&self) -> Vec<String> {
         let digest = |index| {
             let mut hash = Sha256::new();
-            for number in self.picture(index) {
+            for number in self.image(index) {
                 hash.update(number.to_le_bytes());
             }
             hex(&hash.finalize())
@@ -78,7 +78,7 @@ impl Dataset {
         hex(&Sha256::digest(header + &self.digests().concat()))
     }
 
-    /// The classes that have no picture in `part`.
+    /// The classes that have no image in `part`.
     pub fn lacks(&self, part: &[usize]) -> Vec<&str> {
         let absent = |label: usize| part.iter().all(|&index| self.labels[index] != label as i64);
         let classes = self.classes.iter().enumerate();
@@ -102,14 +102,14 @@ impl Dataset {
         groups
     }
 
-    /// Mean and standard deviation per channel over the pictures at `indices`.
+    /// Mean and standard deviation per channel over the images at `indices`.
     pub fn statistics(&self, indices: &[usize]) -> Vec<(f64, f64)> {
         let plane = self.shape[1] * self.shape[2];
         let statistics = |channel: usize| {
             let numbers = || {
-                let planes = indices.iter().flat_map(|&index| {
-                    &self.picture(index)[channel * plane..(channel + 1) * plane]
-                });
+                let planes = indices
+                    .iter()
+                    .flat_map(|&index| &self.image(index)[channel * plane..(channel + 1) * plane]);
                 planes.map(|number| f64::from(*number))
             };
             let count = (indices.len() * plane) as f64;

@@ -1,4 +1,4 @@
-//! The order of classes, class folders and files, before pictures are dealt.
+//! The order of classes, class folders and files, before images are split.
 //!
 //! The rows of the well-known Kaggle file follow the directory order of the disk it was made on: names
 //! sorted by a hash that APFS keeps in its directories. The same hash gives the same order here.

@@ -1,4 +1,4 @@
-//! Finding the pictures of an experiment and reading them, in parallel, in a fixed order.
+//! Finding the images of an experiment and reading them, in parallel, in a fixed order.
 
 use std::path::{Path, PathBuf};
 
@@ -9,14 +9,14 @@ use unicode_normalization::UnicodeNormalization;
 use super::{Dataset, arrays, folder, generated, images, order};
 use crate::config::data::{DataConfig, OnBadImage, Source};
 
-/// Side in pixels at which signs are drawn before they are resized like any other picture.
+/// Side in pixels at which signs are drawn before they are resized like any other image.
 const DRAWN_SIDE: u32 = 100;
 
 /// Why a file or folder cannot be an image or a class: names go into JSON and YAML.
 const NOT_UTF8: &str = "has a name that is not UTF-8; rename it";
 
 impl Dataset {
-    /// Reads the pictures that `config` describes.
+    /// Reads the images that `config` describes.
     ///
     /// # Errors
     /// Anything missing, empty or unreadable, named by file or key.
@@ -31,10 +31,10 @@ impl Dataset {
                 let (labels, classes) = (picked.labels, picked.classes);
                 Dataset {
                     notes: picked.notes,
-                    ..Dataset::new(picked.pictures, names, labels, classes, config)
+                    ..Dataset::new(picked.images, names, labels, classes, config)
                 }
             }
-            Source::Generated { pictures, seed } => draw(*pictures, *seed, config)?,
+            Source::Generated { images, seed } => draw(*images, *seed, config)?,
         };
         match data.classes.as_slice() {
             [] => bail!("data.source: there is no class, and a classifier needs two"),
@@ -59,14 +59,14 @@ impl Dataset {
                 why => format!(" (left out: {})", why.join(", ")),
             };
             bail!(
-                "data.classes: the class {class:?} has no picture{why}; take it out of the list or add pictures"
+                "data.classes: the class {class:?} has no image{why}; take it out of the list or add images"
             );
         }
         Ok(data)
     }
 
     fn new(
-        pictures: Vec<f32>,
+        images: Vec<f32>,
         names: Vec<String>,
         labels: Vec<i64>,
         classes: Vec<String>,
@@ -78,7 +78,7 @@ impl Dataset {
             config.image.width,
         ];
         Dataset {
-            pictures,
+            images,
             shape,
             labels,
             names,
@@ -352,7 +352,7 @@ fn read_folders(
     for (file, image) in files.into_iter().zip(read) {
         match (image, config.on_bad_image) {
             (Ok(image), _) => {
-                data.pictures.extend(image);
+                data.images.extend(image);
                 data.names.push(file.name);
                 data.labels.push(file.label);
             }
@@ -370,7 +370,7 @@ fn read_folders(
     Ok(data)
 }
 
-fn draw(pictures: usize, seed: u64, config: &DataConfig) -> Result<Dataset> {
+fn draw(images: usize, seed: u64, config: &DataConfig) -> Result<Dataset> {
     let classes = config
         .classes
         .clone()
@@ -384,7 +384,7 @@ fn draw(pictures: usize, seed: u64, config: &DataConfig) -> Result<Dataset> {
         let digit = digit.with_context(|| {
             format!("data.classes: only the digits 0 to 9 can be drawn, not {class:?}")
         })?;
-        let count = config.per_class.unwrap_or(usize::MAX).min(pictures);
+        let count = config.per_class.unwrap_or(usize::MAX).min(images);
         jobs.extend((0..count as u64).map(|index| (digit, index, label as i64)));
     }
     let drawn: Vec<Vec<f32>> = jobs

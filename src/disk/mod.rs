@@ -35,7 +35,7 @@ pub struct Folder {
 
 /// What a name in a folder stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum FileKind {
     /// A regular file.
     File,
     /// A folder.
@@ -117,13 +117,13 @@ impl Folder {
     }
 
     /// What `name` stands for; nothing where there is no such name.
-    pub fn kind(&self, name: impl AsRef<OsStr>) -> Option<Kind> {
+    pub fn kind(&self, name: impl AsRef<OsStr>) -> Option<FileKind> {
         let found = self.stat(name.as_ref()).ok()?;
         Some(match FileType::from_raw_mode(found.st_mode) {
-            FileType::RegularFile => Kind::File,
-            FileType::Directory => Kind::Folder,
-            FileType::Symlink => Kind::Link,
-            _ => Kind::Other,
+            FileType::RegularFile => FileKind::File,
+            FileType::Directory => FileKind::Folder,
+            FileType::Symlink => FileKind::Link,
+            _ => FileKind::Other,
         })
     }
 
@@ -265,7 +265,7 @@ impl Folder {
         let name = self.plain(name.as_ref())?;
         let inner = match self.kind(name) {
             None => return Ok(()),
-            Some(Kind::Folder) => self.folder(name)?,
+            Some(FileKind::Folder) => self.folder(name)?,
             Some(_) => return self.remove(name),
         };
         inner
@@ -358,7 +358,7 @@ impl Folder {
 
     fn refuse<T>(&self, name: &OsStr, error: Errno, what: &str) -> Result<T> {
         let path = self.file(name);
-        if self.kind(name) == Some(Kind::Link) {
+        if self.kind(name) == Some(FileKind::Link) {
             bail!(
                 "cannot {what} {}: it is a link, and signet changes nothing outside {}; put what it leads to in its place",
                 path.display(),
@@ -429,7 +429,7 @@ pub fn write_named(file: &Path, bytes: &[u8]) -> Result<()> {
         }
         _ => {
             ensure!(
-                above.kind(&name) != Some(Kind::Link),
+                above.kind(&name) != Some(FileKind::Link),
                 "cannot write {}: it is a link; name the file itself",
                 file.display()
             );

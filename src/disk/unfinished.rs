@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result};
 
-use super::{Folder, Kind, Lock};
+use super::{FileKind, Folder, Lock};
 
 /// How names of unfinished files and folders begin; nobody takes them for finished ones.
 pub const UNFINISHED: &str = ".unfinished-";
@@ -55,7 +55,7 @@ impl Folder {
     pub fn clear_unfinished(&self, age: Duration) -> Result<()> {
         for name in self.abandoned(age)? {
             if let Err(error) = self.remove_all(&name) {
-                crate::note!("signet: left alone: {error:#}");
+                crate::status!("signet: left alone: {error:#}");
             }
         }
         Ok(())
@@ -72,7 +72,7 @@ impl Folder {
         let old = changed.elapsed().is_ok_and(|unchanged| unchanged >= age);
         let left = match self.folder(name) {
             // Its maker holds the lock from the moment it has that name.
-            Ok(folder) if folder.kind(Lock::NAME) == Some(Kind::File) => {
+            Ok(folder) if folder.kind(Lock::NAME) == Some(FileKind::File) => {
                 !Lock::is_held(folder.path())
             }
             _ => old,

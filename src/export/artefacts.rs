@@ -17,12 +17,12 @@ use super::safetensors;
 use crate::bridge::process;
 use crate::config::data::Source;
 use crate::config::run::Format;
-use crate::data::batches::Pictures;
-use crate::disk::{self, Folder, Kind};
+use crate::data::batches::Images;
+use crate::disk::{self, FileKind, Folder};
 use crate::fault::{Blame, Fault};
-use crate::model::layer::Mode;
+use crate::model::layer::Phase;
 use crate::model::network::Network;
-use crate::run::checkpoints::{self, Found};
+use crate::run::checkpoints::{self, FoundCheckpoint};
 use crate::run::directory::RunDir;
 use crate::run::interrupt::{self, Interrupt};
 use crate::run::resume;
@@ -64,7 +64,7 @@ pub fn own_folder(folder: &RunDir) -> PathBuf {
 ///
 /// # Errors
 /// None that is known.
-pub fn are_there(folder: &RunDir, found: &Found, formats: &[Format]) -> Result<bool> {
+pub fn are_there(folder: &RunDir, found: &FoundCheckpoint, formats: &[Format]) -> Result<bool> {
     let own = own_folder(folder);
     let parity = known_parity(&own);
     let weights = checkpoints::weights_sha256(&found.checkpoint.tensors)?;
@@ -84,7 +84,7 @@ pub fn are_there(folder: &RunDir, found: &Found, formats: &[Format]) -> Result<b
 /// fault; a signal that came in `interrupt`. What was there before is there still.
 pub fn export(
     folder: &RunDir,
-    found: &Found,
+    found: &FoundCheckpoint,
     source: &Source,
     formats: &[Format],
     out: Option<&Path>,
@@ -190,7 +190,7 @@ fn known_parity(out: &Path) -> Map<String, Value> {
 fn give_names(from: &Folder, to: &Folder, names: &[&str]) -> Result<()> {
     if let Some(taken) = names
         .iter()
-        .find(|name| to.kind(name) == Some(Kind::Folder))
+        .find(|name| to.kind(name) == Some(FileKind::Folder))
     {
         bail!(
             "cannot write {}, which is a folder; name another with --out",
@@ -204,7 +204,7 @@ fn give_names(from: &Folder, to: &Folder, names: &[&str]) -> Result<()> {
 }
 
 /// What the artefacts will say of the model: with its figures on the test part and on the probes.
-fn card(folder: &RunDir, found: &Found, source: &Source) -> Result<Card> {
+fn card(folder: &RunDir, found: &FoundCheckpoint, source: &Source) -> Result<Card> {
     let mut card = Card::of(&found.checkpoint).blame(Fault::Run)?;
     let network = card.live(&found.checkpoint).blame(Fault::Run)?;
     card.probe_logits = probe(&network, &card.probes())
@@ -215,13 +215,13 @@ fn card(folder: &RunDir, found: &Found, source: &Source) -> Result<Card> {
     experiment.data.source = source.clone();
     let (data, split) = reload(&experiment, &document.fingerprints, Some(folder))?;
     if !split.test.is_empty() {
-        let pictures = Pictures::new(&data, Device::Cpu);
-        let figures = metrics::evaluate(&network, &pictures, &split.test)?;
-        sound(figures.loss.is_finite())
+        let images = Images::new(&data, Device::Cpu);
+        let figures = metrics::evaluate(&network, &images, &split.test)?;
+        ensure_finite(figures.loss.is_finite())
             .with_context(|| found.file.display().to_string())
             .blame(Fault::Export)?;
         card.figures = Some(TestFigures {
-            pictures: split.test.len(),
+            images: split.test.len(),
             accuracy: figures.accuracy,
             loss: figures.loss,
         });
@@ -232,13 +232,13 @@ fn card(folder: &RunDir, found: &Found, source: &Source) -> Result<Card> {
 /// Logits of the probes, one row each.
 fn probe(network: &Network, probes: &Tensor) -> Result<Vec<Vec<f32>>> {
     let _guard = tch::no_grad_guard();
-    let logits = network.forward(probes, Mode::Eval);
+    let logits = network.forward(probes, Phase::Eval);
     let rows = Vec::<Vec<f32>>::try_from(logits)?;
-    sound(rows.iter().flatten().all(|logit| logit.is_finite()))?;
+    ensure_finite(rows.iter().flatten().all(|logit| logit.is_finite()))?;
     Ok(rows)
 }
 
-fn sound(finite: bool) -> Result<()> {
+fn ensure_finite(finite: bool) -> Result<()> {
     ensure!(
         finite,
         "the model's own logits are not finite; export another checkpoint with --from"

@@ -11,14 +11,17 @@ use crate::config::document::Document as Yaml;
 use crate::model::network::{Network, Normalization};
 use crate::model::plan::{self, Plan};
 use crate::rng::{Purpose, Stream};
-use crate::run::checkpoint::{Checkpoint, Document, Fingerprints};
+use crate::run::checkpoint::{Checkpoint, CheckpointMeta, Fingerprints};
 use crate::run::checkpoints;
 use crate::train::snapshot;
 
 /// The version of this document.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
-/// Pictures of noise that an artefact is tried on where the pictures of its run are not at hand.
+/// The oldest version that is read: it says `colour` and `pictures`.
+const OLDEST: u32 = 1;
+
+/// Images of noise that an artefact is tried on where the images of its run are not at hand.
 const PROBES: usize = 7;
 
 /// Everything one needs to know to use a model, and to find out whether it is intact.
@@ -64,18 +67,20 @@ pub struct Input {
     /// Pixels from left to right.
     pub width: usize,
     /// `gray` (ITU-R BT.601 luma) or `rgb`.
-    pub colour: String,
-    /// `plain`, or `stretch`: each picture's darkest pixel becomes 0 and its brightest 1.
+    #[serde(alias = "colour")]
+    pub color: String,
+    /// `plain`, or `stretch`: each image's darkest pixel becomes 0 and its brightest 1.
     pub preprocess: String,
-    /// How a picture of another size is made to fit, after `preprocess`.
+    /// How an image of another size is made to fit, after `preprocess`.
     pub resize: String,
 }
 
 /// How good a model is.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct TestFigures {
-    /// Pictures of the test part.
-    pub pictures: usize,
+    /// Images of the test part.
+    #[serde(alias = "pictures")]
+    pub images: usize,
     /// Share recognised.
     pub accuracy: f64,
     /// Mean cross-entropy.
@@ -88,7 +93,7 @@ impl Card {
     /// # Errors
     /// An experiment that this signet no longer reads.
     pub fn of(checkpoint: &Checkpoint) -> Result<Card> {
-        let Document {
+        let CheckpointMeta {
             classes,
             normalization,
             progress,
@@ -107,7 +112,7 @@ impl Card {
                 channels: image.depth(),
                 height: image.height,
                 width: image.width,
-                colour: image.channels.word().to_owned(),
+                color: image.channels.word().to_owned(),
                 preprocess: image.preprocess.word().to_owned(),
                 resize: "triangle filter, antialiased, to 8-bit levels".to_owned(),
             },
@@ -131,8 +136,8 @@ impl Card {
     pub fn parse(text: &str) -> Result<Card> {
         let card: Card = serde_json::from_str(text).context("its signet.json is damaged")?;
         ensure!(
-            card.format == FORMAT,
-            "its signet.json has format {}, but this signet reads {FORMAT}; use the signet that wrote it",
+            (OLDEST..=FORMAT).contains(&card.format),
+            "its signet.json has format {}, but this signet reads {OLDEST} to {FORMAT}; use the signet that wrote it",
             card.format
         );
         let image = card.experiment()?.data.image;
@@ -209,7 +214,7 @@ impl Card {
         Ok(network)
     }
 
-    /// Pictures of noise, the same on every machine: `[PROBES, C, H, W]` in 0..1.
+    /// Images of noise, the same on every machine: `[PROBES, C, H, W]` in 0..1.
     pub fn probes(&self) -> Tensor {
         let Input {
             channels,

@@ -1,4 +1,4 @@
-//! Anything that turns pictures into logits: a run, a checkpoint, an artefact in any format.
+//! Anything that turns images into logits: a run, a checkpoint, an artefact in any format.
 
 use std::io::Cursor;
 use std::path::Path;
@@ -18,13 +18,13 @@ use super::{onnx, safetensors, torchscript};
 use crate::config::run::Format;
 use crate::disk;
 use crate::fault::contained;
-use crate::model::layer::Mode;
+use crate::model::layer::Phase;
 use crate::model::network::Network;
 use crate::run::checkpoint::Checkpoint;
 use crate::run::checkpoints;
 use crate::run::directory::RunDir;
 
-/// Pictures that go through a model at a time.
+/// Images that go through a model at a time.
 const BATCH: i64 = 256;
 
 /// A model that is used and not trained, on the CPU.
@@ -106,21 +106,21 @@ impl Classifier {
         Ok(Classifier { card, engine })
     }
 
-    /// Logits `[N, classes]` of pictures `[N, C, H, W]` in 0..1, all in one batch.
+    /// Logits `[N, classes]` of images `[N, C, H, W]` in 0..1, all in one batch.
     ///
     /// # Errors
     /// A graph that cannot compute them.
-    pub fn batch_logits(&self, pictures: &Tensor) -> Result<Tensor> {
+    pub fn batch_logits(&self, images: &Tensor) -> Result<Tensor> {
         let _guard = tch::no_grad_guard();
         let logits = match &self.engine {
-            Engine::Network(network) => network.forward(pictures, Mode::Eval),
+            Engine::Network(network) => network.forward(images, Phase::Eval),
             Engine::TorchScript(module) => module
-                .forward_ts(&[pictures])
+                .forward_ts(&[images])
                 .map_err(|error| anyhow!("the model does not run: {}", last_words(&error)))?,
-            Engine::Onnx(model) => contained(|| run_onnx(model, pictures))
+            Engine::Onnx(model) => contained(|| run_onnx(model, images))
                 .map_err(|error| anyhow!("the model does not run: {}", first_line(&error)))?,
         };
-        let expected = [pictures.size()[0], self.card.classes.len() as i64];
+        let expected = [images.size()[0], self.card.classes.len() as i64];
         ensure!(
             logits.size() == expected && logits.kind() == Kind::Float,
             "the model gives {:?} {:?} where {expected:?} float32 logits are due",
@@ -134,8 +134,8 @@ impl Classifier {
     ///
     /// # Errors
     /// As [`Classifier::batch_logits`].
-    pub fn logits(&self, pictures: &Tensor) -> Result<Tensor> {
-        let batches = pictures.split(BATCH, 0);
+    pub fn logits(&self, images: &Tensor) -> Result<Tensor> {
+        let batches = images.split(BATCH, 0);
         let logits: Result<Vec<Tensor>> = batches
             .iter()
             .map(|batch| self.batch_logits(batch))
@@ -199,14 +199,14 @@ fn rnn(_: &ParsingContext, node: &NodeProto) -> TractResult<(Box<dyn InferenceOp
     Ok((expand(layer), Vec::new()))
 }
 
-fn run_onnx(model: &InferenceModel, pictures: &Tensor) -> TractResult<Tensor> {
-    let size: Vec<usize> = pictures.size().iter().map(|&n| n as usize).collect();
+fn run_onnx(model: &InferenceModel, images: &Tensor) -> TractResult<Tensor> {
+    let size: Vec<usize> = images.size().iter().map(|&n| n as usize).collect();
     let runnable = model
         .clone()
         .with_input_fact(0, f32::fact(&size).into())?
         .into_optimized()?
         .into_runnable()?;
-    let numbers: Vec<f32> = Vec::try_from(pictures.contiguous().view([-1]))?;
+    let numbers: Vec<f32> = Vec::try_from(images.contiguous().view([-1]))?;
     let input = tract_ndarray::ArrayD::from_shape_vec(size, numbers)?;
     let outputs = runnable.run(tvec!(input.into_tensor().into()))?;
     let output = outputs.first().context("it has no output")?;

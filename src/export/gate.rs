@@ -9,10 +9,10 @@ use tch::Tensor;
 use super::classifier::Classifier;
 use crate::config::run::Format;
 
-/// Sizes of batches that are tried, beside all pictures at once: a graph may have frozen the first one it met.
+/// Sizes of batches that are tried, beside all images at once: a graph may have frozen the first one it met.
 const BATCHES: [i64; 3] = [1, 2, 7];
 
-/// Pictures that go through the small batches.
+/// Images that go through the small batches.
 pub const TRIED: i64 = 14;
 
 /// Largest difference from recorded logits that is let through: other sizes of batches and other processors add in
@@ -31,7 +31,7 @@ pub struct Report {
     pub tolerance: f64,
     /// The sizes of batches tried.
     pub checks: Vec<Check>,
-    /// Whether every picture was taken for the same class.
+    /// Whether every image was taken for the same class.
     pub same_predictions: bool,
     /// Accuracy of the live model and of the artefact, where labels are known.
     pub accuracy: Option<[f64; 2]>,
@@ -40,10 +40,11 @@ pub struct Report {
 /// One size of batches.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Check {
-    /// Pictures in a batch.
+    /// Images in a batch.
     pub batch: i64,
-    /// Pictures compared.
-    pub pictures: i64,
+    /// Images compared.
+    #[serde(alias = "pictures")] // as version 0.2 says
+    pub images: i64,
     /// Largest difference between two logits; the largest there is if one is not finite.
     pub largest_difference: f64,
 }
@@ -67,7 +68,7 @@ impl Report {
             ));
         }
         if !self.same_predictions {
-            reasons.push("some pictures are taken for another class".to_owned());
+            reasons.push("some images are taken for another class".to_owned());
         }
         if let Some([live, own]) = self.accuracy.filter(|[live, own]| live != own) {
             reasons.push(format!(
@@ -86,7 +87,7 @@ impl Report {
     }
 }
 
-/// Holds `artefact`, a file of `format`, against `live` on `pictures`; `live` gets batches of the same size.
+/// Holds `artefact`, a file of `format`, against `live` on `images`; `live` gets batches of the same size.
 ///
 /// # Errors
 /// A model that does not run at all.
@@ -94,14 +95,14 @@ pub fn compare(
     format: Format,
     live: &dyn Fn(&Tensor) -> Result<Tensor>,
     artefact: &Classifier,
-    pictures: &Tensor,
+    images: &Tensor,
     labels: Option<&Tensor>,
 ) -> Result<Report> {
     let bound = match format {
-        Format::Onnx => relative(format.tolerance(), &live(pictures)?),
+        Format::Onnx => relative(format.tolerance(), &live(images)?),
         Format::Torchscript | Format::Safetensors => format.tolerance(),
     };
-    hold_against(bound, live, artefact, pictures, labels)
+    hold_against(bound, live, artefact, images, labels)
 }
 
 /// `tolerance`, or what rounding makes of logits as large as these.
@@ -118,29 +119,29 @@ fn hold_against(
     bound: f64,
     live: &dyn Fn(&Tensor) -> Result<Tensor>,
     artefact: &Classifier,
-    pictures: &Tensor,
+    images: &Tensor,
     labels: Option<&Tensor>,
 ) -> Result<Report> {
-    let count = pictures.size()[0];
-    ensure!(count > 0, "there is no picture to compare on");
+    let count = images.size()[0];
+    ensure!(count > 0, "there is no image to compare on");
     let mut checks = Vec::new();
     for batch in BATCHES.into_iter().filter(|&batch| batch <= count) {
         let tried = TRIED.min(count) / batch * batch;
         let mut largest: f64 = 0.0;
         for first in (0..tried).step_by(batch as usize) {
-            let some = pictures.narrow(0, first, batch);
+            let some = images.narrow(0, first, batch);
             largest = largest.max(difference(&live(&some)?, &artefact.batch_logits(&some)?));
         }
         checks.push(Check {
             batch,
-            pictures: tried,
+            images: tried,
             largest_difference: largest,
         });
     }
-    let (expected, found) = (live(pictures)?, artefact.batch_logits(pictures)?);
+    let (expected, found) = (live(images)?, artefact.batch_logits(images)?);
     checks.push(Check {
         batch: count,
-        pictures: count,
+        images: count,
         largest_difference: difference(&expected, &found),
     });
     let same = expected.size() == found.size();

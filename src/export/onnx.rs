@@ -85,8 +85,8 @@ fn graph_proto(graph: &Graph, card: &Card) -> Result<Vec<u8>> {
         proto.extend(bytes(5, &tensor));
     }
     let input = &card.input;
-    let picture = [input.channels, input.height, input.width];
-    proto.extend(bytes(11, &value_proto(INPUT, &picture)));
+    let image = [input.channels, input.height, input.width];
+    proto.extend(bytes(11, &value_proto(INPUT, &image)));
     proto.extend(bytes(12, &value_proto(OUTPUT, &[card.classes.len()])));
     Ok(proto)
 }
@@ -211,15 +211,15 @@ pub fn check(model: &ModelProto, card: &Card) -> Result<()> {
             "MaxPool" => &["kernel_shape", "strides", "pads", "dilations"],
             _ => continue,
         };
-        let stranger = node
+        let unexpected = node
             .attribute
             .iter()
             .find(|attribute| !known.contains(&attribute.name.as_str()));
-        if let Some(stranger) = stranger {
+        if let Some(unexpected) = unexpected {
             bail!(
                 "its {} has the attribute {}, which signet does not write",
                 node.op_type,
-                stranger.name
+                unexpected.name
             );
         }
         if !["RNN", "LSTM", "GRU"].contains(&node.op_type.as_str()) {

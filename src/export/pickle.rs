@@ -4,9 +4,9 @@
 //! `torch::jit::Pickler` uses it.
 
 /// A value in an archive.
-pub enum Value {
+pub enum PickleValue {
     /// A module: class, then attributes in their order.
-    Object(String, Vec<(String, Value)>),
+    Object(String, Vec<(String, PickleValue)>),
     /// A truth value.
     Bool(bool),
     /// A tensor in a storage of its own.
@@ -26,17 +26,17 @@ pub struct Storage {
 }
 
 /// `value` as a pickle.
-pub fn dump(value: &Value) -> Vec<u8> {
+pub fn dump(value: &PickleValue) -> Vec<u8> {
     let mut bytes = vec![0x80, 2]; // PROTO 2
     put(&mut bytes, value);
     bytes.push(b'.'); // STOP
     bytes
 }
 
-fn put(out: &mut Vec<u8>, value: &Value) {
+fn put(out: &mut Vec<u8>, value: &PickleValue) {
     match value {
-        Value::Bool(truth) => out.push(if *truth { 0x88 } else { 0x89 }),
-        Value::Object(class, attributes) => {
+        PickleValue::Bool(truth) => out.push(if *truth { 0x88 } else { 0x89 }),
+        PickleValue::Object(class, attributes) => {
             global(out, "__torch__", class);
             out.extend(b")\x81}("); // EMPTY_TUPLE NEWOBJ EMPTY_DICT MARK
             for (name, value) in attributes {
@@ -45,7 +45,7 @@ fn put(out: &mut Vec<u8>, value: &Value) {
             }
             out.extend(b"ub"); // SETITEMS BUILD
         }
-        Value::Tensor(storage) => tensor(out, storage),
+        PickleValue::Tensor(storage) => tensor(out, storage),
     }
 }
 

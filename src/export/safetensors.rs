@@ -23,7 +23,7 @@ pub fn write(network: &Network, card: &Card) -> Result<Vec<u8>> {
     to_safetensors(&network.state(), metadata)
 }
 
-/// Whether `file` is a safetensors file that carries a card, sound or not.
+/// Whether `file` is a safetensors file that carries a card, valid or not.
 pub fn has_card(file: &Path) -> bool {
     let metadata = disk::read_artefact(file)
         .ok()

@@ -15,7 +15,7 @@ use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipArchive, ZipWriter};
 
 use super::card::Card;
-use super::pickle::{self, Storage, Value};
+use super::pickle::{self, PickleValue, Storage};
 use crate::model::layer::{Layer, Parameter, Role, Script};
 use crate::model::network::{Network, Weight};
 use crate::run::checkpoint::bytes_of;
@@ -43,7 +43,7 @@ pub fn write(network: &Network, card: &Card) -> Result<Vec<u8>> {
     let mut tensors = Vec::new();
     let object = tree.object(MODEL, card, &mut classes, &mut tensors);
 
-    let mut archive = Archive::new();
+    let mut archive = ScriptArchive::new();
     archive.add("data.pkl", &pickle::dump(&object))?;
     archive.add("byteorder", b"little")?;
     for (index, tensor) in tensors.iter().enumerate() {
@@ -166,8 +166,8 @@ impl<'n> Module<'n> {
         card: &Card,
         classes: &mut Classes,
         tensors: &mut Vec<Vec<u8>>,
-    ) -> Value {
-        let mut attributes = vec![("training".to_owned(), Value::Bool(false))];
+    ) -> PickleValue {
+        let mut attributes = vec![("training".to_owned(), PickleValue::Bool(false))];
         let class = match self {
             Module::Layer(layer, weights) => {
                 let short = |weight: &Weight| {
@@ -176,7 +176,7 @@ impl<'n> Module<'n> {
                 };
                 for weight in weights {
                     let storage = store(weight, tensors);
-                    attributes.push((short(weight), Value::Tensor(storage)));
+                    attributes.push((short(weight), PickleValue::Tensor(storage)));
                 }
                 classes.layer(&layer.script(), weights, short)
             }
@@ -185,7 +185,7 @@ impl<'n> Module<'n> {
                 for (name, part) in parts {
                     let wanted = format!("{}{}", name[..1].to_uppercase(), &name[1..]);
                     let value = part.object(&wanted, card, classes, tensors);
-                    if let Value::Object(class, _) = &value {
+                    if let PickleValue::Object(class, _) = &value {
                         members.push((name.clone(), class.clone()));
                     }
                     attributes.push((name.clone(), value));
@@ -194,7 +194,7 @@ impl<'n> Module<'n> {
                 classes.parts(wanted, &members, normalization)
             }
         };
-        Value::Object(class, attributes)
+        PickleValue::Object(class, attributes)
     }
 }
 
@@ -313,11 +313,11 @@ fn normalise(card: &Card) -> String {
 }
 
 /// A zip of stored entries with fixed times, so that equal models have equal bytes.
-struct Archive(ZipWriter<Cursor<Vec<u8>>>);
+struct ScriptArchive(ZipWriter<Cursor<Vec<u8>>>);
 
-impl Archive {
-    fn new() -> Archive {
-        Archive(ZipWriter::new(Cursor::new(Vec::new())))
+impl ScriptArchive {
+    fn new() -> ScriptArchive {
+        ScriptArchive(ZipWriter::new(Cursor::new(Vec::new())))
     }
 
     fn add(&mut self, name: &str, content: &[u8]) -> Result<()> {

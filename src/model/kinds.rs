@@ -4,13 +4,13 @@
 //! those of a module with `nn.Sequential` parts called features and classifier, and a recurrent part
 //! called by its kind; weights saved under them load into such a module with `load_state_dict`.
 
-use crate::config::model::{Cells, Dense, LayerConfig, ModelKind, RecurrentConfig};
+use crate::config::model::{Dense, LayerConfig, ModelKind, RecurrentConfig, RnnSizes};
 
-use super::layers::keeps_order;
+use super::layers::is_monotonic;
 
 /// A layer with its place: PyTorch's dotted name, and the key of the experiment to blame for it.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Entry {
+pub struct NamedLayer {
     /// Dotted name of the module.
     pub name: String,
     /// Key in the experiment.
@@ -21,12 +21,12 @@ pub struct Entry {
 
 /// A list under construction.
 #[derive(Default)]
-struct Entries(Vec<Entry>);
+struct Entries(Vec<NamedLayer>);
 
 impl Entries {
     /// A module outside any `nn.Sequential`.
     fn push(&mut self, name: &str, key: &str, layer: LayerConfig) {
-        self.0.push(Entry {
+        self.0.push(NamedLayer {
             name: name.to_owned(),
             key: key.to_owned(),
             layer,
@@ -35,7 +35,7 @@ impl Entries {
 
     /// The next member of the `nn.Sequential` called `group`.
     fn push_in(&mut self, group: &str, key: &str, layer: LayerConfig) {
-        let inside = |entry: &&Entry| {
+        let inside = |entry: &&NamedLayer| {
             entry
                 .name
                 .rsplit_once('.')
@@ -47,7 +47,7 @@ impl Entries {
 }
 
 /// The layers of a kind, first to last. The last `Linear` has as many units as the classes need.
-pub fn expand(kind: &ModelKind) -> Vec<Entry> {
+pub fn expand(kind: &ModelKind) -> Vec<NamedLayer> {
     let mut entries = Entries::default();
     match kind {
         ModelKind::Ann(dense) | ModelKind::Dnn(dense) => {
@@ -78,7 +78,7 @@ pub fn expand(kind: &ModelKind) -> Vec<Entry> {
                     function: dense.activation,
                 };
                 let pool = (block.pool > 1).then_some(LayerConfig::MaxPool2d { size: block.pool });
-                let both = if keeps_order(dense.activation) {
+                let both = if is_monotonic(dense.activation) {
                     [pool, Some(activation)]
                 } else {
                     [Some(activation), pool]
@@ -148,8 +148,8 @@ fn head(entries: &mut Entries, dense: &Dense, drop_first: bool) {
     push("model.hidden", LayerConfig::Linear { units: None });
 }
 
-fn cells(recurrent: &RecurrentConfig) -> Cells {
-    Cells {
+fn cells(recurrent: &RecurrentConfig) -> RnnSizes {
+    RnnSizes {
         hidden_size: recurrent.hidden_size,
         num_layers: recurrent.num_layers,
         bidirectional: recurrent.bidirectional,

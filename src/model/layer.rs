@@ -12,7 +12,7 @@ use super::graph::Graph;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shape {
     /// Channels, height, width.
-    Picture {
+    Image {
         /// Planes.
         channels: usize,
         /// Pixels from top to bottom.
@@ -35,7 +35,7 @@ impl Shape {
     /// How many numbers one example has.
     pub fn numbers(self) -> usize {
         match self {
-            Shape::Picture {
+            Shape::Image {
                 channels,
                 height,
                 width,
@@ -49,7 +49,7 @@ impl Shape {
 impl std::fmt::Display for Shape {
     fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
         match self {
-            Shape::Picture {
+            Shape::Image {
                 channels,
                 height,
                 width,
@@ -62,23 +62,23 @@ impl std::fmt::Display for Shape {
 
 /// Whether one trains or uses a network; dropout and batch normalisation differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mode {
+pub enum Phase {
     /// Weights are about to change.
     Train,
     /// They are not.
     Eval,
 }
 
-impl Mode {
+impl Phase {
     /// As libtorch's `train` argument.
     pub fn trains(self) -> bool {
-        self == Mode::Train
+        self == Phase::Train
     }
 }
 
 /// How a parameter starts, as `torch.nn` starts it.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Start {
+pub enum Init {
     /// Uniform in (-bound, bound).
     Uniform(f64),
     /// All one.
@@ -119,12 +119,12 @@ pub struct Parameter {
     /// What it is for.
     pub role: Role,
     /// How it starts.
-    pub start: Start,
+    pub start: Init,
 }
 
 impl Parameter {
     /// A tensor called `name`.
-    pub fn new(name: impl Into<String>, size: &[usize], role: Role, start: Start) -> Parameter {
+    pub fn new(name: impl Into<String>, size: &[usize], role: Role, start: Init) -> Parameter {
         Parameter {
             name: name.into(),
             size: size.iter().map(|&n| n as i64).collect(),
@@ -148,12 +148,12 @@ impl Parameter {
         let gain = (2.0 / (1.0 + slope * slope)).sqrt();
         let bound = 3.0f64.sqrt() * (gain / fan_in.sqrt());
         vec![
-            Parameter::new("weight", size, Role::Weight, Start::Uniform(bound)),
+            Parameter::new("weight", size, Role::Weight, Init::Uniform(bound)),
             Parameter::new(
                 "bias",
                 &size[..1],
                 Role::Bias,
-                Start::Uniform(1.0 / fan_in.sqrt()),
+                Init::Uniform(1.0 / fan_in.sqrt()),
             ),
         ]
     }
@@ -192,12 +192,12 @@ pub trait Layer: std::fmt::Debug {
     }
 
     /// Whether a training batch of one example is too small for it.
-    fn needs_company(&self) -> bool {
+    fn needs_two_examples(&self) -> bool {
         false
     }
 
     /// `[B, input...]` to `[B, output...]`; `weights` are those of `parameters`, in that order.
-    fn forward(&self, weights: &[Tensor], x: &Tensor, mode: Mode) -> Tensor;
+    fn forward(&self, weights: &[Tensor], x: &Tensor, mode: Phase) -> Tensor;
 
     /// The same in TorchScript.
     fn script(&self) -> Script;

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use anyhow::{Result, bail, ensure};
 use tch::{Device, Kind, Tensor};
 
-use crate::config::model::{Init, ModelConfig, WeightLaw};
+use crate::config::model::{InitConfig, ModelConfig, WeightInit};
 
-use super::layer::{Mode, Parameter, Role, Start};
+use super::layer::{Init, Parameter, Phase, Role};
 use super::plan::Plan;
 
 /// How pixels in 0..1 are shifted and scaled, per channel, before the first layer.
@@ -87,7 +87,7 @@ impl Network {
     ///
     /// # Shapes
     /// `x`: `[B, C, H, W]` in 0..1, any strides; result: `[B, classes]`, float32.
-    pub fn forward(&self, x: &Tensor, mode: Mode) -> Tensor {
+    pub fn forward(&self, x: &Tensor, mode: Phase) -> Tensor {
         let mut x = (x - &self.mean) / &self.std;
         for ((_, layer), weights) in self.plan.layers.iter().zip(&self.weights) {
             x = layer.forward(weights, &x, mode);
@@ -148,11 +148,11 @@ impl Network {
                 weight.tensor.size()
             );
         }
-        if let Some(stranger) = state
+        if let Some(unexpected) = state
             .keys()
             .find(|name| self.named.iter().all(|weight| weight.name != **name))
         {
-            bail!("the tensor {stranger} belongs to another model");
+            bail!("the tensor {unexpected} belongs to another model");
         }
         let _guard = tch::no_grad_guard();
         for weight in &self.named {
@@ -163,7 +163,7 @@ impl Network {
 }
 
 /// A tensor as it is before the first step.
-fn start(parameter: &Parameter, init: &Init) -> Tensor {
+fn start(parameter: &Parameter, init: &InitConfig) -> Tensor {
     let kind = if parameter.role == Role::Counter {
         Kind::Int64
     } else {
@@ -172,16 +172,16 @@ fn start(parameter: &Parameter, init: &Init) -> Tensor {
     let mut tensor = Tensor::zeros(&parameter.size[..], (kind, Device::Cpu));
     let _guard = tch::no_grad_guard();
     match (init, parameter.role) {
-        (Init::Custom { weights, .. }, Role::Weight) => match *weights {
-            WeightLaw::Constant { value } => tensor.fill_(value),
-            WeightLaw::Normal { mean, std } => tensor.normal_(mean, std),
-            WeightLaw::Uniform { low, high } => tensor.uniform_(low, high),
+        (InitConfig::Custom { weights, .. }, Role::Weight) => match *weights {
+            WeightInit::Constant { value } => tensor.fill_(value),
+            WeightInit::Normal { mean, std } => tensor.normal_(mean, std),
+            WeightInit::Uniform { low, high } => tensor.uniform_(low, high),
         },
-        (Init::Custom { .. }, Role::Bias) => tensor,
+        (InitConfig::Custom { .. }, Role::Bias) => tensor,
         _ => match parameter.start {
-            Start::Uniform(bound) => tensor.uniform_(-bound, bound),
-            Start::Ones => tensor.fill_(1.0),
-            Start::Zeros => tensor,
+            Init::Uniform(bound) => tensor.uniform_(-bound, bound),
+            Init::Ones => tensor.fill_(1.0),
+            Init::Zeros => tensor,
         },
     }
 }

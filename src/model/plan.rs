@@ -3,7 +3,7 @@
 use crate::config::Experiment;
 use crate::config::model::{LayerConfig, ModelConfig, Output};
 
-use super::kinds::{Entry, expand};
+use super::kinds::{NamedLayer, expand};
 use super::layer::{Layer, Parameter, Shape};
 use super::layers::{
     Activation, BatchNorm, BinaryLogits, Cell, Conv2d, Dropout, Flatten, Linear, MaxPool2d,
@@ -21,7 +21,7 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Lays out `model` for pictures of `input` and `classes` classes.
+    /// Lays out `model` for images of `input` and `classes` classes.
     ///
     /// # Errors
     /// The key to blame, and why the layers do not fit together.
@@ -31,7 +31,7 @@ impl Plan {
         classes: usize,
     ) -> Result<Plan, (String, String)> {
         let [channels, height, width] = input;
-        let mut shape = Shape::Picture {
+        let mut shape = Shape::Image {
             channels,
             height,
             width,
@@ -48,7 +48,7 @@ impl Plan {
         };
         let mut layers: Vec<(String, Box<dyn Layer>)> = Vec::new();
         let mut bidirectional = false;
-        for Entry { name, key, layer } in expand(&model.kind) {
+        for NamedLayer { name, key, layer } in expand(&model.kind) {
             if let LayerConfig::Rnn { cells, .. }
             | LayerConfig::Lstm(cells)
             | LayerConfig::Gru(cells) = &layer
@@ -93,14 +93,16 @@ impl Plan {
         self.layers.iter().flat_map(named).collect()
     }
 
-    /// Whether a training batch of one picture is too small for some layer.
-    pub fn needs_company(&self) -> bool {
-        self.layers.iter().any(|(_, layer)| layer.needs_company())
+    /// Whether a training batch of one image is too small for some layer.
+    pub fn needs_two_examples(&self) -> bool {
+        self.layers
+            .iter()
+            .any(|(_, layer)| layer.needs_two_examples())
     }
 }
 
 /// A rule of [`Experiment::load`]: the layers fit together. Where the classes are only known once the
-/// pictures are found, two stand in for them.
+/// images are found, two stand in for them.
 ///
 /// # Errors
 /// The key to blame, and why.

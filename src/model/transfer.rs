@@ -46,7 +46,7 @@ pub fn transfer(network: &Network, offered: &BTreeMap<String, Tensor>) -> Transf
         .iter()
         .map(|weight| weight.name.as_str())
         .collect();
-    let strangers = offered.keys().filter(|name| !own.contains(&name.as_str()));
-    transfer.left = strangers.cloned().collect();
+    let unexpected = offered.keys().filter(|name| !own.contains(&name.as_str()));
+    transfer.left = unexpected.cloned().collect();
     transfer
 }

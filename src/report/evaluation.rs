@@ -9,8 +9,8 @@ use tch::{Kind, Tensor};
 pub struct Evaluation {
     /// Which part.
     pub part: String,
-    /// Pictures in it.
-    pub pictures: usize,
+    /// Images in it.
+    pub images: usize,
     /// Mean cross-entropy.
     pub loss: f64,
     /// Share recognised.
@@ -19,12 +19,12 @@ pub struct Evaluation {
     pub accuracy_interval: [f64; 2],
     /// By class, in the order of the outputs.
     pub classes: Vec<ClassFigures>,
-    /// `confusion[i][j]`: pictures of class i taken for class j.
+    /// `confusion[i][j]`: images of class i taken for class j.
     pub confusion: Vec<Vec<usize>>,
-    /// Every picture.
+    /// Every image.
     #[serde(skip)]
     pub predictions: Vec<Prediction>,
-    /// The pictures taken for something else.
+    /// The images taken for something else.
     pub wrong: Vec<Prediction>,
 }
 
@@ -33,20 +33,20 @@ pub struct Evaluation {
 pub struct ClassFigures {
     /// Name.
     pub class: String,
-    /// Of the pictures taken for it, the share that are.
+    /// Of the images taken for it, the share that are.
     pub precision: Option<f64>,
-    /// Of its pictures, the share taken for it.
+    /// Of its images, the share taken for it.
     pub recall: Option<f64>,
     /// Harmonic mean of both.
     pub f1: Option<f64>,
-    /// Its pictures.
+    /// Its images.
     pub support: usize,
 }
 
-/// What was made of one picture.
+/// What was made of one image.
 #[derive(Debug, Clone, Serialize)]
 pub struct Prediction {
-    /// The picture.
+    /// The image.
     pub name: String,
     /// What it shows.
     pub label: String,
@@ -57,7 +57,7 @@ pub struct Prediction {
 }
 
 impl Evaluation {
-    /// Judges `logits` (`[N, classes]`) of pictures called `names` with `labels`.
+    /// Judges `logits` (`[N, classes]`) of images called `names` with `labels`.
     ///
     /// # Errors
     /// None that is known.
@@ -98,7 +98,7 @@ impl Evaluation {
             .sum();
         Ok(Evaluation {
             part: part.to_owned(),
-            pictures: count,
+            images: count,
             loss: loss / count as f64,
             accuracy: right as f64 / count as f64,
             accuracy_interval: wilson(right, count),
@@ -132,7 +132,7 @@ fn figures(name: &str, class: usize, confusion: &[Vec<usize>]) -> ClassFigures {
     }
 }
 
-/// The 95 % score interval of a share (Wilson, 1927), which stays inside 0..1 and holds for few pictures.
+/// The 95 % score interval of a share (Wilson, 1927), which stays inside 0..1 and holds for few images.
 fn wilson(right: usize, count: usize) -> [f64; 2] {
     const Z: f64 = 1.959_963_984_540_054; // 97.5 % quantile of the standard normal distribution
     let n = count as f64;

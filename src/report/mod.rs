@@ -1,8 +1,8 @@
 //! Evidence for people and programs: tables before and after training (`summary`), of studies (`studies`) and of
 //! what lies in folders (`shelf`), what a model got right (`evaluation`), and the form they share (`table`).
 
+pub mod catalog;
 pub mod evaluation;
-pub mod shelf;
 pub mod studies;
 pub mod summary;
 pub mod table;

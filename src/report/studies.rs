@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::table::Table;
-use crate::say::{escaped, word};
+use crate::messages::{escaped, shell_quote};
 use crate::study::ranking::Ranking;
 use crate::study::statistics::Spread;
 use crate::study::summary::Summary;
@@ -13,14 +13,14 @@ const SHOWN: usize = 20;
 
 /// What a study found.
 pub fn study(found: &Summary, folder: &Path) -> String {
-    let mut trials = Table::new(1, &["trial", "accuracy %", "loss", "wrong", "pictures"]);
+    let mut trials = Table::new(1, &["trial", "accuracy %", "loss", "wrong", "images"]);
     for result in &found.results {
         trials.add_row([
             result.trial.clone(),
             percent(result.accuracy),
             format!("{:.4}", result.loss),
             result.wrong.len().to_string(),
-            result.pictures.to_string(),
+            result.images.to_string(),
         ]);
     }
     let mut text = format!(
@@ -88,7 +88,7 @@ pub fn sweep(found: &Ranking, base: &Path, folder: &Path) -> String {
                 "best by {}: {}; as a run: signet train {}{}\n",
                 found.metric,
                 best.point.name,
-                word(base),
+                shell_quote(base),
                 escaped(&settings.collect::<String>())
             );
         }

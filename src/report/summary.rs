@@ -6,13 +6,13 @@ use std::time::Duration;
 use crate::config::Experiment;
 use crate::export::artefacts::Exported;
 use crate::export::gate::Report;
+use crate::messages::{escaped, shell_quote};
 use crate::model::transfer::Transfer;
 use crate::report::table::Table;
 use crate::run::policy::Change;
 use crate::run::prove::Proof;
 use crate::run::session::Session;
-use crate::say::{escaped, word};
-use crate::train::metrics::{EpochRecord, Figures};
+use crate::train::metrics::{EpochRecord, Metrics};
 use crate::train::progress::Progress;
 
 /// One line: what is trained on what, where, into which folder.
@@ -20,7 +20,7 @@ pub fn heading(session: &Session, folder: &Path) -> String {
     let [train, val, test] = session.split.parts().map(|(_, part)| part.len());
     let device = format!("{:?}", session.device).to_lowercase();
     format!(
-        "{}: {train} train, {val} val, {test} test pictures of {} classes on {device}, {}; into {}",
+        "{}: {train} train, {val} val, {test} test images of {} classes on {device}, {}; into {}",
         session.experiment.name,
         session.data.classes.len(),
         session.threads,
@@ -55,10 +55,10 @@ pub fn before(session: &Session, steps_per_epoch: usize) -> String {
     let epochs = session.experiment.train.epochs;
     format!(
         "{layers}\n\nparameters  {total}\nsteps       {steps_per_epoch} an epoch, {} in {epochs} epochs\n\
-         memory      {} weights, {} pictures\n",
+         memory      {} weights, {} images\n",
         steps_per_epoch * epochs,
         mebibytes(weights),
-        mebibytes(session.pictures.bytes())
+        mebibytes(session.images.bytes())
     )
 }
 
@@ -75,7 +75,7 @@ pub fn after(session: &Session, progress: &Progress, folder: &Path, took: Durati
         how_it_ended(&session.experiment, progress),
         took.as_secs_f64(),
         escaped(&folder.display().to_string()),
-        word(folder)
+        shell_quote(folder)
     )
 }
 
@@ -126,7 +126,7 @@ pub fn paused(progress: &Progress, folder: &Path) -> String {
         "paused after epoch {} (step {}); go on with `signet resume {}`",
         progress.epoch - 1,
         progress.step,
-        word(folder)
+        shell_quote(folder)
     )
 }
 
@@ -140,16 +140,16 @@ fn how_it_ended(experiment: &Experiment, progress: &Progress) -> String {
     format!("{why} after {done} of {epochs} epochs")
 }
 
-/// What changed between two sittings of a run.
+/// What changed between two launches of a run.
 pub fn changes(changes: &[Change]) -> Table {
     let mut table = Table::new(4, &["key", "old", "new", "policy"]);
     for change in changes {
-        let word = |value: &str| if value.is_empty() { "-" } else { value }.to_owned();
+        let or_dash = |value: &str| if value.is_empty() { "-" } else { value }.to_owned();
         let policy = change.policy.word().to_owned();
         table.add_row([
             change.key.clone(),
-            word(&change.old),
-            word(&change.new),
+            or_dash(&change.old),
+            or_dash(&change.new),
             policy,
         ]);
     }
@@ -231,11 +231,11 @@ pub fn exported(artefacts: &[Exported]) -> Table {
 
 /// What the gate found, a line per size of batches.
 pub fn gate(report: &Report) -> String {
-    let mut checks = Table::new(0, &["batch", "pictures", "largest difference"]);
+    let mut checks = Table::new(0, &["batch", "images", "largest difference"]);
     for check in &report.checks {
         checks.add_row([
             check.batch.to_string(),
-            check.pictures.to_string(),
+            check.images.to_string(),
             format!("{:.1e}", check.largest_difference),
         ]);
     }
@@ -257,9 +257,9 @@ pub fn gate(report: &Report) -> String {
     format!("{checks}\n\n{verdict}{accuracy}")
 }
 
-fn cells(figures: Option<Figures>) -> [String; 2] {
+fn cells(figures: Option<Metrics>) -> [String; 2] {
     match figures {
-        Some(Figures { loss, accuracy }) => {
+        Some(Metrics { loss, accuracy }) => {
             [format!("{loss:.4}"), format!("{:.2}", 100.0 * accuracy)]
         }
         None => ["-".to_owned(), "-".to_owned()],

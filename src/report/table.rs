@@ -5,7 +5,7 @@ use std::fmt;
 
 use comfy_table::{Cell, CellAlignment, Row, presets};
 
-use crate::say::escaped;
+use crate::messages::escaped;
 
 /// A table under way.
 pub struct Table(comfy_table::Table);

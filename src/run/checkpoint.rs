@@ -2,7 +2,7 @@
 //!
 //! Tensors carry PyTorch's names, so that Python reads the weights of a checkpoint as they are; moments
 //! lie beside them behind `optimizer.`. The document says what the numbers mean and what they depend on.
-//! A SHA-256 over the whole file, with its own digits taken as zeros, tells a sound file from a damaged one.
+//! A SHA-256 over the whole file, with its own digits taken as zeros, tells a valid file from a damaged one.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsStr;
@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 use tch::{Kind, Tensor};
 
 use super::environment::Environment;
-use super::records;
+use super::logs;
 use crate::data::hex;
 use crate::disk::Folder;
 use crate::model::network::Normalization;
@@ -32,7 +32,7 @@ pub const FORMAT: u32 = 1;
 
 /// Everything about a checkpoint but its tensors: the document under the metadata key `signet`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Document {
+pub struct CheckpointMeta {
     /// Of this document.
     pub format: u32,
     /// Names of the outputs.
@@ -53,7 +53,7 @@ pub struct Document {
     pub logs: BTreeMap<String, u64>,
 }
 
-impl Document {
+impl CheckpointMeta {
     /// Whether its values are ones that signet writes: a checksum says that a file is whole, not who wrote it.
     fn check(&self) -> Result<()> {
         let Progress { epoch, step, .. } = self.progress;
@@ -70,7 +70,7 @@ impl Document {
             "its normalisation is none"
         );
         ensure!(self.classes.len() >= 2, "it knows fewer than two classes");
-        if let Some(log) = self.logs.keys().find(|log| !records::is_log(log)) {
+        if let Some(log) = self.logs.keys().find(|log| !logs::is_log(log)) {
             bail!("it names the log {log:?}, which signet does not write");
         }
         Ok(())
@@ -80,16 +80,16 @@ impl Document {
 /// SHA-256 of what must not change under a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fingerprints {
-    /// Pictures, labels, names and their order.
+    /// Images, labels, names and their order.
     pub data: String,
-    /// Which picture is for what.
+    /// Which image is for what.
     pub split: String,
     /// The figures pixels are shifted and scaled by.
     pub normalization: String,
 }
 
 /// The bytes of a checkpoint are not those that were written. Anything else that keeps one from being read (a newer
-/// format, a folder that is closed) leaves it sound, and nobody should go on without it.
+/// format, a folder that is closed) leaves it valid, and nobody should go on without it.
 #[derive(Debug)]
 pub struct Damaged(String);
 
@@ -110,7 +110,7 @@ pub fn is_damage(error: &anyhow::Error) -> bool {
 #[derive(Debug)]
 pub struct Checkpoint {
     /// What it means.
-    pub document: Document,
+    pub document: CheckpointMeta,
     /// Weights, buffers and moments.
     pub tensors: BTreeMap<String, Tensor>,
 }
@@ -201,7 +201,7 @@ impl Checkpoint {
             format == FORMAT,
             "its format is {format}, but this signet reads {FORMAT}; use the signet that wrote it"
         );
-        let document: Document = serde_json::from_str(&text)?;
+        let document: CheckpointMeta = serde_json::from_str(&text)?;
         document.check()?;
         Ok(Checkpoint {
             document,
@@ -210,7 +210,7 @@ impl Checkpoint {
     }
 }
 
-/// The tensors of any safetensors file; one of signet's own checkpoints must be sound.
+/// The tensors of any safetensors file; one of signet's own checkpoints must be valid.
 ///
 /// # Errors
 /// A file that is missing, damaged, or holds a type that no network here has.

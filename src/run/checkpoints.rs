@@ -1,4 +1,4 @@
-//! The checkpoints of one run: which there are, which is sound, and the pointers `last.json`, `best.json`.
+//! The checkpoints of one run: which there are, which is valid, and the pointers `last.json`, `best.json`.
 
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
@@ -13,7 +13,7 @@ use tch::Tensor;
 use super::checkpoint::{self, Checkpoint};
 use crate::data::hex;
 use crate::disk::{self, Folder, Lock};
-use crate::say::word;
+use crate::messages::shell_quote;
 use crate::train::metrics::EpochRecord;
 use crate::train::snapshot;
 
@@ -46,7 +46,7 @@ impl Pointer {
     /// None that is known.
     pub fn to(checkpoint: &Checkpoint) -> Result<Pointer> {
         let progress = &checkpoint.document.progress;
-        let ended = progress.last.as_ref().filter(|_| progress.pictures == 0);
+        let ended = progress.last.as_ref().filter(|_| progress.images == 0);
         Ok(Pointer {
             checkpoint: path_of(progress.step),
             step: progress.step,
@@ -56,8 +56,8 @@ impl Pointer {
     }
 }
 
-/// A sound checkpoint, and what was met on the way to it.
-pub struct Found {
+/// A valid checkpoint, and what was met on the way to it.
+pub struct FoundCheckpoint {
     /// Its file.
     pub file: PathBuf,
     /// Its contents.
@@ -66,11 +66,11 @@ pub struct Found {
     pub passed_over: Vec<String>,
 }
 
-impl Found {
+impl FoundCheckpoint {
     /// Says what was passed over.
     pub fn report(&self) {
         for reason in &self.passed_over {
-            crate::note!("signet: passed over {reason}");
+            crate::status!("signet: passed over {reason}");
         }
     }
 }
@@ -116,16 +116,16 @@ pub fn list(folder: &Path) -> Vec<(usize, PathBuf)> {
     found
 }
 
-/// The newest sound checkpoint.
+/// The newest valid checkpoint.
 ///
 /// # Errors
 /// There is none, and each that was tried is named; or a newer one is not damaged and still cannot be read.
-pub fn newest(folder: &Path) -> Result<Found> {
+pub fn newest(folder: &Path) -> Result<FoundCheckpoint> {
     let mut passed_over = Vec::new();
     for (step, file) in list(folder) {
         match Checkpoint::load_at(step, &file) {
             Ok(checkpoint) => {
-                return Ok(Found {
+                return Ok(FoundCheckpoint {
                     file,
                     checkpoint,
                     passed_over,
@@ -145,30 +145,30 @@ pub fn newest(folder: &Path) -> Result<Found> {
         [] => bail!(
             "{} has no checkpoint; begin again with `signet train {}`",
             folder.display(),
-            word(&folder.join("config.yaml"))
+            shell_quote(&folder.join("config.yaml"))
         ),
         tried => bail!(
-            "{} has no sound checkpoint: {}",
+            "{} has no valid checkpoint: {}",
             folder.display(),
             tried.join("; ")
         ),
     }
 }
 
-/// The checkpoint of the best epoch, as the newest sound checkpoint remembers it; if that is damaged or gone, of the next
+/// The checkpoint of the best epoch, as the newest valid checkpoint remembers it; if that is damaged or gone, of the next
 /// best, and without any the newest itself.
 ///
 /// # Errors
-/// No sound checkpoint is left; or one that is not damaged still cannot be read.
-pub fn best(folder: &Path) -> Result<Found> {
-    let Found {
+/// No valid checkpoint is left; or one that is not damaged still cannot be read.
+pub fn best(folder: &Path) -> Result<FoundCheckpoint> {
+    let FoundCheckpoint {
         file,
         checkpoint,
         mut passed_over,
     } = newest(folder)?;
     let ranked = best_of(folder, &checkpoint, &mut passed_over)?;
     let (file, checkpoint) = ranked.unwrap_or((file, checkpoint));
-    Ok(Found {
+    Ok(FoundCheckpoint {
         file,
         checkpoint,
         passed_over,

@@ -11,7 +11,7 @@ use crate::config::Experiment;
 use crate::config::run::IfExists;
 use crate::data::Dataset;
 use crate::disk::{self, Folder, Lock};
-use crate::say::word;
+use crate::messages::shell_quote;
 
 /// The folder of one run.
 #[derive(Debug, Clone)]
@@ -25,20 +25,21 @@ pub fn evaluation_of(part: &str) -> String {
     format!("{part}.json")
 }
 
-/// The document `data.json`: which pictures a run was trained on.
+/// The document `data.json`: which images a run was trained on.
 #[derive(Debug, Serialize, Deserialize)]
 struct DataRecord {
-    /// Of all pictures together.
+    /// Of all images together.
     fingerprint: String,
-    /// SHA-256 of each picture's numbers, by name.
-    pictures: BTreeMap<String, String>,
+    /// SHA-256 of each image's numbers, by name.
+    #[serde(alias = "pictures")] // as version 0.2 says
+    images: BTreeMap<String, String>,
 }
 
 impl DataRecord {
     fn of(data: &Dataset) -> DataRecord {
         DataRecord {
             fingerprint: data.fingerprint(),
-            pictures: data.names.iter().cloned().zip(data.digests()).collect(),
+            images: data.names.iter().cloned().zip(data.digests()).collect(),
         }
     }
 }
@@ -84,7 +85,7 @@ impl RunDir {
                 bail!(
                     "{} exists already; name another with --run, or go on with it by `signet resume {}`",
                     taken.display(),
-                    word(&taken)
+                    shell_quote(&taken)
                 );
             }
         }
@@ -133,7 +134,7 @@ impl RunDir {
         self.0.file(name)
     }
 
-    /// Writes down which pictures the run is trained on.
+    /// Writes down which images the run is trained on.
     ///
     /// # Errors
     /// A disk that is full or cannot be written.
@@ -141,34 +142,34 @@ impl RunDir {
         self.write_json("data.json", &DataRecord::of(data))
     }
 
-    /// What differs between the pictures this run was trained on and `now`, by name.
+    /// What differs between the images this run was trained on and `now`, by name.
     pub fn data_changes(&self, now: &Dataset) -> anyhow::Error {
         let advice = "bring the old ones back, or start a new run";
         let text = disk::read_text(&self.file("data.json"));
         let then: Option<DataRecord> = text.ok().and_then(|text| serde_json::from_str(&text).ok());
         let Some(then) = then else {
-            return anyhow!("the pictures have changed since this run was trained; {advice}");
+            return anyhow!("the images have changed since this run was trained; {advice}");
         };
         let now = DataRecord::of(now);
         let mut found = Vec::new();
-        for (name, digest) in &then.pictures {
-            match now.pictures.get(name) {
+        for (name, digest) in &then.images {
+            match now.images.get(name) {
                 None => found.push(format!("{name} is gone")),
                 Some(other) if other != digest => found.push(format!("{name} has changed")),
                 Some(_) => {}
             }
         }
         let new = now
-            .pictures
+            .images
             .keys()
-            .filter(|name| !then.pictures.contains_key(*name));
+            .filter(|name| !then.images.contains_key(*name));
         found.extend(new.map(|name| format!("{name} is new")));
         if found.is_empty() {
             found.push("their order or their classes".to_owned());
         }
         // JPEG is decoded to the pixels of libjpeg-turbo since 0.2.
         let changed = found.iter().all(|what| what.ends_with(" has changed"));
-        let jpeg = now.pictures.keys().any(|name| {
+        let jpeg = now.images.keys().any(|name| {
             let name = name.to_lowercase();
             name.ends_with(".jpg") || name.ends_with(".jpeg")
         });
@@ -184,7 +185,7 @@ impl RunDir {
         };
         found.truncate(SHOWN);
         anyhow!(
-            "the pictures have changed since this run was trained: {}{more}; {advice}",
+            "the images have changed since this run was trained: {}{more}; {advice}",
             found.join(", ")
         )
     }

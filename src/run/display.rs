@@ -7,7 +7,7 @@ use clap::ValueEnum;
 use indicatif::{HumanDuration, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::train::event::{Event, Observer};
-use crate::train::metrics::{EpochRecord, Figures};
+use crate::train::metrics::{EpochRecord, Metrics};
 
 /// How progress is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -69,7 +69,7 @@ pub fn plain_line(record: &EpochRecord, epochs: usize, seconds: f64) -> String {
     )
 }
 
-fn figures(figures: &Figures) -> String {
+fn figures(figures: &Metrics) -> String {
     format!(
         "loss {:.4} accuracy {:6.2} %",
         figures.loss,
@@ -100,9 +100,9 @@ impl Observer for Lines {
                 if self.json {
                     let mut line = serde_json::to_value(record)?;
                     line["seconds"] = seconds.into();
-                    crate::say::record(&line);
+                    crate::messages::record(&line);
                 } else {
-                    crate::note!("{}", plain_line(record, self.epochs, seconds));
+                    crate::status!("{}", plain_line(record, self.epochs, seconds));
                 }
             }
             _ => {}
@@ -127,11 +127,11 @@ struct Bars {
     steps_per_epoch: usize,
     /// Of the last epoch that ended.
     figures: String,
-    /// Steps of this sitting, and when it began.
+    /// Steps of this launch, and when it began.
     taken: usize,
     began: Instant,
-    /// Pictures of the epoch under way, and when it began.
-    pictures: usize,
+    /// Images of the epoch under way, and when it began.
+    images: usize,
     epoch_began: Instant,
     asked: Instant,
 }
@@ -156,13 +156,13 @@ impl Bars {
             figures: String::new(),
             taken: 0,
             began: now,
-            pictures: 0,
+            images: 0,
             epoch_began: now,
             asked: now,
         }
     }
 
-    /// The time that the rest takes at the pace of this sitting; early stopping may end it sooner.
+    /// The time that the rest takes at the pace of this launch; early stopping may end it sooner.
     fn left(&self) -> HumanDuration {
         let epochs = self.epochs.length().unwrap_or(0) - self.epochs.position();
         let all = epochs as usize * self.steps_per_epoch;
@@ -184,21 +184,21 @@ impl Observer for Bars {
         match event {
             Event::EpochStarted { .. } => {
                 self.steps.set_position(0);
-                self.pictures = 0;
+                self.images = 0;
                 self.epoch_began = Instant::now();
             }
             Event::Stepped {
                 step,
-                pictures,
+                images,
                 lr,
                 figures: met,
                 ..
             } => {
-                self.pictures += pictures;
+                self.images += images;
                 self.taken += 1;
                 self.steps.set_position(*step as u64);
                 if let Some(met) = met {
-                    let rate = self.pictures as f64 / self.epoch_began.elapsed().as_secs_f64();
+                    let rate = self.images as f64 / self.epoch_began.elapsed().as_secs_f64();
                     self.steps
                         .set_message(format!("{}  lr {lr:.2e}  {rate:.0} images/s", figures(met)));
                     self.epochs
@@ -218,7 +218,7 @@ impl Observer for Bars {
             // They stay as they were: the ^C that a terminal prints has moved the cursor, and nobody knows where to.
             Event::Paused { .. } => {
                 self.both.set_draw_target(ProgressDrawTarget::hidden());
-                crate::note!("");
+                crate::status!("");
             }
         }
         Ok(())

@@ -3,17 +3,17 @@
 //! `keeper`, `retention`), going on with it (`resume`, `policy`, `prove`), and what is seen of it (`display`,
 //! `interrupt`).
 
-pub mod beginning;
 pub mod checkpoint;
+pub mod checkpointer;
 pub mod checkpoints;
+pub mod create;
 pub mod directory;
 pub mod display;
 pub mod environment;
 pub mod interrupt;
-pub mod keeper;
+pub mod logs;
 pub mod policy;
 pub mod prove;
-pub mod records;
 pub mod resume;
 pub mod retention;
 pub mod session;

@@ -1,4 +1,4 @@
-//! What may change between two sittings of one run.
+//! What may change between two launches of one run.
 
 use std::collections::BTreeMap;
 
@@ -38,7 +38,7 @@ const POLICIES: [(&str, Policy); 22] = [
     ("device", Policy::Branch),
     ("threads", Policy::Branch),
     ("data", Policy::Refused),
-    // Where pictures lie may change; that they are the same is checked by their fingerprint.
+    // Where images lie may change; that they are the same is checked by their fingerprint.
     ("data.source.root", Policy::Free),
     ("data.source.images", Policy::Free),
     ("data.source.labels", Policy::Free),

@@ -9,8 +9,8 @@ use tch::Tensor;
 use super::checkpoint::Checkpoint;
 use super::checkpoints;
 use super::directory::RunDir;
-use super::records::Records;
-use super::resume::{self, From};
+use super::logs::Records;
+use super::resume::{self, CheckpointRef};
 use super::session::Session;
 use crate::config::Experiment;
 use crate::disk::{self, Folder};
@@ -45,11 +45,11 @@ pub struct Pair {
     pub later: Checkpoint,
 }
 
-/// The checkpoints to compare: the newest sound one, and the one `from` names, or else the oldest.
+/// The checkpoints to compare: the newest valid one, and the one `from` names, or else the oldest.
 ///
 /// # Errors
 /// There are no two.
-pub fn choose(folder: &RunDir, from: Option<&From>) -> Result<Pair> {
+pub fn choose(folder: &RunDir, from: Option<&CheckpointRef>) -> Result<Pair> {
     let later = checkpoints::newest(folder.path())?.checkpoint;
     // What was trained under other settings would not come out again under these.
     let comparable = |earlier: &Checkpoint| {
@@ -89,7 +89,7 @@ pub fn prove(
     let trainer = Trainer {
         experiment: &session.experiment,
         network: &session.network,
-        pictures: &session.pictures,
+        images: &session.images,
         split: &session.split,
     };
     let (from, then) = (
@@ -101,9 +101,8 @@ pub fn prove(
     let copy = RunDir::at(scratch.clone());
     let mut records = Records::open(&session, &copy).blame(Fault::Run)?;
     let goal = &later.document.progress;
-    let arrived = |now: &Progress| {
-        (now.epoch, now.pictures) == (goal.epoch, goal.pictures) && now.step > from
-    };
+    let arrived =
+        |now: &Progress| (now.epoch, now.images) == (goal.epoch, goal.images) && now.step > from;
     trainer.run(&mut state, &mut [&mut records, listener], &arrived)?;
 
     let mut differences = Vec::new();

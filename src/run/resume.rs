@@ -5,28 +5,28 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow, ensure};
 use serde::{Deserialize, Serialize};
 
-use super::beginning;
-use super::checkpoint::{Checkpoint, Document, is_damage};
-use super::checkpoints::{self, Found};
+use super::checkpoint::{Checkpoint, CheckpointMeta, is_damage};
+use super::checkpointer;
+use super::checkpoints::{self, FoundCheckpoint};
+use super::create;
 use super::directory::{PARTS, RunDir, evaluation_of};
 use super::interrupt;
-use super::keeper;
+use super::logs;
 use super::policy::{self, Change, Policy};
-use super::records;
 use super::session::Session;
 use crate::config::Experiment;
 use crate::config::document::{self, Problems};
 use crate::disk::{Folder, Lock};
+use crate::messages::shell_quote;
 use crate::model::plan;
-use crate::say::word;
-use crate::train::progress::{Extend, Extension, Progress};
+use crate::train::progress::{ExtendMode, Extension, Progress};
 use crate::train::schedule::depends_on_epochs;
 use crate::train::snapshot::Snapshot;
 
 /// Where to go on from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum From {
-    /// The newest sound checkpoint.
+pub enum CheckpointRef {
+    /// The newest valid checkpoint.
     Last,
     /// That of the best epoch.
     Best,
@@ -34,14 +34,14 @@ pub enum From {
     File(PathBuf),
 }
 
-impl std::str::FromStr for From {
+impl std::str::FromStr for CheckpointRef {
     type Err = std::convert::Infallible;
 
-    fn from_str(word: &str) -> Result<From, Self::Err> {
+    fn from_str(word: &str) -> Result<CheckpointRef, Self::Err> {
         Ok(match word {
-            "last" => From::Last,
-            "best" => From::Best,
-            file => From::File(file.into()),
+            "last" => CheckpointRef::Last,
+            "best" => CheckpointRef::Best,
+            file => CheckpointRef::File(file.into()),
         })
     }
 }
@@ -50,11 +50,11 @@ impl std::str::FromStr for From {
 ///
 /// # Errors
 /// There is none, or the one that was named is missing or damaged.
-pub fn find(folder: &RunDir, from: &From) -> Result<Found> {
+pub fn find(folder: &RunDir, from: &CheckpointRef) -> Result<FoundCheckpoint> {
     match from {
-        From::Last => checkpoints::newest(folder.path()),
-        From::Best => checkpoints::best(folder.path()),
-        From::File(file) => {
+        CheckpointRef::Last => checkpoints::newest(folder.path()),
+        CheckpointRef::Best => checkpoints::best(folder.path()),
+        CheckpointRef::File(file) => {
             let own = folder.file(checkpoints::FOLDER);
             let inside = own.join(file);
             let file = if inside.is_file() {
@@ -70,7 +70,7 @@ pub fn find(folder: &RunDir, from: &From) -> Result<Found> {
                 file.display(),
                 own.display()
             );
-            Ok(Found {
+            Ok(FoundCheckpoint {
                 file,
                 checkpoint,
                 passed_over: Vec::new(),
@@ -83,7 +83,7 @@ pub fn find(folder: &RunDir, from: &From) -> Result<Found> {
 ///
 /// # Errors
 /// The first key that says it is not.
-pub fn belongs(folder: &RunDir, found: &Found) -> Result<()> {
+pub fn belongs(folder: &RunDir, found: &FoundCheckpoint) -> Result<()> {
     let own = Experiment::load(&folder.file("resolved.yaml"), &[], &[])?;
     let other = experiment(&found.checkpoint.document, &[])?;
     let refused = policy::changes(&own, &other)
@@ -106,7 +106,7 @@ pub fn belongs(folder: &RunDir, found: &Found) -> Result<()> {
 ///
 /// # Errors
 /// Whatever is wrong with the result.
-pub fn experiment(document: &Document, overrides: &[String]) -> Result<Experiment, Problems> {
+pub fn experiment(document: &CheckpointMeta, overrides: &[String]) -> Result<Experiment, Problems> {
     let name = "the run's experiment".to_owned();
     let yaml = document::Document::parse(name, document.config.clone(), overrides)?;
     Experiment::from_document(&yaml, Path::new("run"), &[plan::check])
@@ -122,7 +122,7 @@ pub fn settle(
     old: &Experiment,
     new: &Experiment,
     branch: bool,
-    extend: Option<Extend>,
+    extend: Option<ExtendMode>,
     progress: &mut Progress,
 ) -> Result<Vec<Change>> {
     let changes = policy::changes(old, new);
@@ -173,7 +173,7 @@ pub fn settle(
         Some(_) if !asks => {}
         Some(how) => {
             ensure!(
-                how != Extend::Restart || now > before,
+                how != ExtendMode::Restart || now > before,
                 "--extend restart needs more than the {before} epochs there were, not {now}; use stretch"
             );
             progress.extensions.push(Extension {
@@ -186,8 +186,8 @@ pub fn settle(
     Ok(changes)
 }
 
-/// Makes sure that settings of the last sitting are not lost with a damaged checkpoint: `old` are those that the newest
-/// sound one knows, `new` those to go on under, and the run's own `resolved.yaml` says which held last.
+/// Makes sure that settings of the last launch are not lost with a damaged checkpoint: `old` are those that the newest
+/// valid one knows, `new` those to go on under, and the run's own `resolved.yaml` says which held last.
 ///
 /// # Errors
 /// Settings that held last, are not in `new`, and have not been changed in it.
@@ -202,19 +202,19 @@ pub fn keeps_settings(folder: &RunDir, old: &Experiment, new: &Experiment) -> Re
         .keys()
         .chain(old.keys().filter(|key| !last.contains_key(*key)));
     let lost = keys.filter(|key| last.get(*key) != old.get(*key) && new.get(*key) == old.get(*key));
-    let word = |value: Option<&String>| value.map_or("not set", String::as_str).to_owned();
+    let or_not_set = |value: Option<&String>| value.map_or("not set", String::as_str).to_owned();
     let lost: Vec<String> = lost
         .map(|key| {
             format!(
                 "{key} was {} and would be {} again",
-                word(last.get(key)),
-                word(old.get(key))
+                or_not_set(last.get(key)),
+                or_not_set(old.get(key))
             )
         })
         .collect();
     ensure!(
         lost.is_empty(),
-        "the newest sound checkpoint of {} is older than its settings: {}; say again how it should go on, with -s, --epochs, \
+        "the newest valid checkpoint of {} is older than its settings: {}; say again how it should go on, with -s, --epochs, \
          --extend",
         folder.path().display(),
         lost.join(", ")
@@ -226,9 +226,9 @@ pub fn keeps_settings(folder: &RunDir, old: &Experiment, new: &Experiment) -> Re
 /// logs are cut back. Answers with remarks on what was found.
 ///
 /// # Errors
-/// A folder that cannot be written. Whatever happens in between, a later attempt finds the newest sound
+/// A folder that cannot be written. Whatever happens in between, a later attempt finds the newest valid
 /// checkpoint and logs at least as long as it recorded.
-pub fn rewind(folder: &RunDir, found: &Found, session: &Session) -> Result<Vec<String>> {
+pub fn rewind(folder: &RunDir, found: &FoundCheckpoint, session: &Session) -> Result<Vec<String>> {
     checkpoints::sweep(folder.folder())?;
     let document = &found.checkpoint.document;
     let own = folder.folder().folder(checkpoints::FOLDER)?;
@@ -259,8 +259,8 @@ pub fn rewind(folder: &RunDir, found: &Found, session: &Session) -> Result<Vec<S
         folder.folder().remove(evaluation_of(part))?;
     }
     checkpoints::repoint(folder.folder(), &found.checkpoint)?;
-    remarks.extend(records::cut_back(folder.folder(), &document.logs)?);
-    beginning::write_sitting(folder, session)?;
+    remarks.extend(logs::cut_back(folder.folder(), &document.logs)?);
+    create::write_launch(folder, session)?;
     Ok(remarks)
 }
 
@@ -286,7 +286,7 @@ pub struct Parent {
 /// A name that is taken, a folder that cannot be written.
 pub fn branch(
     parent: &RunDir,
-    found: &Found,
+    found: &FoundCheckpoint,
     session: &Session,
     snapshot: Snapshot,
     changes: Vec<Change>,
@@ -296,20 +296,15 @@ pub fn branch(
     RunDir::create(&session.experiment, Some(wanted), |folder| {
         folder.make_folders()?;
         let logs = document.logs.keys().map(String::as_str);
-        let documents = [
-            "config.yaml",
-            "split.json",
-            "data.json",
-            beginning::INIT_FROM,
-        ];
+        let documents = ["config.yaml", "split.json", "data.json", create::INIT_FROM];
         for file in documents.into_iter().chain(logs) {
-            let (within, name) = records::place_of(folder.folder(), file)?;
+            let (within, name) = logs::place_of(folder.folder(), file)?;
             copy(&parent.file(file), &within, name)?;
         }
-        for remark in records::cut_back(folder.folder(), &document.logs)? {
-            crate::note!("signet: {remark}");
+        for remark in logs::cut_back(folder.folder(), &document.logs)? {
+            crate::status!("signet: {remark}");
         }
-        beginning::write_sitting(folder, session)?;
+        create::write_launch(folder, session)?;
         let from = Parent {
             run: parent.path().to_owned(),
             checkpoint: found.file.clone(),
@@ -322,7 +317,7 @@ pub fn branch(
             let own = folder.folder().folder(checkpoints::FOLDER)?;
             copy(&old, &own, &checkpoints::name_of(record.step))?;
         }
-        keeper::save(session, folder.folder(), snapshot)
+        checkpointer::save(session, folder.folder(), snapshot)
     })
 }
 
@@ -345,7 +340,7 @@ fn copy(old: &Path, folder: &Folder, name: &str) -> Result<()> {
 }
 
 /// Takes from a checkpoint what a trainer restores, with `progress` as it was settled.
-pub fn snapshot(found: &Found, progress: Progress) -> Snapshot {
+pub fn snapshot(found: &FoundCheckpoint, progress: Progress) -> Snapshot {
     let tensors = &found.checkpoint.tensors;
     Snapshot {
         progress,
@@ -364,6 +359,6 @@ pub fn stopped(signal: i32, progress: &Progress, folder: &RunDir) -> anyhow::Err
         interrupt::name(signal),
         progress.step,
         progress.epoch,
-        word(folder.path())
+        shell_quote(folder.path())
     )
 }

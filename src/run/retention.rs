@@ -62,7 +62,7 @@ pub fn superfluous(
 mod tests {
     use super::*;
     use crate::config::train::{Metric, Mode};
-    use crate::train::metrics::{EpochRecord, Figures};
+    use crate::train::metrics::{EpochRecord, Metrics};
 
     #[test]
     fn checkpoints_are_due_by_interval_or_by_merit() {
@@ -165,7 +165,7 @@ mod tests {
 
     #[test]
     fn the_newest_and_the_best_stay() {
-        let figures = Figures {
+        let figures = Metrics {
             loss: 0.1,
             accuracy: 1.0,
         };

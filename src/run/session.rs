@@ -1,11 +1,11 @@
-//! Everything an experiment needs in memory: pictures, their split, a network on a device.
+//! Everything an experiment needs in memory: images, their split, a network on a device.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use sha2::{Digest, Sha256};
 
-use super::checkpoint::{self, Document, Fingerprints};
+use super::checkpoint::{self, CheckpointMeta, Fingerprints};
 use super::checkpoints;
 use super::directory::RunDir;
 use super::environment::Environment;
@@ -15,7 +15,7 @@ use crate::config::data::{NamedNormalize, Normalize, SplitConfig};
 use crate::config::threads::Settled;
 use crate::config::train::{BatchSize, InitFrom};
 use crate::config::{Device, Experiment, Threads};
-use crate::data::batches::Pictures;
+use crate::data::batches::Images;
 use crate::data::split::Split;
 use crate::data::{Dataset, hex};
 use crate::fault::{Blame, Fault};
@@ -28,24 +28,24 @@ use crate::train::snapshot;
 pub struct Session {
     /// What was asked for.
     pub experiment: Experiment,
-    /// All pictures.
+    /// All images.
     pub data: Dataset,
-    /// Which pictures are for what.
+    /// Which images are for what.
     pub split: Split,
     /// How pixels enter the network.
     pub normalization: Normalization,
-    /// Of pictures, split and normalisation.
+    /// Of images, split and normalisation.
     pub fingerprints: Fingerprints,
     /// What the bits to come depend on.
     pub environment: Environment,
-    /// Where the network and the pictures lie.
+    /// Where the network and the images lie.
     pub device: tch::Device,
     /// How many threads compute, and who said so.
     pub threads: Settled,
     /// With its initial weights.
     pub network: Network,
     /// On the device.
-    pub pictures: Pictures,
+    pub images: Images,
     /// What became of the weights to begin with, if the experiment names some.
     pub transfer: Option<Transfer>,
     /// The folder from which relative paths of the experiment are found.
@@ -53,16 +53,16 @@ pub struct Session {
 }
 
 impl Session {
-    /// Reads the pictures, deals them, makes a network and gives it its first weights. Nothing is written
+    /// Reads the images, splits them, makes a network and gives it its first weights. Nothing is written
     /// anywhere.
     ///
     /// # Errors
-    /// Anything about the pictures, the device, the weights to begin with, or the fit of one to the other,
+    /// Anything about the images, the device, the weights to begin with, or the fit of one to the other,
     /// with its fault.
     pub fn open(experiment: Experiment) -> Result<Session> {
         let data = Dataset::load(&experiment.data).blame(Fault::Data)?;
         let split =
-            Split::deal(&data, &experiment.data.split, experiment.seed).blame(Fault::Data)?;
+            Split::new(&data, &experiment.data.split, experiment.seed).blame(Fault::Data)?;
         let mut session = Session::with(experiment, data, split)?;
         if let Some(init) = session.experiment.train.init_from.clone() {
             session.transfer = Some(begin_with(&session.network, &init).blame(Fault::Run)?);
@@ -70,17 +70,21 @@ impl Session {
         Ok(session)
     }
 
-    /// The session of a run that exists: `experiment` on the pictures and the split that `document` was
+    /// The session of a run that exists: `experiment` on the images and the split that `document` was
     /// trained on, both refused if they are others now. The network has its random weights.
     ///
     /// # Errors
-    /// As [`Session::open`], and pictures or a split that changed, by name.
-    pub fn reopen(experiment: Experiment, document: &Document, folder: &RunDir) -> Result<Session> {
+    /// As [`Session::open`], and images or a split that changed, by name.
+    pub fn reopen(
+        experiment: Experiment,
+        document: &CheckpointMeta,
+        folder: &RunDir,
+    ) -> Result<Session> {
         let (data, split) = reload(&experiment, &document.fingerprints, Some(folder))?;
         let mut session = Session::with(experiment, data, split)?;
         session.working_folder = working_folder(&session.experiment.data.source, folder);
         session
-            .check_rest(document.progress.pictures)
+            .check_rest(document.progress.images)
             .blame(Fault::Config)?;
         let same = session.fingerprints.normalization == document.fingerprints.normalization;
         if !same {
@@ -92,9 +96,9 @@ impl Session {
         Ok(session)
     }
 
-    /// A size of batches that was changed in mid-epoch must not leave one picture to batch norm.
+    /// A size of batches that was changed in mid-epoch must not leave one image to batch norm.
     fn check_rest(&self, seen: usize) -> Result<()> {
-        let BatchSize::Pictures(batch) = self.experiment.train.batch_size else {
+        let BatchSize::Images(batch) = self.experiment.train.batch_size else {
             return Ok(());
         };
         let train = self.split.train.len();
@@ -104,8 +108,8 @@ impl Session {
         );
         let rest = train - seen;
         ensure!(
-            !(self.network.plan().needs_company() && rest % batch == 1),
-            "train.batch_size: {batch} leaves a last batch of one picture of the {rest} left in the epoch under way, and \
+            !(self.network.plan().needs_two_examples() && rest % batch == 1),
+            "train.batch_size: {batch} leaves a last batch of one image of the {rest} left in the epoch under way, and \
              batch_norm cannot normalise one; go on from the end of an epoch with --from, or use another size"
         );
         Ok(())
@@ -115,9 +119,9 @@ impl Session {
         let normalization = normalization(&experiment, &data, &split).blame(Fault::Data)?;
         let plan = fit(&experiment, &data, &split)?;
         let device = device::choose(experiment.device).blame(Fault::Config)?;
-        bridge::repeatable(experiment.train.deterministic)?;
+        bridge::set_deterministic(experiment.train.deterministic)?;
         bridge::keep_freed_memory();
-        // What was left to this machine is settled now, so that another sitting uses the same.
+        // What was left to this machine is settled now, so that another launch uses the same.
         let threads = experiment.threads.settle();
         experiment.threads = Threads::Count(threads.count);
         experiment.device = match device {
@@ -132,7 +136,7 @@ impl Session {
             &normalization,
             device,
         );
-        let pictures = Pictures::new(&data, device);
+        let images = Images::new(&data, device);
         let fingerprints = Fingerprints {
             data: data.fingerprint(),
             split: fingerprint(&split, &data)?,
@@ -149,18 +153,18 @@ impl Session {
             device,
             threads,
             network,
-            pictures,
+            images,
             transfer: None,
             working_folder: std::env::current_dir().unwrap_or_default(),
         })
     }
 }
 
-/// The pictures and the split that something was trained on, refused if they are others now: those of the
-/// run in `folder`, or as `experiment` deals them.
+/// The images and the split that something was trained on, refused if they are others now: those of the
+/// run in `folder`, or as `experiment` splits them.
 ///
 /// # Errors
-/// Pictures that cannot be read or have changed, a split that is another.
+/// Images that cannot be read or have changed, a split that is another.
 pub fn reload(
     experiment: &Experiment,
     then: &Fingerprints,
@@ -178,7 +182,7 @@ pub fn reload(
         let error = match folder {
             Some(folder) => folder.data_changes(&data),
             None => anyhow!(
-                "the pictures are not those the model was trained and tested on; name others with --data"
+                "the images are not those the model was trained and tested on; name others with --data"
             ),
         };
         return Err(error).blame(Fault::Data);
@@ -191,14 +195,14 @@ pub fn reload(
         ))
         .blame(Fault::Run);
     }
-    let (dealt, place) = match file {
+    let (split, place) = match file {
         Some(file) => (
             SplitConfig::Manifest { file: file.clone() },
             file.display().to_string(),
         ),
         None => (experiment.data.split.clone(), "data.split".to_owned()),
     };
-    let split = Split::deal(&data, &dealt, experiment.seed).blame(Fault::Data)?;
+    let split = Split::new(&data, &split, experiment.seed).blame(Fault::Data)?;
     if fingerprint(&split, &data)? != then.split {
         return Err(anyhow!(
             "the split is not the one this run was trained with; bring back its {place}, or start a new run"
@@ -262,18 +266,18 @@ fn normalization(experiment: &Experiment, data: &Dataset, split: &Split) -> Resu
                 data.statistics(&split.train).into_iter().unzip();
             ensure!(
                 std.iter().all(|std| *std > 0.0),
-                "data.normalize: all training pixels of a channel are equal, so train_stats would divide by zero; are the pictures blank?"
+                "data.normalize: all training pixels of a channel are equal, so train_stats would divide by zero; are the images blank?"
             );
             Ok(Normalization { mean, std })
         }
     }
 }
 
-/// The layers of `experiment` for the pictures that were found, if all of them fit together; nothing is
+/// The layers of `experiment` for the images that were found, if all of them fit together; nothing is
 /// computed yet.
 ///
 /// # Errors
-/// Layers that do not fit the pictures, batches that do not fit the split.
+/// Layers that do not fit the images, batches that do not fit the split.
 pub fn fit(experiment: &Experiment, data: &Dataset, split: &Split) -> Result<Plan> {
     let plan = Plan::new(&experiment.model, data.shape, data.classes.len())
         .map_err(|(key, message)| anyhow!("{key}: {message}"))
@@ -282,7 +286,7 @@ pub fn fit(experiment: &Experiment, data: &Dataset, split: &Split) -> Result<Pla
     Ok(plan)
 }
 
-/// Rules between the config and the pictures that were found.
+/// Rules between the config and the images that were found.
 fn check_batches(experiment: &Experiment, split: &Split, plan: &Plan) -> Result<()> {
     if let (true, Some((key, metric))) = (split.val.is_empty(), experiment.needs_val().first()) {
         bail!(
@@ -292,21 +296,21 @@ fn check_batches(experiment: &Experiment, split: &Split, plan: &Plan) -> Result<
     }
     let train = split.train.len();
     let batch = match experiment.train.batch_size {
-        BatchSize::Pictures(batch) => batch,
+        BatchSize::Images(batch) => batch,
         BatchSize::Full => train,
     };
     ensure!(
         batch <= train,
-        "train.batch_size: {batch} is larger than the training part of {train} pictures; use at most {train}, or full"
+        "train.batch_size: {batch} is larger than the training part of {train} images; use at most {train}, or full"
     );
     let leaves_one = |batch: usize| batch == 1 || train % batch == 1;
-    if plan.needs_company() && leaves_one(batch) {
+    if plan.needs_two_examples() && leaves_one(batch) {
         let advice = match (batch..=train).find(|&batch| !leaves_one(batch)) {
             Some(better) => format!("use {better}"),
-            None => "take batch_norm out, or use more pictures".to_owned(),
+            None => "take batch_norm out, or use more images".to_owned(),
         };
         bail!(
-            "train.batch_size: {batch} leaves a batch of one picture out of {train}, and batch_norm cannot normalise one; {advice}"
+            "train.batch_size: {batch} leaves a batch of one image out of {train}, and batch_norm cannot normalise one; {advice}"
         );
     }
     Ok(())

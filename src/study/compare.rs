@@ -5,9 +5,9 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::figures::{self, Judged};
-use super::folder::Kind;
-use super::shelf::{Entry, RunEntry};
+use super::catalog::{CatalogEntry, RunEntry};
+use super::folder::StudyKind;
+use super::results::{self, Evaluated};
 use super::statistics::{Paired, Spread};
 use crate::data::split::Manifest;
 use crate::run::policy;
@@ -16,14 +16,14 @@ use crate::run::policy;
 #[derive(Debug, Serialize)]
 pub struct Comparison {
     /// Settings that are not the same in all.
-    pub settings: Vec<Setting>,
-    /// Figures of each.
+    pub settings: Vec<ComparedSetting>,
+    /// TrialResult of each.
     pub figures: Vec<Column>,
 }
 
 /// One setting.
 #[derive(Debug, PartialEq, Eq, Serialize)]
-pub struct Setting {
+pub struct ComparedSetting {
     /// Dotted.
     pub key: String,
     /// Its value in each; none where it is not set.
@@ -45,16 +45,16 @@ pub struct Column {
     pub val_loss: Option<Spread>,
     /// Share recognised of the part that the study judged, test or val.
     pub judged: Option<Spread>,
-    /// How much better it is than the first on the same pictures, split by split; none for the first, for
+    /// How much better it is than the first on the same images, split by split; none for the first, for
     /// single runs, and for studies that share fewer than two splits.
     pub paired: Option<Paired>,
 }
 
 impl Comparison {
     /// Of `entries`, with the first of them.
-    pub fn of(entries: &[Entry]) -> Comparison {
+    pub fn of(entries: &[CatalogEntry]) -> Comparison {
         let first = entries.first().map(judged);
-        let column = |(index, entry): (usize, &Entry)| {
+        let column = |(index, entry): (usize, &CatalogEntry)| {
             let own = judged(entry);
             let paired = first
                 .as_ref()
@@ -70,7 +70,7 @@ impl Comparison {
 }
 
 impl Column {
-    fn of(entry: &Entry, judged: &[OnSplit], paired: Option<Paired>) -> Column {
+    fn of(entry: &CatalogEntry, judged: &[OnSplit], paired: Option<Paired>) -> Column {
         let runs = entry.runs();
         let spread = |figure: &dyn Fn(&RunEntry) -> Option<f64>| {
             let figures: Vec<f64> = runs.iter().filter_map(|run| figure(run)).collect();
@@ -91,20 +91,20 @@ impl Column {
 }
 
 /// The settings in which `entries` differ.
-fn settings(entries: &[Entry]) -> Vec<Setting> {
+fn settings(entries: &[CatalogEntry]) -> Vec<ComparedSetting> {
     let all: Vec<BTreeMap<String, String>> = entries
         .iter()
         .map(|entry| policy::settings(entry.experiment()))
         .collect();
     let keys: BTreeMap<&String, ()> = all.iter().flatten().map(|(key, _)| (key, ())).collect();
-    let setting = |key: &String| Setting {
+    let setting = |key: &String| ComparedSetting {
         key: key.clone(),
         values: all
             .iter()
             .map(|settings| settings.get(key).cloned())
             .collect(),
     };
-    let differs = |setting: &Setting| {
+    let differs = |setting: &ComparedSetting| {
         setting
             .values
             .iter()
@@ -113,51 +113,51 @@ fn settings(entries: &[Entry]) -> Vec<Setting> {
     keys.into_keys().map(setting).filter(differs).collect()
 }
 
-/// The accuracy of one trial, and the pictures it is of.
+/// The accuracy of one trial, and the images it is of.
 struct OnSplit {
     accuracy: f64,
-    /// Names of the pictures judged, sorted.
-    pictures: Vec<String>,
-    /// Pictures the trial learned from or chose its epoch by.
+    /// Names of the images judged, sorted.
+    images: Vec<String>,
+    /// Images the trial learned from or chose its epoch by.
     learned: usize,
 }
 
 /// What the trials of a study made of the part it judges; nothing for single runs and sweeps.
-fn judged(entry: &Entry) -> Vec<OnSplit> {
-    let Entry::Study(study) = entry else {
+fn judged(entry: &CatalogEntry) -> Vec<OnSplit> {
+    let CatalogEntry::Study(study) = entry else {
         return Vec::new();
     };
-    let Kind::Deal(deal) = &study.varies else {
+    let StudyKind::Resampling(resampling) = &study.varies else {
         return Vec::new();
     };
-    let part = deal.part();
+    let part = resampling.part();
     let on_split = |run: &RunEntry| {
-        let Judged { accuracy, .. } = figures::known(&run.path, part, run.best.as_ref()?)?;
+        let Evaluated { accuracy, .. } = results::known(&run.path, part, run.best.as_ref()?)?;
         let split = Manifest::read(&run.path.join("split.json")).ok()?;
-        let (mut pictures, learned) = match part {
+        let (mut images, learned) = match part {
             "val" => (split.val, split.train.len()),
             _ => (split.test, split.train.len() + split.val.len()),
         };
-        pictures.sort();
+        images.sort();
         Some(OnSplit {
             accuracy,
-            pictures,
+            images,
             learned,
         })
     };
     study.begun.iter().filter_map(on_split).collect()
 }
 
-/// The differences, `other` minus `first`, where both were judged on the same pictures.
+/// The differences, `other` minus `first`, where both were judged on the same images.
 fn paired(first: &[OnSplit], other: &[OnSplit]) -> Option<Paired> {
     let mut differences = Vec::new();
     let (mut learned, mut tested) = (0, 0);
     for own in other {
-        let same = first.iter().find(|on| on.pictures == own.pictures);
+        let same = first.iter().find(|on| on.images == own.images);
         if let Some(same) = same {
             differences.push(own.accuracy - same.accuracy);
             learned += own.learned;
-            tested += own.pictures.len();
+            tested += own.images.len();
         }
     }
     Paired::of(&differences, learned, tested)

@@ -4,7 +4,7 @@ use std::sync::Mutex;
 
 use indicatif::{HumanDuration, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::figures::Figures;
+use super::results::TrialResult;
 use crate::run::display::{Style, bar_style};
 
 /// Shows which trials run, how far they are, and what the finished ones say together.
@@ -63,7 +63,7 @@ impl Display {
     }
 
     /// `trial` has its figures, the last of `so_far`.
-    pub fn done<F: Figures>(&self, trial: &str, so_far: &[F], trials: usize) {
+    pub fn done<F: TrialResult>(&self, trial: &str, so_far: &[F], trials: usize) {
         self.left(trial);
         let Some(last) = so_far.last() else { return };
         if let Some((_, top)) = &self.bars {
@@ -75,8 +75,8 @@ impl Display {
         }
         match self.style {
             Style::None => {}
-            Style::Json => crate::note!("{}", serde_json::json!(last)),
-            _ => crate::note!(
+            Style::Json => crate::status!("{}", serde_json::json!(last)),
+            _ => crate::status!(
                 "{trial}  {}  ({} of {trials}, {})",
                 last.line(),
                 so_far.len(),
@@ -110,7 +110,7 @@ impl Display {
     pub fn leave(&self) {
         if let Some((all, _)) = self.bars.as_ref().filter(|(all, _)| !all.is_hidden()) {
             all.set_draw_target(ProgressDrawTarget::hidden());
-            crate::note!("");
+            crate::status!("");
         }
     }
 }

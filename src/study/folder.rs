@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 
 use super::sweep::Sweep;
-use super::trials::{Deal, Trial};
+use super::trials::{Resampling, Trial};
 use crate::config::{Experiment, file_name};
 use crate::disk::{self, Folder, Lock, UNFINISHED};
 use crate::run::policy::{self, Change};
@@ -26,8 +26,8 @@ pub const SUMMARY: &str = "summary.json";
 pub struct Study {
     /// What is varied.
     #[serde(flatten)]
-    pub kind: Kind,
-    /// Threads of each trial, settled by the first sitting, since figures depend on them.
+    pub kind: StudyKind,
+    /// Threads of each trial, settled by the first launch, since figures depend on them.
     pub threads: usize,
     /// Every run of it.
     pub trials: Vec<Trial>,
@@ -36,9 +36,10 @@ pub struct Study {
 /// What a study varies.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Kind {
+pub enum StudyKind {
     /// The split, or the seed.
-    Deal(Deal),
+    #[serde(alias = "deal")] // as version 0.2 says
+    Resampling(Resampling),
     /// Settings.
     Sweep(Sweep),
 }

@@ -1,16 +1,16 @@
 //! Many runs of one experiment: which ones (`trials`; `sweep`, `points`), in which folder (`folder`), run in processes of
 //! their own (`runner`, `race`) with one `display`, and what they say, one by one (`figures`) and together (`summary`,
-//! `ranking`, `statistics`). `shelf` finds what earlier sittings left, and `compare` lays it side by side.
+//! `ranking`, `statistics`). `shelf` finds what earlier launches left, and `compare` lays it side by side.
 
+pub mod catalog;
 pub mod compare;
 pub mod display;
-pub mod figures;
 pub mod folder;
+pub mod halving;
 pub mod points;
-pub mod race;
 pub mod ranking;
+pub mod results;
 pub mod runner;
-pub mod shelf;
 pub mod statistics;
 pub mod summary;
 pub mod sweep;

@@ -79,7 +79,7 @@ impl Setting for Axis {
                 .map(Axis::Values),
             Value::Mapping(range) => {
                 let known = ["low", "high", "scale"];
-                let stranger = range
+                let unexpected = range
                     .keys()
                     .find(|key| !known.iter().any(|known| *key == known));
                 let number = |key: &str| range.get(key).and_then(Value::as_f64);
@@ -91,7 +91,7 @@ impl Setting for Axis {
                     Some(Some("log")) => Some(true),
                     Some(_) => None,
                 };
-                match (number("low"), number("high"), log, stranger) {
+                match (number("low"), number("high"), log, unexpected) {
                     (Some(low), Some(high), Some(log), None)
                         if low < high && high.is_finite() && (low > 0.0 || !log) =>
                     {

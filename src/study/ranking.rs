@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
-use super::figures::{self, Judged, Reached};
 use super::points::Point;
+use super::results::{self, Evaluated, Score};
 use super::statistics::Spread;
 use crate::config::train::Mode;
 
@@ -34,7 +34,7 @@ pub struct Standing {
     /// Mean loss on the val part at the best epoch, between points of equal value.
     pub loss: Option<f64>,
     /// Each trial.
-    pub trials: Vec<Reached>,
+    pub trials: Vec<Score>,
 }
 
 /// The winner on the test part.
@@ -43,12 +43,12 @@ pub struct Tested {
     /// Over its trials.
     pub accuracy: Spread,
     /// Each of them.
-    pub trials: Vec<Judged>,
+    pub trials: Vec<Evaluated>,
 }
 
 impl Standing {
     /// Of `point` after a rung that ended at `epochs`; with fewer than `wanted` trials it counts as diverged.
-    pub fn new(point: Point, epochs: usize, trials: Vec<Reached>, wanted: usize) -> Standing {
+    pub fn new(point: Point, epochs: usize, trials: Vec<Score>, wanted: usize) -> Standing {
         let whole = trials.len() == wanted;
         let values: Vec<f64> = trials.iter().map(|reached| reached.value).collect();
         let losses = trials
@@ -72,10 +72,10 @@ impl Tested {
     pub fn of(folders: impl Iterator<Item = PathBuf>) -> Result<Option<Tested>> {
         let mut trials = Vec::new();
         for folder in folders {
-            if !figures::holds_back(&folder)? {
+            if !results::holds_back(&folder)? {
                 return Ok(None);
             }
-            trials.extend(figures::judge(&folder, "test")?);
+            trials.extend(results::evaluate(&folder, "test")?);
         }
         if trials.is_empty() {
             return Ok(None);
@@ -141,15 +141,15 @@ impl Ranking {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::train::metrics::{EpochRecord, Figures};
+    use crate::train::metrics::{EpochRecord, Metrics};
 
     fn standing(name: &str, trials: &[(f64, f64)], wanted: usize) -> Standing {
         let reached = |&(value, loss): &(f64, f64)| {
-            let figures = Figures {
+            let figures = Metrics {
                 loss,
                 accuracy: value,
             };
-            Reached {
+            Score {
                 trial: name.to_owned(),
                 epochs: 3,
                 best: EpochRecord {

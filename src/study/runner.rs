@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 
 use super::display::Display;
-use super::figures::Figures;
+use super::results::TrialResult;
 use super::trials::Trial;
 use crate::bridge::process;
 use crate::disk::{Folder, Lock};
@@ -48,7 +48,7 @@ pub struct Runner<'a> {
 /// How a study went.
 #[derive(Debug)]
 pub struct Outcome<F> {
-    /// Figures of the trials that are done, in the order of the trials.
+    /// TrialResult of the trials that are done, in the order of the trials.
     pub results: Vec<F>,
     /// Trials that failed.
     pub failed: Vec<Failure>,
@@ -70,7 +70,7 @@ pub type Ask<'a, F> = &'a (dyn Fn(&Path) -> Result<Option<F>> + Sync);
 
 impl Runner<'_> {
     /// Has all of `trials` trained, to their ends or up to epoch `until`, and asks for their figures.
-    pub fn run<F: Figures + Send>(
+    pub fn run<F: TrialResult + Send>(
         &self,
         trials: &[Trial],
         until: Option<usize>,

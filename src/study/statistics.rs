@@ -14,7 +14,7 @@ pub struct Spread {
     pub median: f64,
     /// The lowest.
     pub worst: f64,
-    /// Student's 95 % interval of the mean. Trials share pictures, so it is a little too narrow (Nadeau and
+    /// Student's 95 % interval of the mean. Trials share images, so it is a little too narrow (Nadeau and
     /// Bengio, 2003).
     pub interval: [f64; 2],
 }
@@ -60,8 +60,8 @@ pub struct Paired {
 }
 
 impl Paired {
-    /// Of `differences` on splits that train on `train` pictures and test on `test`. The variance is that of the
-    /// corrected resampled t-test, s² (1/n + test/train), because splits share pictures (Nadeau and Bengio,
+    /// Of `differences` on splits that train on `train` images and test on `test`. The variance is that of the
+    /// corrected resampled t-test, s² (1/n + test/train), because splits share images (Nadeau and Bengio,
     /// "Inference for the generalization error", Machine Learning 52, 2003).
     ///
     /// None for fewer than two differences, which say nothing about how much they vary.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::figures::Judged;
+use super::results::Evaluated;
 use super::statistics::Spread;
 
 /// All of them together; the document `summary.json`.
@@ -17,15 +17,15 @@ pub struct Summary {
     /// Of their accuracies on that part.
     #[serde(flatten)]
     pub accuracy: Spread,
-    /// Pictures that were wrong in more than one trial, with the number of trials, most first.
+    /// Images that were wrong in more than one trial, with the number of trials, most first.
     pub often_wrong: Vec<(String, usize)>,
     /// Each trial.
-    pub results: Vec<Judged>,
+    pub results: Vec<Evaluated>,
 }
 
 impl Summary {
     /// Of `results` on `part`, of which there must be one at least.
-    pub fn of(part: &str, results: Vec<Judged>) -> Summary {
+    pub fn of(part: &str, results: Vec<Evaluated>) -> Summary {
         let accuracies: Vec<f64> = results.iter().map(|result| result.accuracy).collect();
         let mut wrong: BTreeMap<&String, usize> = BTreeMap::new();
         for name in results.iter().flat_map(|result| &result.wrong) {
@@ -48,17 +48,17 @@ impl Summary {
 
     /// One line per trial.
     pub fn to_csv(&self) -> String {
-        let mut text = "trial,accuracy,loss,pictures,wrong\n".to_owned();
+        let mut text = "trial,accuracy,loss,images,wrong\n".to_owned();
         for result in &self.results {
-            let Judged {
+            let Evaluated {
                 trial,
                 step: _,
                 accuracy,
                 loss,
-                pictures,
+                images,
                 wrong,
             } = result;
-            text += &format!("{trial},{accuracy},{loss},{pictures},{}\n", wrong.len());
+            text += &format!("{trial},{accuracy},{loss},{images},{}\n", wrong.len());
         }
         text
     }
@@ -69,14 +69,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pictures_wrong_more_than_once_are_named_most_often_first() {
+    fn images_wrong_more_than_once_are_named_most_often_first() {
         let wrong = [vec!["b", "a"], vec!["b"], vec!["b", "a", "c"]];
-        let results = wrong.iter().enumerate().map(|(trial, names)| Judged {
+        let results = wrong.iter().enumerate().map(|(trial, names)| Evaluated {
             trial: trial.to_string(),
             step: 10,
             accuracy: 0.9,
             loss: 0.1,
-            pictures: 10,
+            images: 10,
             wrong: names.iter().map(|&name| name.to_owned()).collect(),
         });
         let summary = Summary::of("test", results.collect());

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::points::{Axis, Point, Points};
-use super::trials::{self, Deal, Trial, plan};
+use super::trials::{self, Resampling, Trial, plan};
 use crate::config::document::{Document, Problems};
 use crate::config::section::Section;
 use crate::config::setting::at_least;
@@ -31,7 +31,7 @@ pub struct Sweep {
     /// How points are made of it.
     pub points: Points,
     /// The trials of each point; none for one, under the experiment's own seed and split.
-    pub trials: Option<Deal>,
+    pub trials: Option<Resampling>,
     /// What points are ranked by; none for the experiment's `checkpoint.metric`.
     pub metric: Option<String>,
     /// Whether points that cannot win are stopped early.
@@ -179,7 +179,7 @@ impl Sweep {
     }
 
     fn trials_of(&self, point: &Point, experiment: &Experiment) -> Result<Vec<Trial>, String> {
-        let Some(deal) = &self.trials else {
+        let Some(resampling) = &self.trials else {
             return Ok(vec![Trial {
                 name: point.name.clone(),
                 overrides: point.overrides(),
@@ -189,7 +189,7 @@ impl Sweep {
             name: format!("{}-{}", point.name, trial.name),
             overrides: [point.overrides(), trial.overrides].concat(),
         };
-        Ok(plan(experiment, deal)?.into_iter().map(own).collect())
+        Ok(plan(experiment, resampling)?.into_iter().map(own).collect())
     }
 
     /// The epochs after which points are compared, of `total`; the last is `total` itself.
@@ -213,7 +213,7 @@ impl Sweep {
     }
 }
 
-fn read_trials(mut section: Section) -> Option<Deal> {
+fn read_trials(mut section: Section) -> Option<Resampling> {
     match section.kind(&["seeds", "folds"], None)? {
         "seeds" => {
             let seeds: Vec<u64> = section.values_if("seeds", |_| Ok(())).unwrap_or_default();
@@ -223,9 +223,9 @@ fn read_trials(mut section: Section) -> Option<Deal> {
                     "needs different seeds, such as [1, 2, 3]".to_owned(),
                 );
             }
-            Some(Deal::Seeds { seeds })
+            Some(Resampling::Seeds { seeds })
         }
-        _ => Some(Deal::InnerFolds {
+        _ => Some(Resampling::InnerFolds {
             folds: section.get_if("folds", 5, at_least(2)),
             repeats: section.get_if("repeats", 1, at_least(1)),
         }),

@@ -17,20 +17,20 @@ use crate::run::session;
 /// The most trials of a study, or of a point of a sweep.
 const MOST: u64 = 10_000;
 
-/// How pictures are dealt again and again.
+/// How images are split again and again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Deal {
-    /// `folds` disjoint test parts, dealt `repeats` times.
+pub enum Resampling {
+    /// `folds` disjoint test parts, split `repeats` times.
     Folds {
-        /// Test parts of one dealing.
+        /// Test parts of one split.
         folds: usize,
         /// Dealings.
         repeats: u64,
     },
-    /// `folds` disjoint val parts of all that the experiment's own split does not test on, dealt `repeats` times.
+    /// `folds` disjoint val parts of all that the experiment's own split does not test on, split `repeats` times.
     InnerFolds {
-        /// Val parts of one dealing.
+        /// Val parts of one split.
         folds: usize,
         /// Dealings.
         repeats: u64,
@@ -47,22 +47,22 @@ pub enum Deal {
     },
 }
 
-impl Deal {
+impl Resampling {
     /// How many trials that makes.
     fn count(&self) -> u64 {
         match self {
-            Deal::Folds { folds, repeats } | Deal::InnerFolds { folds, repeats } => {
+            Resampling::Folds { folds, repeats } | Resampling::InnerFolds { folds, repeats } => {
                 repeats.saturating_mul(*folds as u64)
             }
-            Deal::Holdout { splits } => *splits,
-            Deal::Seeds { seeds } => seeds.len() as u64,
+            Resampling::Holdout { splits } => *splits,
+            Resampling::Seeds { seeds } => seeds.len() as u64,
         }
     }
 
     /// The part of each trial that the study's figures are taken on.
     pub fn part(&self) -> &'static str {
         match self {
-            Deal::InnerFolds { .. } => "val",
+            Resampling::InnerFolds { .. } => "val",
             _ => "test",
         }
     }
@@ -77,53 +77,53 @@ pub struct Trial {
     pub overrides: Vec<String>,
 }
 
-/// The trials of `experiment` under `deal`.
+/// The trials of `experiment` under `resampling`.
 ///
 /// # Errors
-/// A split that cannot be dealt again: a manifest names its pictures. More trials than anybody waits for.
-pub fn plan(experiment: &Experiment, deal: &Deal) -> Result<Vec<Trial>, String> {
-    if deal.count() > MOST {
+/// A split that cannot be split again: a manifest names its images. More trials than anybody waits for.
+pub fn plan(experiment: &Experiment, resampling: &Resampling) -> Result<Vec<Trial>, String> {
+    if resampling.count() > MOST {
         return Err(format!(
             "{} trials are more than the {MOST} that a study may have",
-            deal.count()
+            resampling.count()
         ));
     }
     let split = &experiment.data.split;
-    match deal {
-        Deal::Folds { folds, repeats } => {
+    match resampling {
+        Resampling::Folds { folds, repeats } => {
             let val = match *split {
                 SplitConfig::Stratified { val, test, .. } => val / (1.0 - test),
                 SplitConfig::Sklearn { val, .. } | SplitConfig::Folds { val, .. } => val,
                 SplitConfig::InnerFolds { .. } | SplitConfig::Manifest { .. } => 0.15,
             };
-            let deal = |repeat, fold| {
+            let split = |repeat, fold| {
                 format!(
                     "{{kind: folds, folds: {folds}, fold: {fold}, repeat: {repeat}, val: {val}}}"
                 )
             };
-            Ok(dealings(*folds, *repeats, deal))
+            Ok(resamplings(*folds, *repeats, split))
         }
-        Deal::InnerFolds { folds, repeats } => {
+        Resampling::InnerFolds { folds, repeats } => {
             let outer = match split {
                 SplitConfig::InnerFolds { outer, .. } => outer,
                 other => other,
             };
             // JSON, because it is YAML on one line.
             let outer = serde_json::to_string(outer).expect("a split is plain data");
-            let deal = |repeat, fold| {
+            let split = |repeat, fold| {
                 format!(
                     "{{kind: inner_folds, folds: {folds}, fold: {fold}, repeat: {repeat}, outer: {outer}}}"
                 )
             };
-            Ok(dealings(*folds, *repeats, deal))
+            Ok(resamplings(*folds, *repeats, split))
         }
-        Deal::Holdout { splits } => {
+        Resampling::Holdout { splits } => {
             let key = match split {
                 SplitConfig::Stratified { .. } => "repeat",
                 SplitConfig::Sklearn { .. } => "random_state",
                 _ => {
                     return Err(
-                        "--holdout deals stratified and sklearn splits again, and data.split is of another kind; use --folds"
+                        "--holdout splits stratified and sklearn splits again, and data.split is of another kind; use --folds"
                             .to_owned(),
                     );
                 }
@@ -134,7 +134,7 @@ pub fn plan(experiment: &Experiment, deal: &Deal) -> Result<Vec<Trial>, String> 
             };
             Ok((0..*splits).map(trial).collect())
         }
-        Deal::Seeds { seeds } => {
+        Resampling::Seeds { seeds } => {
             let trial = |seed| Trial {
                 name: format!("seed-{seed}"),
                 overrides: vec![format!("seed={seed}")],
@@ -144,7 +144,7 @@ pub fn plan(experiment: &Experiment, deal: &Deal) -> Result<Vec<Trial>, String> 
     }
 }
 
-/// The experiment `base` with `overrides` laid over it, under all rules that need no pictures.
+/// The experiment `base` with `overrides` laid over it, under all rules that need no images.
 ///
 /// # Errors
 /// Everything that is wrong with it.
@@ -153,7 +153,7 @@ pub fn experiment(base: &Experiment, overrides: &[String]) -> Result<Experiment,
     Experiment::from_document(&document, Path::new("trial"), &[model::plan::check])
 }
 
-/// Makes sure before the first trial starts that all can: pictures are read and dealt, layers and batches fit.
+/// Makes sure before the first trial starts that all can: images are read and split, layers and batches fit.
 ///
 /// # Errors
 /// The first trial that cannot start, by name.
@@ -162,25 +162,25 @@ pub fn check(base: &Experiment, trials: &[Trial]) -> anyhow::Result<()> {
     for trial in trials {
         let own = experiment(base, &trial.overrides).blame(Fault::Config)?;
         let name = || trial.name.clone();
-        let pictures = DataConfig {
+        let images = DataConfig {
             split: base.data.split.clone(),
             ..own.data.clone()
         };
         let data = match loaded {
-            Some((known, data)) if known == pictures => data,
-            _ => Dataset::load(&pictures)
+            Some((known, data)) if known == images => data,
+            _ => Dataset::load(&images)
                 .blame(Fault::Data)
                 .with_context(name)?,
         };
-        let split = Split::deal(&data, &own.data.split, own.seed).blame(Fault::Data);
+        let split = Split::new(&data, &own.data.split, own.seed).blame(Fault::Data);
         session::fit(&own, &data, &split.with_context(name)?).with_context(name)?;
-        loaded = Some((pictures, data));
+        loaded = Some((images, data));
     }
     Ok(())
 }
 
-/// A trial for every fold of every dealing; `split` writes `data.split` of (repeat, fold).
-fn dealings(folds: usize, repeats: u64, split: impl Fn(u64, usize) -> String) -> Vec<Trial> {
+/// A trial for every fold of every split; `split` writes `data.split` of (repeat, fold).
+fn resamplings(folds: usize, repeats: u64, split: impl Fn(u64, usize) -> String) -> Vec<Trial> {
     let all = (0..repeats).flat_map(|repeat| (0..folds).map(move |fold| (repeat, fold)));
     let trial = |(repeat, fold)| Trial {
         name: match repeats {
@@ -202,7 +202,7 @@ mod tests {
         let cases = [
             (
                 "stratified",
-                Deal::Folds {
+                Resampling::Folds {
                     folds: 3,
                     repeats: 1,
                 },
@@ -210,7 +210,7 @@ mod tests {
             ),
             (
                 "sklearn, val: 0.1",
-                Deal::Folds {
+                Resampling::Folds {
                     folds: 2,
                     repeats: 2,
                 },
@@ -223,7 +223,7 @@ mod tests {
             ),
             (
                 "sklearn, val: 0.1",
-                Deal::InnerFolds {
+                Resampling::InnerFolds {
                     folds: 2,
                     repeats: 1,
                 },
@@ -231,23 +231,23 @@ mod tests {
             ),
             (
                 "stratified",
-                Deal::Holdout { splits: 2 },
+                Resampling::Holdout { splits: 2 },
                 vec!["split-00", "split-01"],
             ),
             (
                 "sklearn",
-                Deal::Holdout { splits: 2 },
+                Resampling::Holdout { splits: 2 },
                 vec!["split-00", "split-01"],
             ),
         ];
-        for (kind, deal, names) in cases {
+        for (kind, resampling, names) in cases {
             let text = text.replace("KIND", kind);
             let load = |overrides: &[String]| {
                 let document = Document::parse("test".into(), text.clone(), overrides).unwrap();
                 Experiment::from_document(&document, Path::new("test.yaml"), &[]).unwrap()
             };
             let base = load(&[]);
-            let trials = plan(&base, &deal).unwrap();
+            let trials = plan(&base, &resampling).unwrap();
             let found: Vec<&str> = trials.iter().map(|trial| trial.name.as_str()).collect();
             assert_eq!(found, names);
             let mut splits = Vec::new();

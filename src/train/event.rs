@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::metrics::{EpochRecord, Figures};
+use super::metrics::{EpochRecord, Metrics};
 use super::snapshot::Moment;
 
 /// Something that happened.
@@ -16,14 +16,14 @@ pub enum Event<'a> {
     Stepped {
         /// Steps so far in this epoch.
         step: usize,
-        /// Pictures in its batch.
-        pictures: usize,
+        /// Images in its batch.
+        images: usize,
         /// Its learning rate.
         lr: f64,
         /// Whether it is the last of its epoch.
         last: bool,
         /// The epoch's figures so far, if a listener asked for them.
-        figures: Option<Figures>,
+        figures: Option<Metrics>,
         /// The training as it stands.
         now: Moment<'a>,
     },

@@ -5,19 +5,19 @@ use serde::{Deserialize, Serialize};
 use tch::{Kind, Reduction, Tensor};
 
 use crate::config::train::{Loss, Metric};
-use crate::data::batches::Pictures;
-use crate::model::layer::Mode;
+use crate::data::batches::Images;
+use crate::model::layer::Phase;
 use crate::model::network::Network;
 
-/// Pictures at a time when nothing is learned.
+/// Images at a time when nothing is learned.
 const EVAL_BATCH: usize = 256;
 
 /// What a part of the data gave.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Figures {
-    /// Mean loss over pictures.
+pub struct Metrics {
+    /// Mean loss over images.
     pub loss: f64,
-    /// Share of pictures recognised.
+    /// Share of images recognised.
     pub accuracy: f64,
 }
 
@@ -31,10 +31,10 @@ pub struct EpochRecord {
     /// Learning rate of the last step.
     pub lr: f64,
     /// Met during the epoch, in training mode.
-    pub train: Figures,
+    pub train: Metrics,
     /// After the epoch, if there is a val part.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub val: Option<Figures>,
+    pub val: Option<Metrics>,
 }
 
 impl EpochRecord {
@@ -49,15 +49,16 @@ impl EpochRecord {
     }
 }
 
-/// Sums over pictures, off the device.
+/// Sums over images, off the device.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Sums {
     /// Of losses.
     pub loss: f64,
-    /// Pictures recognised.
+    /// Images recognised.
     pub correct: i64,
-    /// Pictures seen.
-    pub pictures: usize,
+    /// Images seen.
+    #[serde(alias = "pictures")] // as version 0.2 says
+    pub images: usize,
 }
 
 impl Sums {
@@ -66,7 +67,7 @@ impl Sums {
         Tally {
             loss: Tensor::from(self.loss).to_device(device),
             correct: Tensor::from(self.correct).to_device(device),
-            pictures: self.pictures,
+            images: self.images,
         }
     }
 }
@@ -75,7 +76,7 @@ impl Sums {
 pub struct Tally {
     loss: Tensor,
     correct: Tensor,
-    pictures: usize,
+    images: usize,
 }
 
 impl Tally {
@@ -85,7 +86,7 @@ impl Tally {
         Tally {
             loss: zero(Kind::Double),
             correct: zero(Kind::Int64),
-            pictures: 0,
+            images: 0,
         }
     }
 
@@ -98,7 +99,7 @@ impl Tally {
             .argmax(1, false)
             .eq_tensor(labels)
             .sum(Kind::Int64);
-        self.pictures += size as usize;
+        self.images += size as usize;
     }
 
     /// The sums so far; waits for the device.
@@ -109,7 +110,7 @@ impl Tally {
         Ok(Sums {
             loss: f64::try_from(&self.loss)?,
             correct: i64::try_from(&self.correct)?,
-            pictures: self.pictures,
+            images: self.images,
         })
     }
 
@@ -117,10 +118,10 @@ impl Tally {
     ///
     /// # Errors
     /// None that is known.
-    pub fn figures(&self) -> Result<Figures> {
+    pub fn figures(&self) -> Result<Metrics> {
         let sums = self.sums()?;
-        let count = sums.pictures.max(1) as f64;
-        Ok(Figures {
+        let count = sums.images.max(1) as f64;
+        Ok(Metrics {
             loss: sums.loss / count,
             accuracy: sums.correct as f64 / count,
         })
@@ -133,22 +134,22 @@ pub fn loss(settings: &Loss, logits: &Tensor, labels: &Tensor) -> Tensor {
     logits.cross_entropy_loss::<Tensor>(labels, None, Reduction::Mean, -100, label_smoothing)
 }
 
-/// Logits of the pictures at `part`, `[N, classes]`, in evaluation mode.
-pub fn logits(network: &Network, pictures: &Pictures, part: &[usize]) -> Tensor {
+/// Logits of the images at `part`, `[N, classes]`, in evaluation mode.
+pub fn logits(network: &Network, images: &Images, part: &[usize]) -> Tensor {
     let _guard = tch::no_grad_guard();
     let batches = part
         .chunks(EVAL_BATCH)
-        .map(|batch| network.forward(&pictures.batch(batch).0, Mode::Eval));
+        .map(|batch| network.forward(&images.batch(batch).0, Phase::Eval));
     Tensor::cat(&batches.collect::<Vec<_>>(), 0)
 }
 
-/// What a network makes of the pictures at `part`, without label smoothing.
+/// What a network makes of the images at `part`, without label smoothing.
 ///
 /// # Errors
 /// None that is known.
-pub fn evaluate(network: &Network, pictures: &Pictures, part: &[usize]) -> Result<Figures> {
-    let logits = logits(network, pictures, part);
-    let (_, labels) = pictures.batch(part);
+pub fn evaluate(network: &Network, images: &Images, part: &[usize]) -> Result<Metrics> {
+    let logits = logits(network, images, part);
+    let (_, labels) = images.batch(part);
     let mut tally = Tally::new(logits.device());
     tally.add(
         &logits,

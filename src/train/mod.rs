@@ -4,8 +4,8 @@
 pub mod event;
 pub mod metrics;
 pub mod optimizer;
+pub mod patience;
 pub mod progress;
 pub mod schedule;
 pub mod snapshot;
 pub mod trainer;
-pub mod watch;

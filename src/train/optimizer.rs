@@ -9,7 +9,7 @@ use anyhow::{Result, bail, ensure};
 use tch::{Device, Kind, Tensor};
 
 use crate::bridge;
-use crate::config::train::{AdamConfig, Optimizer as Settings};
+use crate::config::train::{AdamConfig, OptimizerConfig as Settings};
 
 /// What the names of optimiser tensors begin with; no layer is called so.
 pub const OPTIMIZER: &str = "optimizer.";
@@ -137,7 +137,7 @@ impl Optimizer {
                 )?;
             }
         }
-        bridge::forget_gradients(&self.parameters)
+        bridge::zero_grad(&self.parameters)
     }
 
     /// A scalar on the device: 1 from the first loss or gradient on that was not finite, else 0.

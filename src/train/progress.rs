@@ -4,7 +4,7 @@ use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
 use super::metrics::EpochRecord;
-use super::watch::Watch;
+use super::patience::Patience;
 use crate::config::Experiment;
 use crate::config::run::CheckpointConfig;
 use crate::config::train::{Mode, Schedule};
@@ -14,8 +14,9 @@ use crate::config::train::{Mode, Schedule};
 pub struct Progress {
     /// The epoch under way, from 1; one past the last epoch when all are done.
     pub epoch: usize,
-    /// Pictures of that epoch that have been learned from.
-    pub pictures: usize,
+    /// Images of that epoch that have been learned from.
+    #[serde(alias = "pictures")] // as version 0.2 says
+    pub images: usize,
     /// Steps taken in all.
     pub step: usize,
     /// Learning rate of the last step.
@@ -25,9 +26,9 @@ pub struct Progress {
     /// The last epoch that ended.
     pub last: Option<EpochRecord>,
     /// Waits for early stopping.
-    pub patience: Watch,
+    pub patience: Patience,
     /// Waits for the next drop of a plateau schedule.
-    pub plateau: Watch,
+    pub plateau: Patience,
     /// Drops of the plateau schedule so far.
     pub drops: u32,
     /// How the run was made longer, if it was.
@@ -40,13 +41,13 @@ pub struct Extension {
     /// Its epochs before.
     pub epochs: usize,
     /// What became of a schedule that depends on their number.
-    pub how: Extend,
+    pub how: ExtendMode,
 }
 
 /// What becomes of a schedule that depends on the number of epochs when that number changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
-pub enum Extend {
+pub enum ExtendMode {
     /// It ends where it would have ended; further epochs keep its last rate.
     Hold,
     /// It ends where it would have ended, and begins anew over the further epochs.
@@ -60,13 +61,13 @@ impl Progress {
     pub fn beginning() -> Progress {
         Progress {
             epoch: 1,
-            pictures: 0,
+            images: 0,
             step: 0,
             lr: 0.0,
             ranking: Vec::new(),
             last: None,
-            patience: Watch::default(),
-            plateau: Watch::default(),
+            patience: Patience::default(),
+            plateau: Patience::default(),
             drops: 0,
             extensions: Vec::new(),
         }
@@ -94,7 +95,7 @@ impl Progress {
         }
         self.last = Some(record.clone());
         self.epoch += 1;
-        self.pictures = 0;
+        self.images = 0;
     }
 
     /// Whether the best epoch is the one that ended last.
@@ -105,7 +106,7 @@ impl Progress {
     /// Whether early stopping has run out of patience.
     pub fn stopped_early(&self, experiment: &Experiment) -> bool {
         let early = experiment.train.early_stopping.as_ref();
-        self.pictures == 0 && early.is_some_and(|early| self.patience.waited >= early.patience)
+        self.images == 0 && early.is_some_and(|early| self.patience.waited >= early.patience)
     }
 
     /// Whether nothing is left to do.
@@ -113,7 +114,7 @@ impl Progress {
         self.epoch > experiment.train.epochs || self.stopped_early(experiment)
     }
 
-    /// Makes memory of figures fit settings that were changed between two sittings: a counter that
+    /// Makes memory of figures fit settings that were changed between two launches: a counter that
     /// waited for another metric starts anew, and the best epochs are ranked by the new one.
     pub fn adapt(&mut self, before: &Experiment, now: &Experiment) {
         let early = |experiment: &Experiment| {
@@ -121,14 +122,14 @@ impl Progress {
             early.map(|early| early.metric)
         };
         if early(before) != early(now) {
-            self.patience = Watch::default();
+            self.patience = Patience::default();
         }
         let plateau = |experiment: &Experiment| match experiment.train.schedule {
             Schedule::Plateau { metric, .. } => Some(metric),
             _ => None,
         };
         if plateau(before) != plateau(now) {
-            self.plateau = Watch::default();
+            self.plateau = Patience::default();
         }
         for record in std::mem::take(&mut self.ranking) {
             rank(&mut self.ranking, &record, &now.checkpoint);
@@ -174,11 +175,11 @@ mod tests {
     use crate::config::document::Document;
     use crate::config::run::Every;
     use crate::config::train::Metric;
-    use crate::train::metrics::Figures;
+    use crate::train::metrics::Metrics;
     use crate::train::schedule::{Position, rate};
 
     fn record(epoch: usize, accuracy: f64, loss: f64) -> EpochRecord {
-        let figures = Figures { loss, accuracy };
+        let figures = Metrics { loss, accuracy };
         EpochRecord {
             epoch,
             step: epoch * 10,
@@ -224,7 +225,7 @@ mod tests {
         // 0.1 + 0.2 and 1/3 have no short decimal form.
         progress.ranking = vec![record(3, 1.0 / 3.0, 0.1 + 0.2)];
         progress.last = Some(record(7, f64::MIN_POSITIVE, 1e300 / 7.0));
-        progress.patience = Watch {
+        progress.patience = Patience {
             best: Some(std::f64::consts::PI / 1e5),
             waited: 3,
         };

@@ -2,7 +2,7 @@
 
 use std::f64::consts::PI;
 
-use super::progress::{Extend, Progress};
+use super::progress::{ExtendMode, Progress};
 use crate::config::train::Schedule;
 
 /// Where a schedule stands, and how long it is.
@@ -21,7 +21,7 @@ pub struct Position {
 }
 
 impl Position {
-    /// Of the next step of a run that has `epochs` epochs. Counted in pictures, so that it holds when the
+    /// Of the next step of a run that has `epochs` epochs. Counted in images, so that it holds when the
     /// size of batches has changed since.
     pub fn new(
         progress: &Progress,
@@ -30,16 +30,16 @@ impl Position {
         epochs: usize,
     ) -> Position {
         let whole = (progress.epoch - 1) * steps_per_epoch;
-        let step = whole + progress.pictures.div_ceil(batch_size);
+        let step = whole + progress.images.div_ceil(batch_size);
         let totals = progress.extensions.iter().map(|extension| extension.epochs);
         let mut totals = totals.chain([epochs]);
         let (mut start, mut length, mut warmup) = (0, totals.next().unwrap_or(epochs), true);
         for (extension, total) in progress.extensions.iter().zip(totals) {
             match extension.how {
-                Extend::Hold => {}
-                Extend::Stretch => length = total - start,
-                Extend::Restart if step < extension.epochs * steps_per_epoch => {}
-                Extend::Restart => {
+                ExtendMode::Hold => {}
+                ExtendMode::Stretch => length = total - start,
+                ExtendMode::Restart if step < extension.epochs * steps_per_epoch => {}
+                ExtendMode::Restart => {
                     (start, length, warmup) = (extension.epochs, total - extension.epochs, false)
                 }
             }
@@ -227,7 +227,7 @@ mod tests {
 
     #[test]
     fn a_longer_run_holds_restarts_or_stretches_its_schedule_as_it_was_told() {
-        let position = |extensions: &[(usize, Extend)], epoch| {
+        let position = |extensions: &[(usize, ExtendMode)], epoch| {
             let mut progress = Progress::beginning();
             progress.epoch = epoch;
             let extension = |&(epochs, how)| Extension { epochs, how };
@@ -235,7 +235,7 @@ mod tests {
             let at = Position::new(&progress, 5, 32, 60);
             (at.step, at.epochs, at.warmup)
         };
-        use crate::train::progress::Extend::{Hold, Restart, Stretch};
+        use crate::train::progress::ExtendMode::{Hold, Restart, Stretch};
         let cases = [
             (vec![], 31, (150, 60, true), "no extension"),
             (vec![(40, Hold)], 31, (150, 40, true), "before the old end"),
@@ -283,7 +283,7 @@ mod tests {
 
     #[test]
     fn a_schedule_that_is_shorter_than_its_warm_up_or_than_a_step_has_a_rate() {
-        let position = |extensions: &[(usize, Extend)], epochs| {
+        let position = |extensions: &[(usize, ExtendMode)], epochs| {
             let extension = |&(epochs, how)| Extension { epochs, how };
             let mut progress = Progress::beginning();
             progress.epoch = epochs;
@@ -295,13 +295,13 @@ mod tests {
             min_lr: 0.0,
         };
         // Four epochs, held; the warm-up of ten that it got later is cut off at its third part.
-        let held = rate(&cosine, 1.0, position(&[(4, Extend::Hold)], 40));
+        let held = rate(&cosine, 1.0, position(&[(4, ExtendMode::Hold)], 40));
         assert_eq!(held, 20.0 / 50.0);
         // Restarted after 12 epochs, then stretched to 12: nothing is left of it.
         let nothing = [
-            (12, Extend::Restart),
-            (16, Extend::Stretch),
-            (12, Extend::Hold),
+            (12, ExtendMode::Restart),
+            (16, ExtendMode::Stretch),
+            (12, ExtendMode::Hold),
         ];
         assert!(rate(&cosine, 1.0, position(&nothing, 20)).is_finite());
     }

@@ -12,7 +12,7 @@ use crate::fault::{Blame, Fault};
 use crate::model::network::Network;
 
 /// What a training changes, beside the network's weights.
-pub struct State {
+pub struct TrainState {
     /// Where it stands.
     pub progress: Progress,
     /// Sums of the epoch under way.
@@ -25,7 +25,7 @@ pub struct State {
 #[derive(Clone, Copy)]
 pub struct Moment<'a> {
     network: &'a Network,
-    state: &'a State,
+    state: &'a TrainState,
 }
 
 /// A copy of all that a training changes, on the CPU.
@@ -42,7 +42,7 @@ pub struct Snapshot {
 
 impl<'a> Moment<'a> {
     /// Of `network` in `state`.
-    pub fn new(network: &'a Network, state: &'a State) -> Moment<'a> {
+    pub fn new(network: &'a Network, state: &'a TrainState) -> Moment<'a> {
         Moment { network, state }
     }
 
@@ -56,7 +56,7 @@ impl<'a> Moment<'a> {
     /// # Errors
     /// A training that has diverged since it was last looked at: nothing to continue from.
     pub fn snapshot(&self) -> Result<Snapshot> {
-        let State {
+        let TrainState {
             progress,
             tally,
             optimizer,

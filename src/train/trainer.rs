@@ -8,14 +8,14 @@ use super::metrics::{self, EpochRecord, Tally};
 use super::optimizer::Optimizer;
 use super::progress::Progress;
 use super::schedule;
-use super::snapshot::{Moment, Snapshot, State};
+use super::snapshot::{Moment, Snapshot, TrainState};
 use crate::bridge::Autocast;
 use crate::config::Experiment;
 use crate::config::train::{BatchSize, Precision};
-use crate::data::batches::{Pictures, order};
+use crate::data::batches::{Images, order};
 use crate::data::{augment, split::Split};
 use crate::fault::{Blame, Fault};
-use crate::model::layer::Mode;
+use crate::model::layer::Phase;
 use crate::model::network::Network;
 use crate::rng::{Purpose, Stream};
 
@@ -26,8 +26,8 @@ pub struct Trainer<'a> {
     /// What is trained.
     pub network: &'a Network,
     /// On the network's device.
-    pub pictures: &'a Pictures,
-    /// Which pictures are for what.
+    pub images: &'a Images,
+    /// Which images are for what.
     pub split: &'a Split,
 }
 
@@ -43,10 +43,10 @@ pub enum Ended {
 }
 
 impl<'a> Trainer<'a> {
-    /// Pictures in a batch.
+    /// Images in a batch.
     pub fn batch_size(&self) -> usize {
         match self.experiment.train.batch_size {
-            BatchSize::Pictures(count) => count,
+            BatchSize::Images(count) => count,
             BatchSize::Full => self.split.train.len(),
         }
     }
@@ -57,7 +57,7 @@ impl<'a> Trainer<'a> {
     }
 
     /// The state before the first step.
-    pub fn begin(&self) -> State {
+    pub fn begin(&self) -> TrainState {
         let train = &self.experiment.train;
         let (names, parameters) = self.network.trained();
         let optimizer = Optimizer::new(
@@ -66,7 +66,7 @@ impl<'a> Trainer<'a> {
             names,
             parameters,
         );
-        State {
+        TrainState {
             progress: Progress::beginning(),
             tally: Tally::new(self.network.device()),
             optimizer,
@@ -77,7 +77,7 @@ impl<'a> Trainer<'a> {
     ///
     /// # Errors
     /// A snapshot of another model or optimiser; nothing is changed then.
-    pub fn restore(&self, snapshot: &Snapshot) -> Result<State> {
+    pub fn restore(&self, snapshot: &Snapshot) -> Result<TrainState> {
         let mut state = self.begin();
         state.optimizer.load(&snapshot.tensors)?;
         self.network.load(&snapshot.weights())?;
@@ -93,7 +93,7 @@ impl<'a> Trainer<'a> {
     /// A loss or gradient that is not finite (the weights are then those before it), or a listener's error.
     pub fn run(
         &self,
-        state: &mut State,
+        state: &mut TrainState,
         listeners: &mut [&mut dyn Observer],
         pause: &dyn Fn(&Progress) -> bool,
     ) -> Result<Ended> {
@@ -126,7 +126,7 @@ impl<'a> Trainer<'a> {
     /// The steps that are left of the epoch under way.
     fn learn(
         &self,
-        state: &mut State,
+        state: &mut TrainState,
         listeners: &mut [&mut dyn Observer],
         pause: &dyn Fn(&Progress) -> bool,
     ) -> Result<Ended> {
@@ -138,7 +138,7 @@ impl<'a> Trainer<'a> {
         let mut sound = Tensor::zeros([0i64; 0], (Kind::Float, device)); // steps before divergence
         let order = order(&self.split.train, *seed, epoch);
         let ended = loop {
-            let State {
+            let TrainState {
                 progress,
                 tally,
                 optimizer,
@@ -146,12 +146,12 @@ impl<'a> Trainer<'a> {
             if pause(progress) {
                 break Ended::Paused;
             }
-            let rest = &order[progress.pictures..];
+            let rest = &order[progress.images..];
             if rest.is_empty() {
                 break Ended::Complete;
             }
             let batch = &rest[..self.batch_size().min(rest.len())];
-            let (x, y) = self.pictures.batch(batch);
+            let (x, y) = self.images.batch(batch);
             let x = augment::apply(&data.augment, x, batch, *seed, epoch);
             // Dropout: libtorch's generator stands at a place known from (seed, step).
             tch::manual_seed(
@@ -162,7 +162,7 @@ impl<'a> Trainer<'a> {
                     Precision::F32 => None,
                     Precision::Bf16 => Some(Autocast::bf16(device.is_cuda())?),
                 };
-                self.network.forward(&x, Mode::Train)
+                self.network.forward(&x, Phase::Train)
             };
             let loss = metrics::loss(&train.loss, &logits, &y);
             loss.backward();
@@ -180,17 +180,17 @@ impl<'a> Trainer<'a> {
             sound += 1.0 - optimizer.diverged();
             tally.add(&logits, &y, &loss);
             progress.step += 1;
-            progress.pictures += batch.len();
+            progress.images += batch.len();
             let figures = if listeners.iter().any(|listener| listener.wants_figures()) {
                 Some(tally.figures()?)
             } else {
                 None
             };
             let event = Event::Stepped {
-                step: progress.pictures.div_ceil(self.batch_size()),
-                pictures: batch.len(),
+                step: progress.images.div_ceil(self.batch_size()),
+                images: batch.len(),
                 lr: progress.lr,
-                last: progress.pictures == order.len(),
+                last: progress.images == order.len(),
                 figures,
                 now: Moment::new(self.network, state),
             };
@@ -204,13 +204,13 @@ impl<'a> Trainer<'a> {
     }
 
     /// The figures of an epoch whose steps are all taken.
-    fn record(&self, state: &State) -> Result<EpochRecord> {
+    fn record(&self, state: &TrainState) -> Result<EpochRecord> {
         let Progress {
             epoch, step, lr, ..
         } = state.progress;
         let val = match self.split.val.as_slice() {
             [] => None,
-            part => Some(metrics::evaluate(self.network, self.pictures, part)?),
+            part => Some(metrics::evaluate(self.network, self.images, part)?),
         };
         if val.is_some_and(|val| !val.loss.is_finite()) {
             return Err(anyhow!(

@@ -1,7 +1,7 @@
 //! Bad input ends with one clear line, the right exit code, and nothing half-made.
 
 mod arrays;
-mod pictures;
+mod images;
 mod runs;
 mod settings;
 #[path = "../support/mod.rs"]

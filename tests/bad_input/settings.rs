@@ -11,7 +11,7 @@ fn splits_batches_and_layers_that_cannot_work_name_their_key() {
         &workshop,
         &[split],
         3,
-        &["data.split: the val part of 12 pictures is empty"],
+        &["data.split: the val part of 12 images is empty"],
     );
     refused(
         &workshop,
@@ -23,7 +23,7 @@ fn splits_batches_and_layers_that_cannot_work_name_their_key() {
         &workshop,
         &["train.batch_size=7"],
         2,
-        &["train.batch_size: 7 leaves a batch of one picture", "use 8"],
+        &["train.batch_size: 7 leaves a batch of one image", "use 8"],
     );
     let pools = "model.blocks=[{pool: 4}, {pool: 4}, {pool: 4}]";
     refused(
@@ -185,9 +185,9 @@ fn figures_beyond_counting_are_refused_in_one_line() {
 }
 
 #[test]
-fn a_batch_of_one_picture_is_no_batch_for_batch_norm() {
+fn a_batch_of_one_image_is_no_batch_for_batch_norm() {
     let workshop = Workshop::with_folders(6);
-    let words = "train.batch_size: 1 leaves a batch of one picture out of 8, and batch_norm cannot normalise one; use 2";
+    let words = "train.batch_size: 1 leaves a batch of one image out of 8, and batch_norm cannot normalise one; use 2";
     refused(&workshop, &["train.batch_size=1"], 2, &[words]);
 }
 
@@ -240,7 +240,7 @@ fn a_manifest_is_held_to_what_the_experiment_watches() {
         &workshop,
         &[&split("oneclass.json")],
         3,
-        &["the training part has no picture of \"1\", so nothing could be learned of it"],
+        &["the training part has no image of \"1\", so nothing could be learned of it"],
     );
 }
 

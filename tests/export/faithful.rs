@@ -54,7 +54,7 @@ fn every_kind_of_model_passes_the_gate_in_every_format() {
         }
         let (_, expected, lines) = &answers[0];
         for (target, figures, other) in &answers[1..] {
-            for key in ["accuracy", "confusion", "pictures"] {
+            for key in ["accuracy", "confusion", "images"] {
                 assert_eq!(figures[key], expected[key], "{target}: {key}");
             }
             assert_same_probabilities(lines, other, target);
@@ -62,7 +62,7 @@ fn every_kind_of_model_passes_the_gate_in_every_format() {
     }
 }
 
-/// Equal pictures and classes; probabilities within what ONNX may differ by.
+/// Equal images and classes; probabilities within what ONNX may differ by.
 fn assert_same_probabilities(expected: &str, found: &str, target: &str) {
     let read = |lines: &str| -> Vec<serde_json::Value> {
         lines
@@ -73,7 +73,7 @@ fn assert_same_probabilities(expected: &str, found: &str, target: &str) {
     let (expected, found) = (read(expected), read(found));
     assert_eq!((expected.len(), found.len()), (60, 60), "{target}");
     for (expected, found) in expected.iter().zip(&found) {
-        assert_eq!(expected["picture"], found["picture"], "{target}");
+        assert_eq!(expected["image"], found["image"], "{target}");
         for (expected, found) in expected["classes"]
             .as_array()
             .unwrap()
@@ -258,16 +258,16 @@ fn an_artefact_that_fails_its_gate_does_not_take_the_place_of_one_that_passed() 
     let mut checkpoint = Checkpoint::load(&file).unwrap();
     let experiment = resume::experiment(&checkpoint.document, &[]).unwrap();
     let data = Dataset::load(&experiment.data).unwrap();
-    let pictures = Tensor::from_slice(&data.pictures).view([-1, 256]);
+    let images = Tensor::from_slice(&data.images).view([-1, 256]);
     let probes = Card::of(&checkpoint).unwrap().probes().view([-1, 256]);
-    let brightness = pictures.mean_dim(0, false, None);
+    let brightness = images.mean_dim(0, false, None);
     let (_, bright) = brightness.topk(64, 0, true, true);
     let sums = |rows: &Tensor| {
         rows.index_select(1, &bright)
             .sum_dim_intlist(1, false, None)
     };
     let bound = 1.02 * sums(&probes).max().double_value(&[]);
-    let beyond = sums(&pictures).gt(bound).sum(Kind::Int64).int64_value(&[]);
+    let beyond = sums(&images).gt(bound).sum(Kind::Int64).int64_value(&[]);
     assert!(beyond > 0);
     let weight = checkpoint
         .tensors

@@ -16,7 +16,7 @@ fn the_gate_notices_permuted_gates_swapped_biases_and_a_forgotten_normalisation(
         workshop.signet(&["train", "own.yaml", "--run", name]);
         let checkpoint = checkpoints::best(&workshop.path(name)).unwrap().checkpoint;
         let live = Classifier::live(&checkpoint).unwrap();
-        let pictures = live.card.probes();
+        let images = live.card.probes();
         let judge = |format: Format,
                      card: &signet::export::card::Card,
                      state: &std::collections::BTreeMap<String, Tensor>| {
@@ -28,8 +28,8 @@ fn the_gate_notices_permuted_gates_swapped_biases_and_a_forgotten_normalisation(
             let Ok(artefact) = Classifier::open(&file) else {
                 return false;
             };
-            let live = |pictures: &Tensor| live.batch_logits(pictures);
-            gate::compare(format, &live, &artefact, &pictures, None)
+            let live = |images: &Tensor| live.batch_logits(images);
+            gate::compare(format, &live, &artefact, &images, None)
                 .unwrap()
                 .passed()
         };

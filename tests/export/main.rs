@@ -9,7 +9,7 @@ mod support;
 use support::Workshop;
 
 /// A model of every kind, with what the kinds can do: several layers, both directions, every pooling,
-/// every way to read a picture, every activation.
+/// every way to read an image, every activation.
 const MODELS: [(&str, &str); 11] = [
     ("binary", "{kind: ann, hidden: [], output: binary}"),
     (
@@ -63,7 +63,7 @@ fn config(model: &str) -> String {
     )
 }
 
-/// A trained run `r` on pictures in folders.
+/// A trained run `r` on images in folders.
 fn trained(model: &str) -> Workshop {
     let workshop = Workshop::with_folders(30);
     workshop.write("own.yaml", config(model));

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use crate::{MODELS, trained};
 
 #[test]
-fn predictions_take_files_folders_patterns_and_lists_and_name_bad_pictures() {
+fn predictions_take_files_folders_patterns_and_lists_and_name_bad_images() {
     let workshop = trained(MODELS[1].1);
     let count = |arguments: &[&str]| {
         let answer = workshop.signet(&[&["predict", "r", "--format", "jsonl"], arguments].concat());
@@ -39,7 +39,7 @@ fn predictions_take_files_folders_patterns_and_lists_and_name_bad_pictures() {
     let lines: Vec<&str> = csv.lines().collect();
     assert_eq!(
         lines[0],
-        "picture,class_1,probability_1,class_2,probability_2,error"
+        "image,class_1,probability_1,class_2,probability_2,error"
     );
     let names = ["data/0/0001.png,", "data/1/0002.png,", "odd-\u{fffd}.png,"];
     assert_eq!(lines.len(), 4, "{csv}");
@@ -47,10 +47,10 @@ fn predictions_take_files_folders_patterns_and_lists_and_name_bad_pictures() {
         assert!(line.starts_with(name) && line.ends_with(','), "{csv}"); // and no error behind
     }
 
-    workshop.write("data/0/bad.png", "no picture");
+    workshop.write("data/0/bad.png", "no image");
     let answer = workshop.call(&["predict", "r", "data/0", "--format", "jsonl"]);
     assert_eq!(answer.code, 3, "{}", answer.stderr);
-    assert_eq!(answer.stderr, "signet: 1 of 31 pictures cannot be read\n");
+    assert_eq!(answer.stderr, "signet: 1 of 31 images cannot be read\n");
     let bad: Vec<&str> = answer
         .stdout
         .lines()
@@ -73,7 +73,7 @@ fn predictions_take_files_folders_patterns_and_lists_and_name_bad_pictures() {
 }
 
 #[test]
-fn models_are_evaluated_on_other_pictures_too() {
+fn models_are_evaluated_on_other_images_too() {
     let workshop = trained(MODELS[1].1);
     workshop.signet(&["export", "r"]);
     let all = workshop
@@ -93,7 +93,7 @@ fn models_are_evaluated_on_other_pictures_too() {
         .stdout;
     let given: serde_json::Value = serde_json::from_str(&given).unwrap();
     assert_eq!(
-        (&given["accuracy"], &given["pictures"]),
+        (&given["accuracy"], &given["images"]),
         (&all["accuracy"], &60.into())
     );
     let gone = workshop.call(&["eval", "r/export/model.pt"]);

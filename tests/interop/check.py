@@ -52,7 +52,7 @@ class Interop(unittest.TestCase):
     def setUpClass(cls):
         cls.folder = tempfile.TemporaryDirectory()
         cls.home = pathlib.Path(cls.folder.name)
-        signet("data", "generate", "data", "--pictures", 40, "--side", 24, cwd=cls.home)
+        signet("data", "generate", "data", "--images", 40, "--side", 24, cwd=cls.home)
         for name, (_, model) in MODELS.items():
             (cls.home / "own.yaml").write_text(
                 "version: 1\nname: small\nthreads: 1\ndevice: cpu\n"
@@ -81,7 +81,7 @@ class Interop(unittest.TestCase):
         mean, std = (torch.tensor(card["normalization"][key]).view(1, -1, 1, 1) for key in ["mean", "std"])
         return network.eval(), lambda x: network((x - mean) / std)
 
-    def pictures(self, count):
+    def images(self, count):
         return torch.rand(count, 1, 16, 16, generator=torch.Generator().manual_seed(count))
 
     def report(self, name, client, differences, tolerance):
@@ -93,7 +93,7 @@ class Interop(unittest.TestCase):
         for name in MODELS:
             script, (_, plain) = self.script(name), self.plain(name)
             with torch.no_grad():
-                differences = [(script(x) - plain(x)).abs().max().item() for x in map(self.pictures, BATCHES)]
+                differences = [(script(x) - plain(x)).abs().max().item() for x in map(self.images, BATCHES)]
             # The same kernels; patches and last states are cut out another way here, which may move a last digit.
             self.report(name, "Python", differences, 1e-6)
 
@@ -109,7 +109,7 @@ class Interop(unittest.TestCase):
     def test_a_script_trains_on_in_python_as_the_plain_network_does(self):
         for name in MODELS:
             script, (network, plain) = self.script(name), self.plain(name)
-            x, y = self.pictures(16), torch.arange(16) % 2
+            x, y = self.images(16), torch.arange(16) % 2
             losses = []
             for model, call in [(script, script), (network, plain)]:
                 model.train()
@@ -130,7 +130,7 @@ class Interop(unittest.TestCase):
 
     def test_freezing_changes_next_to_nothing(self):
         for name in MODELS:
-            script, x = self.script(name), self.pictures(7)
+            script, x = self.script(name), self.images(7)
             with torch.no_grad():
                 difference = (torch.jit.freeze(script)(x) - script(x)).abs().max().item()
             self.assertLess(difference, 1e-5, name)  # it folds batch norm into convolutions
@@ -144,7 +144,7 @@ class Interop(unittest.TestCase):
             session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
             script = self.script(name)
             differences = []
-            for x in map(self.pictures, BATCHES):
+            for x in map(self.images, BATCHES):
                 [logits] = session.run(None, {"input": x.numpy()})
                 with torch.no_grad():
                     differences.append(float(numpy.abs(logits - script(x).numpy()).max()))
@@ -157,8 +157,8 @@ class Interop(unittest.TestCase):
         subprocess.run(["c++", "-std=c++17", "-w", *include, str(HERE / "load.cpp"), "-o", program, *link], check=True)
         for name in MODELS:
             script, differences = self.script(name), []
-            for x in map(self.pictures, BATCHES):
-                raw = self.home / "pictures.bin"
+            for x in map(self.images, BATCHES):
+                raw = self.home / "images.bin"
                 raw.write_bytes(x.numpy().tobytes())
                 call = [program, self.artefact(name, "model.pt"), raw, *map(str, x.shape)]
                 answer = subprocess.run(call, capture_output=True, text=True, check=True)
@@ -187,25 +187,25 @@ class Interop(unittest.TestCase):
         altered("cnn", "normalization.mean", numpy.zeros_like, "normalisation left out")
 
     def test_the_script_of_the_readme_agrees_with_signet(self):
-        pictures = sorted((self.home / "data").glob("*/000*.png"))
-        self.assertEqual(len(pictures), 20)
-        # 16 bits a pixel, which Pillow reads as another kind of picture.
-        grey = numpy.asarray(Image.open(pictures[0]).convert("L")).astype(numpy.uint16) * 257
+        images = sorted((self.home / "data").glob("*/000*.png"))
+        self.assertEqual(len(images), 20)
+        # 16 bits a pixel, which Pillow reads as another kind of image.
+        grey = numpy.asarray(Image.open(images[0]).convert("L")).astype(numpy.uint16) * 257
         Image.fromarray(grey).save(self.home / "deep.png")
-        pictures.append(self.home / "deep.png")
+        images.append(self.home / "deep.png")
         (self.home / "colour.yaml").write_text(
             "version: 1\nthreads: 1\ndevice: cpu\ndata: {source: {kind: class_folders, root: data}, "
             "image: {height: 16, width: 20, channels: rgb, preprocess: stretch}}\nmodel: {kind: cnn}\ntrain: {epochs: 1}\n"
         )
         signet("train", "colour.yaml", "--run", "colour", "-s", "export.on_finish=true", cwd=self.home)
         for name in ["cnn", "lstm", "colour"]:
-            call = [sys.executable, HERE.parent.parent / "scripts" / "predict.py", self.artefact(name, "model.pt"), *pictures]
+            call = [sys.executable, HERE.parent.parent / "scripts" / "predict.py", self.artefact(name, "model.pt"), *images]
             answer = subprocess.run(call, capture_output=True, text=True, check=True)
             theirs = [line.split("  ") for line in answer.stdout.splitlines()]
-            ours = signet("predict", self.artefact(name, "model.pt"), *pictures, "--format", "jsonl").splitlines()
+            ours = signet("predict", self.artefact(name, "model.pt"), *images, "--format", "jsonl").splitlines()
             self.assertEqual(len(theirs), 21)
-            for (picture, label, percent), line in zip(theirs, map(json.loads, ours)):
-                self.assertEqual((picture, label), (line["picture"], line["classes"][0]["class"]))
+            for (image, label, percent), line in zip(theirs, map(json.loads, ours)):
+                self.assertEqual((image, label), (line["image"], line["classes"][0]["class"]))
                 # Pillow rounds luma and filter weights another way: a grey level or two.
                 probability = 100 * line["classes"][0]["probability"]
                 self.assertAlmostEqual(float(percent.rstrip(" %")), probability, delta=1.5)

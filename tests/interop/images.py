@@ -235,7 +235,7 @@ class Images(unittest.TestCase):
                 self.assertGreater(len({percent for _, _, percent in wanted}), 7, "turned images look alike to this model")
                 for model in ["run", "run/export/model.pt", "run/export/model.onnx"]:
                     lines = answer_of(SIGNET, "predict", model, *names, "--format", "jsonl", folder=home).splitlines()
-                    firsts = [(line["picture"], line["classes"][0]) for line in map(json.loads, lines)]
+                    firsts = [(line["image"], line["classes"][0]) for line in map(json.loads, lines)]
                     ours = [(name, first["class"], f"{100 * first['probability']:.2f}") for name, first in firsts]
                     pairs = zip(files, ours, wanted)
                     differing = [f"{title}: {mine[1:]}, not {theirs[1:]}" for title, mine, theirs in pairs if mine != theirs]

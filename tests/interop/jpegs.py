@@ -233,9 +233,9 @@ def lossless(width, height, planes, *, ids=(1, 2, 3), markers=()):
     return b"".join(file)
 
 
-def colours(picture, sampling, model="YCbCr"):
+def colours(image, sampling, model="YCbCr"):
     """Planes of an RGB image: JFIF's YCbCr or RGB itself, Adobe's inverted CMYK or YCCK, or grey; means where subsampled."""
-    rgb = picture.astype(float)
+    rgb = image.astype(float)
     red, green, blue = rgb[..., 0], rgb[..., 1], rgb[..., 2]
     luma = 0.299 * red + 0.587 * green + 0.114 * blue
     ycc = [luma, 128 + (blue - luma) / 1.772, 128 + (red - luma) / 1.402]

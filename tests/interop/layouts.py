@@ -193,11 +193,11 @@ def frames():
     for restart in range(1, 9):
         data = of(width, height, [(2, 1), ONE, ONE], content="noise", restart=restart, markers=[jfif()])
         yield f"4:2:2, restart interval {restart}", width, height, data
-    picture = drawn(width, height, "edges")
+    image = drawn(width, height, "edges")
     for model in ["RGB", "grey"]:
-        planes = jpegs.colours(picture, [ONE] * 3, model)
+        planes = jpegs.colours(image, [ONE] * 3, model)
         yield f"lossless, {model}", width, height, jpegs.lossless(width, height, planes, markers=[adobe(0)] if model == "RGB" else [])
-    planes = jpegs.colours(picture, [ONE] * 4, "CMYK")
+    planes = jpegs.colours(image, [ONE] * 4, "CMYK")
     yield "of two components", width, height, jpegs.encode(width, height, planes[:2], [ONE] * 2)
     alike = {"ids": (1, 2, 3, 4, 5), "table_of": [0] * 5, "huffman_of": [0] * 5, "scans": [[0], [1], [2], [3], [4]]}
     yield "of five components", width, height, jpegs.encode(width, height, [*planes, planes[0]], [ONE] * 5, **alike)
@@ -254,11 +254,11 @@ def all_layouts():
 def damaged():
     """(kind, width, height, bytes) of files in which something is amiss, made from four sound ones."""
     width, height = 64, 40
-    picture = Image.fromarray(drawn(width, height, "noise"))
+    image = Image.fromarray(drawn(width, height, "noise"))
 
     def saved(**keywords):
         file = io.BytesIO()
-        picture.save(file, "JPEG", quality=80, **keywords)
+        image.save(file, "JPEG", quality=80, **keywords)
         return file.getvalue()
 
     sound = [saved(), saved(progressive=True), of(width, height, [ONE, TWO, ONE], content="noise", restart=2, scans=[[0], [1], [2]])]

@@ -1,4 +1,4 @@
-// Loads a TorchScript model, reads float32 pictures [N, C, H, W] from a file and prints their logits.
+// Loads a TorchScript model, reads float32 images [N, C, H, W] from a file and prints their logits.
 #include <torch/script.h>
 
 #include <fstream>
@@ -7,7 +7,7 @@
 #include <vector>
 
 int main(int count, char** arguments) {
-  if (count != 7) return 2;  // MODEL PICTURES N C H W
+  if (count != 7) return 2;  // MODEL IMAGES N C H W
   torch::NoGradGuard no_grad;
   auto model = torch::jit::load(arguments[1]);
   std::vector<int64_t> size;

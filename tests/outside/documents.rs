@@ -152,7 +152,7 @@ fn one_odd_run_is_a_row_with_its_reason() {
 fn a_checkpoint_that_is_further_in_its_epoch_than_the_epoch_is_long_is_refused() {
     let workshop = workshop();
     forge(&workshop.path("r"), |document| {
-        document["progress"]["pictures"] = 1_000_000.into()
+        document["progress"]["images"] = 1_000_000.into()
     });
     let answer = workshop.call(&["resume", "r"]);
     assert_eq!(answer.code, 2, "{}", answer.stderr);

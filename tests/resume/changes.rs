@@ -1,11 +1,11 @@
-//! What may change between two sittings, and what may not.
+//! What may change between two launches, and what may not.
 
 use crate::support::Workshop;
 use crate::{DEMANDING, assert_same_end, checkpoints, demanding, interrupted_at, straight};
 use signet::run::checkpoint::Checkpoint;
 
 #[test]
-fn pictures_that_came_went_or_changed_are_named() {
+fn images_that_came_went_or_changed_are_named() {
     let workshop = Workshop::with_folders(20);
     let on_folders = DEMANDING.replace(
         "{kind: generated, pictures: 20}",
@@ -38,8 +38,8 @@ fn pictures_that_came_went_or_changed_are_named() {
     }
     std::fs::remove_file(workshop.path("data/1/0999.png")).unwrap();
     // Where they lie does not matter.
-    std::fs::rename(workshop.path("data"), workshop.path("pictures")).unwrap();
-    workshop.signet(&["resume", "r", "-s", "data.source.root=pictures"]);
+    std::fs::rename(workshop.path("data"), workshop.path("images")).unwrap();
+    workshop.signet(&["resume", "r", "-s", "data.source.root=images"]);
     // A split that was tampered with is not the run's.
     let split = workshop.text("r/split.json");
     let split = split.replace("\"test\"", "\"other\"");
@@ -172,7 +172,7 @@ fn changes_are_free_branch_off_or_are_refused() {
     assert!(
         answer
             .stderr
-            .contains("a last batch of one picture of the 16 left"),
+            .contains("a last batch of one image of the 16 left"),
         "{}",
         answer.stderr
     );
@@ -397,7 +397,7 @@ fn the_best_epoch_is_the_best_by_the_rule_that_holds_now() {
     let mut bytes = std::fs::read(&best).unwrap();
     *bytes.last_mut().unwrap() ^= 1;
     std::fs::write(&best, bytes).unwrap();
-    for command in [&["eval", "r"][..], &["predict", "r", "picture.png"]] {
+    for command in [&["eval", "r"][..], &["predict", "r", "image.png"]] {
         let said = workshop.call(command).stderr;
         assert!(
             said.contains("passed over r/checkpoints/"),

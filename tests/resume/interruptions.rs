@@ -28,9 +28,9 @@ fn a_run_killed_at_random_moments_ends_with_the_same_bits() {
         found.and_then(|found| found.modified()).ok()
     };
     let mut kills = 0;
-    for sitting in 0..8 {
+    for launch in 0..8 {
         let before = touched();
-        let mut child = match sitting {
+        let mut child = match launch {
             0 => workshop.start(&first),
             _ => workshop.start(&["resume", "killed"]),
         };
@@ -39,7 +39,7 @@ fn a_run_killed_at_random_moments_ends_with_the_same_bits() {
         child.kill().unwrap();
         kills += usize::from(child.wait().unwrap().signal() == Some(9));
     }
-    assert!(kills > 1, "every sitting ended before it was killed");
+    assert!(kills > 1, "every launch ended before it was killed");
     workshop.signet(&["resume", "killed"]);
     assert_same_end(&workshop, "killed");
 }
@@ -235,10 +235,7 @@ fn every_kind_of_model_optimiser_and_schedule_goes_on_to_the_same_bits() {
         workshop.signet(&[&["train", "own.yaml", "--run", "whole"], &own[..], &kept].concat());
         let middle = workshop.path("whole/checkpoints/step-00000024.safetensors");
         let checkpoint = Checkpoint::load(&middle).unwrap();
-        assert!(
-            checkpoint.document.progress.pictures > 0,
-            "not in mid-epoch"
-        );
+        assert!(checkpoint.document.progress.images > 0, "not in mid-epoch");
         workshop.signet(&["resume", "whole", "--from", "step-00000024.safetensors"]);
         assert_same_end(&workshop, "whole");
     }

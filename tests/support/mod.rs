@@ -1,4 +1,4 @@
-//! A folder to work in, a signet to call, and pictures to call it on.
+//! A folder to work in, a signet to call, and images to call it on.
 #![allow(dead_code)] // each file of tests uses its own share
 
 use std::path::{Path, PathBuf};
@@ -119,24 +119,18 @@ impl Workshop {
         answer
     }
 
-    /// Two classes of small generated pictures in folders: `data/0/0000.png` and so on.
-    pub fn with_folders(pictures: usize) -> Workshop {
+    /// Two classes of small generated images in folders: `data/0/0000.png` and so on.
+    pub fn with_folders(images: usize) -> Workshop {
         let workshop = Workshop::new();
-        let pictures = pictures.to_string();
+        let images = images.to_string();
         workshop.signet(&[
-            "data",
-            "generate",
-            "data",
-            "--pictures",
-            &pictures,
-            "--side",
-            "24",
+            "data", "generate", "data", "--images", &images, "--side", "24",
         ]);
         workshop
     }
 }
 
-/// A small, quick experiment on the pictures of [`Workshop::with_folders`].
+/// A small, quick experiment on the images of [`Workshop::with_folders`].
 pub const SMALL: &str = "\
 version: 1
 name: small

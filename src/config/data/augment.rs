@@ -1,11 +1,11 @@
-//! `data.augment`: random changes to training pictures.
+//! `data.augment`: random changes to training images.
 
 use serde::Serialize;
 
 use crate::config::section::Section;
 use crate::config::setting::{at_least, below, between};
 
-/// One random change to a training picture.
+/// One random change to a training image.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Augment {
@@ -34,7 +34,7 @@ pub enum Augment {
         /// Share of the brightness.
         max: f64,
     },
-    /// Spreads pixels around the picture's mean by a factor in 1 - max .. 1 + max.
+    /// Spreads pixels around the image's mean by a factor in 1 - max .. 1 + max.
     Contrast {
         /// Share of the contrast.
         max: f64,
@@ -44,11 +44,11 @@ pub enum Augment {
         /// Standard deviation, for pixels in 0..1.
         std: f64,
     },
-    /// Paints a rectangle over with the picture's mean, with probability `p`.
+    /// Paints a rectangle over with the image's mean, with probability `p`.
     Erase {
         /// Probability.
         p: f64,
-        /// Largest share of the picture's area.
+        /// Largest share of the image's area.
         max_area: f64,
     },
 }

@@ -1,13 +1,13 @@
-//! `data.image` and `data.normalize`: the shape of a picture and the scale of its pixels.
+//! `data.image` and `data.normalize`: the shape of an image and the scale of its pixels.
 
 use serde::Serialize;
 
 use crate::config::section::Section;
 use crate::config::setting::{above_zero, words};
 
-/// The shape of a picture as the model sees it.
+/// The shape of an image as the model sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Image {
+pub struct ImageConfig {
     /// Pixels from top to bottom.
     pub height: usize,
     /// Pixels from left to right.
@@ -29,7 +29,7 @@ words! {
 }
 
 words! {
-    /// What happens to a picture between decoding and resizing.
+    /// What happens to an image between decoding and resizing.
     Preprocess {
         /// Nothing.
         Plain = "plain",
@@ -38,7 +38,7 @@ words! {
     }
 }
 
-impl Image {
+impl ImageConfig {
     /// The number of channels.
     pub fn depth(&self) -> usize {
         match self.channels {
@@ -47,12 +47,12 @@ impl Image {
         }
     }
 
-    pub(super) fn read(mut section: Section) -> Image {
+    pub(super) fn read(mut section: Section) -> ImageConfig {
         let side = |side: &usize| match side {
             1..=4096 => Ok(()),
             _ => Err("1 to 4096 pixels".to_owned()),
         };
-        Image {
+        ImageConfig {
             height: section.get_if("height", 64, side),
             width: section.get_if("width", 64, side),
             channels: section.get("channels", Channels::Gray),

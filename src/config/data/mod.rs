@@ -1,4 +1,4 @@
-//! The `data` section: where pictures come from, how they are cut, dealt and disturbed.
+//! The `data` section: where images come from, how they are cut, split and disturbed.
 
 mod augment;
 mod image;
@@ -8,39 +8,39 @@ mod split;
 use serde::Serialize;
 
 pub use augment::Augment;
-pub use image::{Channels, Image, NamedNormalize, Normalize, Preprocess};
+pub use image::{Channels, ImageConfig, NamedNormalize, Normalize, Preprocess};
 pub use source::{NpyLabels, Source};
 pub use split::SplitConfig;
 
 use super::section::Section;
 use super::setting::{Setting, at_least, describe, words};
 
-/// Everything about the pictures of an experiment.
+/// Everything about the images of an experiment.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct DataConfig {
-    /// Where pictures come from.
+    /// Where images come from.
     pub source: Source,
     /// The classes, in the order of the model's outputs; null takes all there are, by name.
     pub classes: Option<Vec<String>>,
-    /// At most this many pictures of each class, the first in `order`.
+    /// At most this many images of each class, the first in `order`.
     pub per_class: Option<usize>,
-    /// The order of pictures before they are dealt.
+    /// The order of images before they are split.
     pub order: Order,
-    /// What becomes of each picture before a model sees it.
-    pub image: Image,
-    /// Whether a picture that cannot be read ends the run.
+    /// What becomes of each image before a model sees it.
+    pub image: ImageConfig,
+    /// Whether an image that cannot be read ends the run.
     pub on_bad_image: OnBadImage,
-    /// How pictures are dealt into train, val and test.
+    /// How images are split into train, val and test.
     pub split: SplitConfig,
     /// How pixels are shifted and scaled before the first layer.
     pub normalize: Normalize,
-    /// Random changes to training pictures, anew each epoch, one of each kind: first all changes of place at once, then
+    /// Random changes to training images, anew each epoch, one of each kind: first all changes of place at once, then
     /// contrast, brightness, noise, erasing.
     pub augment: Vec<Augment>,
 }
 
 words! {
-    /// The order of pictures before they are dealt.
+    /// The order of images before they are split.
     Order {
         /// By class, then by file name.
         Name = "name",
@@ -50,7 +50,7 @@ words! {
 }
 
 words! {
-    /// Whether a picture that cannot be read ends the run.
+    /// Whether an image that cannot be read ends the run.
     OnBadImage {
         /// It does.
         Error = "error",
@@ -80,7 +80,7 @@ impl DataConfig {
             }
         }
         let order = section.get("order", Order::Name);
-        let image = Image::read(section.section("image"));
+        let image = ImageConfig::read(section.section("image"));
         if !matches!(source, Source::ClassFolders { .. }) {
             let why = "is for kind class_folders alone; other sources come in their own order, already prepared";
             if order != Order::Name {
@@ -95,9 +95,8 @@ impl DataConfig {
         }
         let on_bad_image = section.get("on_bad_image", OnBadImage::Error);
         if on_bad_image == OnBadImage::Skip && !matches!(source, Source::ClassFolders { .. }) {
-            let message =
-                "skip is for kind class_folders alone; other sources hold no picture files"
-                    .to_owned();
+            let message = "skip is for kind class_folders alone; other sources hold no image files"
+                .to_owned();
             section.wrong("on_bad_image", message);
         }
         let augment: Vec<Augment> = section
@@ -113,7 +112,7 @@ impl DataConfig {
                 .any(|other| kind(other) == kind(&augment[i]))
         }) {
             let message =
-                "one of this kind stands before it, and each picture is changed once by each"
+                "one of this kind stands before it, and each image is changed once by each"
                     .to_owned();
             section.wrong(&format!("augment.{twice}"), message);
         }
@@ -130,7 +129,7 @@ impl DataConfig {
         }
     }
 
-    /// Whether some pictures are held back to choose the best model by; a manifest may or may not.
+    /// Whether some images are held back to choose the best model by; a manifest may or may not.
     pub fn may_have_val(&self) -> bool {
         match self.split {
             SplitConfig::Stratified { val, .. }

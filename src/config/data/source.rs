@@ -1,4 +1,4 @@
-//! `data.source`: folders of pictures, arrays, or drawings.
+//! `data.source`: folders of images, arrays, or drawings.
 
 use std::path::{Path, PathBuf};
 
@@ -8,7 +8,7 @@ use crate::config::document::variables::escape;
 use crate::config::section::Section;
 use crate::config::setting::whole;
 
-/// Where pictures come from.
+/// Where images come from.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Source {
@@ -19,7 +19,7 @@ pub enum Source {
     },
     /// Arrays of numpy, in `.npy` files or as members of a `.npz` archive (`signs.npz/x_train`).
     Npy {
-        /// Pictures: `[N, H, W]`, `[N, H, W, C]` or `[N, C, H, W]`, floats in 0..1 or bytes.
+        /// Images: `[N, H, W]`, `[N, H, W, C]` or `[N, C, H, W]`, floats in 0..1 or bytes.
         images: PathBuf,
         /// Which row shows what.
         #[serde(flatten)]
@@ -27,9 +27,10 @@ pub enum Source {
     },
     /// Hand signs drawn by signet itself.
     Generated {
-        /// Pictures per class.
-        pictures: usize,
-        /// Seed of the drawings, apart from the experiment's so that repeats share their pictures.
+        /// Images per class.
+        #[serde(rename = "pictures")]
+        images: usize,
+        /// Seed of the drawings, apart from the experiment's so that repeats share their images.
         seed: u64,
     },
 }
@@ -110,12 +111,12 @@ impl Source {
             },
             Some("npy") => Source::Npy {
                 images: section
-                    .required("images", "the .npy file with the pictures")
+                    .required("images", "the .npy file with the images")
                     .unwrap_or_default(),
                 labels: NpyLabels::read(section),
             },
             _ => Source::Generated {
-                pictures: section.get_if("pictures", 205, whole(1, 1_000_000)),
+                images: section.get_if("pictures", 205, whole(1, 1_000_000)),
                 seed: section.get("seed", 0),
             },
         }
@@ -162,7 +163,7 @@ impl NpyLabels {
             };
             if let Some((other, _)) = others.find(shared) {
                 let message =
-                    format!("{other:?} and {class:?} share rows, and a picture shows one thing");
+                    format!("{other:?} and {class:?} share rows, and an image shows one thing");
                 section.wrong("rows", message);
             }
         }

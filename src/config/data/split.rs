@@ -1,4 +1,4 @@
-//! `data.split`: how pictures are dealt into train, val and test.
+//! `data.split`: how images are split into train, val and test.
 
 use std::path::PathBuf;
 
@@ -7,11 +7,11 @@ use serde::Serialize;
 use crate::config::section::Section;
 use crate::config::setting::{at_least, below, between};
 
-/// How pictures are dealt.
+/// How images are split.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum SplitConfig {
-    /// The same shares of every class, dealt by the experiment's seed.
+    /// The same shares of every class, split by the experiment's seed.
     Stratified {
         /// Share of the training part.
         train: f64,
@@ -24,23 +24,23 @@ pub enum SplitConfig {
     },
     /// One of K splits whose test parts are disjoint and together everything.
     Folds {
-        /// How many; each holds the same share of every class, give or take a picture.
+        /// How many; each holds the same share of every class, give or take an image.
         folds: usize,
         /// Which one is the test part, from 0.
         fold: usize,
         /// Share of the others that becomes the val part.
         val: f64,
-        /// Which of many such dealings.
+        /// Which of many such resamplings.
         repeat: u64,
     },
     /// One of K splits whose val parts are disjoint and together all that `outer` does not test on, for choosing
     /// settings; the test part is that of `outer`, which no choice has looked at.
     InnerFolds {
-        /// How many; each holds the same share of every class, give or take a picture.
+        /// How many; each holds the same share of every class, give or take an image.
         folds: usize,
         /// Which one is the val part, from 0.
         fold: usize,
-        /// Which of many such dealings.
+        /// Which of many such resamplings.
         repeat: u64,
         /// Holds the test part back.
         outer: Box<SplitConfig>,

@@ -17,7 +17,7 @@ use serde_yaml::{Mapping, Value};
 pub use variables::readings;
 
 use super::setting::cut;
-use crate::say::escaped;
+use crate::messages::escaped;
 
 use place::Stop;
 use variables::fill_in;

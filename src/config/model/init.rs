@@ -8,13 +8,13 @@ use crate::config::setting::{at_least, words};
 /// Weights before the first step.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(untagged)]
-pub enum Init {
+pub enum InitConfig {
     /// A named way.
     Named(NamedInit),
     /// The same law for every weight; biases are zero.
     Custom {
         /// The law.
-        weights: WeightLaw,
+        weights: WeightInit,
         /// Always zero.
         bias: BiasLaw,
     },
@@ -39,7 +39,7 @@ words! {
 /// The law weights are drawn from.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
-pub enum WeightLaw {
+pub enum WeightInit {
     /// All the same.
     Constant {
         /// That number.
@@ -61,16 +61,16 @@ pub enum WeightLaw {
     },
 }
 
-impl Init {
-    pub(super) fn read(section: &mut Section) -> Init {
+impl InitConfig {
+    pub(super) fn read(section: &mut Section) -> InitConfig {
         if !section.holds_section("init") {
-            return Init::Named(section.get("init", NamedInit::Pytorch));
+            return InitConfig::Named(section.get("init", NamedInit::Pytorch));
         }
         let mut init = section.section("init");
         let bias = init.get("bias", BiasLaw::Zero);
         let mut weights = init.section("weights");
         let law = match weights.kind(&["constant", "normal", "uniform"], None) {
-            Some("constant") => WeightLaw::Constant {
+            Some("constant") => WeightInit::Constant {
                 value: weights.get("value", 0.01),
             },
             Some("uniform") => {
@@ -83,13 +83,13 @@ impl Init {
                         format!("float32 cannot hold how far {low} is below high, which is {high}");
                     weights.wrong("low", message);
                 }
-                WeightLaw::Uniform { low, high }
+                WeightInit::Uniform { low, high }
             }
-            _ => WeightLaw::Normal {
+            _ => WeightInit::Normal {
                 mean: weights.get("mean", 0.0),
                 std: weights.get_if("std", 0.1, at_least(0.0)),
             },
         };
-        Init::Custom { weights: law, bias }
+        InitConfig::Custom { weights: law, bias }
     }
 }

@@ -6,7 +6,7 @@ use serde::Serialize;
 use crate::config::section::Section;
 use crate::config::setting::{below, whole, words};
 
-/// One layer, as an experiment describes it. Input sizes are never given: they follow from the picture.
+/// One layer, as an experiment describes it. Input sizes are never given: they follow from the image.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum LayerConfig {
@@ -25,7 +25,7 @@ pub enum LayerConfig {
         kernel: usize,
         /// Pixels between neighbouring positions.
         stride: usize,
-        /// What surrounds the picture.
+        /// What surrounds the image.
         padding: Padding,
     },
     /// Batch normalisation, of channels or of numbers.
@@ -38,14 +38,14 @@ pub enum LayerConfig {
     /// An activation.
     Activation {
         /// Which.
-        function: Function,
+        function: ActivationKind,
     },
     /// Zeroes a share of all numbers in training.
     Dropout {
         /// The share.
         p: f64,
     },
-    /// A picture becomes a sequence of steps.
+    /// An image becomes a sequence of steps.
     ToSequence {
         /// What one step sees.
         sequence: Sequence,
@@ -59,12 +59,12 @@ pub enum LayerConfig {
         nonlinearity: Nonlinearity,
         /// Sizes.
         #[serde(flatten)]
-        cells: Cells,
+        cells: RnnSizes,
     },
     /// Long short-term memory.
-    Lstm(Cells),
+    Lstm(RnnSizes),
     /// Gated recurrent units.
-    Gru(Cells),
+    Gru(RnnSizes),
     /// A sequence becomes one row of numbers.
     PoolTime {
         /// What is kept.
@@ -120,7 +120,7 @@ impl LayerConfig {
                 size: section.get_if("size", 2, whole(1, MOST_PIXELS)),
             },
             "activation" => LayerConfig::Activation {
-                function: section.get("function", Function::Relu),
+                function: section.get("function", ActivationKind::Relu),
             },
             "dropout" => LayerConfig::Dropout {
                 p: section.get_if("p", 0.5, below(0.0, 1.0)),
@@ -134,10 +134,10 @@ impl LayerConfig {
             }
             "rnn" => LayerConfig::Rnn {
                 nonlinearity: section.get("nonlinearity", Nonlinearity::Tanh),
-                cells: Cells::read(&mut section),
+                cells: RnnSizes::read(&mut section),
             },
-            "lstm" => LayerConfig::Lstm(Cells::read(&mut section)),
-            "gru" => LayerConfig::Gru(Cells::read(&mut section)),
+            "lstm" => LayerConfig::Lstm(RnnSizes::read(&mut section)),
+            "gru" => LayerConfig::Gru(RnnSizes::read(&mut section)),
             _ => LayerConfig::PoolTime {
                 pooling: section.get("pooling", Pooling::Last),
             },
@@ -147,7 +147,7 @@ impl LayerConfig {
 
 /// Sizes of a stack of recurrent layers.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Cells {
+pub struct RnnSizes {
     /// Numbers remembered per layer and direction.
     pub hidden_size: usize,
     /// Layers on top of each other.
@@ -158,9 +158,9 @@ pub struct Cells {
     pub dropout: f64,
 }
 
-impl Cells {
-    fn read(section: &mut Section) -> Cells {
-        let cells = Cells {
+impl RnnSizes {
+    fn read(section: &mut Section) -> RnnSizes {
+        let cells = RnnSizes {
             hidden_size: section.get_if("hidden_size", 64, whole(1, MOST_UNITS)),
             num_layers: section.get_if("num_layers", 1, whole(1, MOST_LAYERS)),
             bidirectional: section.get("bidirectional", false),
@@ -176,7 +176,7 @@ impl Cells {
 
 words! {
     /// An activation function, as in `torch.nn`.
-    Function {
+    ActivationKind {
         /// max(0, x).
         Relu = "relu",
         /// Hyperbolic tangent.
@@ -193,7 +193,7 @@ words! {
 }
 
 words! {
-    /// What surrounds a picture before a convolution.
+    /// What surrounds an image before a convolution.
     Padding {
         /// As many zeros as keep the size at stride 1; needs an odd kernel.
         Same = "same",
@@ -244,7 +244,7 @@ words! {
 /// The most units, filters or cells of one layer.
 pub(super) const MOST_UNITS: usize = 1_000_000;
 
-/// The largest kernel, stride, window or patch, in pixels: the largest picture.
+/// The largest kernel, stride, window or patch, in pixels: the largest image.
 pub(super) const MOST_PIXELS: usize = 4096;
 
 /// The most recurrent layers on top of each other.

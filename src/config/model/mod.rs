@@ -5,8 +5,8 @@ mod layer;
 
 use serde::Serialize;
 
-pub use init::{BiasLaw, Init, NamedInit, WeightLaw};
-pub use layer::{Cells, Function, LayerConfig, Nonlinearity, Padding, Pooling, Sequence};
+pub use init::{BiasLaw, InitConfig, NamedInit, WeightInit};
+pub use layer::{ActivationKind, LayerConfig, Nonlinearity, Padding, Pooling, RnnSizes, Sequence};
 
 use super::section::Section;
 use super::setting::{below, whole, words};
@@ -21,7 +21,7 @@ pub struct ModelConfig {
     /// What the last layer computes.
     pub output: Output,
     /// Weights before the first step.
-    pub init: Init,
+    pub init: InitConfig,
 }
 
 words! {
@@ -50,7 +50,7 @@ pub enum ModelKind {
         #[serde(flatten)]
         head: Dense,
     },
-    /// The picture read as a sequence by a plain recurrent network.
+    /// The image read as a sequence by a plain recurrent network.
     Rnn {
         /// The function inside each step.
         nonlinearity: Nonlinearity,
@@ -102,7 +102,7 @@ impl ModelConfig {
         ModelConfig {
             kind,
             output: section.get("output", Output::Classes),
-            init: Init::read(&mut section),
+            init: InitConfig::read(&mut section),
         }
     }
 }
@@ -119,7 +119,7 @@ fn check_effects(kind: &ModelKind, section: &Section) {
         return;
     }
     let idle = [
-        ("activation", head.activation != Function::Relu),
+        ("activation", head.activation != ActivationKind::Relu),
         ("batch_norm", head.batch_norm),
         ("dropout", head.dropout > 0.0 && !dropout_matters),
     ];
@@ -151,7 +151,7 @@ pub struct Dense {
     /// Units of each hidden layer.
     pub hidden: Vec<usize>,
     /// What follows each hidden layer (and each convolution).
-    pub activation: Function,
+    pub activation: ActivationKind,
     /// Share of numbers dropped after each hidden layer in training.
     pub dropout: f64,
     /// Whether batch normalisation stands before each activation.
@@ -164,7 +164,7 @@ impl Dense {
             hidden: section
                 .values_if("hidden", whole(1, MOST_UNITS))
                 .unwrap_or(hidden.to_vec()),
-            activation: section.get("activation", Function::Relu),
+            activation: section.get("activation", ActivationKind::Relu),
             dropout: section.get_if("dropout", 0.0, below(0.0, 1.0)),
             batch_norm: section.get("batch_norm", false),
         }
@@ -180,7 +180,7 @@ pub struct Block {
     pub kernel: usize,
     /// Pixels between neighbouring positions.
     pub stride: usize,
-    /// What surrounds the picture.
+    /// What surrounds the image.
     pub padding: Padding,
     /// Side of the max-pooling window; 1 for none.
     pub pool: usize,
@@ -218,7 +218,7 @@ impl Block {
     }
 }
 
-/// How a picture is read as a sequence, and by what.
+/// How an image is read as a sequence, and by what.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct RecurrentConfig {
     /// What one step sees.

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use serde::{Serialize, Serializer};
 use serde_yaml::Value;
 
-pub use optimizer::{AdamConfig, Optimizer};
+pub use optimizer::{AdamConfig, OptimizerConfig};
 pub use schedule::Schedule;
 
 use super::section::Section;
@@ -19,10 +19,10 @@ use super::setting::{Setting, above_zero, at_least, below, describe, words};
 pub struct TrainConfig {
     /// Passes over the training part, at most.
     pub epochs: usize,
-    /// Pictures per step.
+    /// Images per step.
     pub batch_size: BatchSize,
     /// How gradients move weights.
-    pub optimizer: Optimizer,
+    pub optimizer: OptimizerConfig,
     /// How the learning rate changes.
     pub schedule: Schedule,
     /// What is made small.
@@ -31,7 +31,7 @@ pub struct TrainConfig {
     pub clip_grad_norm: Option<f64>,
     /// Arithmetic of the forward pass.
     pub precision: Precision,
-    /// Whether to ask libtorch for repeatable kernels where they cost speed (CUDA).
+    /// Whether to ask libtorch for set_deterministic kernels where they cost speed (CUDA).
     pub deterministic: bool,
     /// When to give up waiting for a better epoch.
     pub early_stopping: Option<EarlyStopping>,
@@ -45,7 +45,7 @@ impl TrainConfig {
             1..=1_000_000_000 => Ok(()),
             _ => Err("1 to 1000000000".to_owned()),
         });
-        let optimizer = Optimizer::read(section.section("optimizer"));
+        let optimizer = OptimizerConfig::read(section.section("optimizer"));
         let schedule = Schedule::read(section.section("schedule"), epochs);
         if let Schedule::Cosine { min_lr, .. } | Schedule::Plateau { min_lr, .. } = schedule
             && min_lr > optimizer.lr()
@@ -58,7 +58,7 @@ impl TrainConfig {
         }
         TrainConfig {
             epochs,
-            batch_size: section.get("batch_size", BatchSize::Pictures(32)),
+            batch_size: section.get("batch_size", BatchSize::Images(32)),
             optimizer,
             schedule,
             loss: Loss::read(section.section("loss")),
@@ -73,11 +73,11 @@ impl TrainConfig {
     }
 }
 
-/// Pictures per step.
+/// Images per step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BatchSize {
-    /// A number of pictures; the last batch of an epoch may be smaller.
-    Pictures(usize),
+    /// A number of images; the last batch of an epoch may be smaller.
+    Images(usize),
     /// The whole training part: one step per epoch.
     Full,
 }
@@ -85,7 +85,7 @@ pub enum BatchSize {
 impl Serialize for BatchSize {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
-            BatchSize::Pictures(count) => serializer.serialize_u64(*count as u64),
+            BatchSize::Images(count) => serializer.serialize_u64(*count as u64),
             BatchSize::Full => serializer.serialize_str("full"),
         }
     }
@@ -94,10 +94,10 @@ impl Serialize for BatchSize {
 impl Setting for BatchSize {
     fn read(value: &Value) -> Result<BatchSize, String> {
         match (value.as_u64(), value.as_str()) {
-            (Some(count @ 1..), _) => Ok(BatchSize::Pictures(count as usize)),
+            (Some(count @ 1..), _) => Ok(BatchSize::Images(count as usize)),
             (_, Some("full")) => Ok(BatchSize::Full),
             _ => Err(format!(
-                "expected a number of pictures or full, found {}",
+                "expected a number of images or full, found {}",
                 describe(value)
             )),
         }
@@ -183,11 +183,11 @@ words! {
     Metric {
         /// Mean loss on the training part, as it was met during the epoch.
         TrainLoss = "train.loss",
-        /// Share of training pictures recognised, as met during the epoch.
+        /// Share of training images recognised, as met during the epoch.
         TrainAccuracy = "train.accuracy",
         /// Mean loss on the val part.
         ValLoss = "val.loss",
-        /// Share of val pictures recognised.
+        /// Share of val images recognised.
         ValAccuracy = "val.accuracy",
     }
 }

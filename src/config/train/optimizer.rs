@@ -8,7 +8,7 @@ use crate::config::setting::{above_zero, at_least, below};
 /// How gradients move weights. Names and meanings are those of `torch.optim`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
-pub enum Optimizer {
+pub enum OptimizerConfig {
     /// Stochastic gradient descent.
     Sgd {
         /// Learning rate.
@@ -54,16 +54,16 @@ pub struct AdamConfig {
     pub weight_decay: f64,
 }
 
-impl Optimizer {
+impl OptimizerConfig {
     /// The learning rate before any schedule.
     pub fn lr(&self) -> f64 {
         match self {
-            Optimizer::Adam(adam) | Optimizer::Adamw(adam) => adam.lr,
-            Optimizer::Sgd { lr, .. } | Optimizer::Rmsprop { lr, .. } => *lr,
+            OptimizerConfig::Adam(adam) | OptimizerConfig::Adamw(adam) => adam.lr,
+            OptimizerConfig::Sgd { lr, .. } | OptimizerConfig::Rmsprop { lr, .. } => *lr,
         }
     }
 
-    pub(super) fn read(mut section: Section) -> Optimizer {
+    pub(super) fn read(mut section: Section) -> OptimizerConfig {
         let kind = section.kind(&["sgd", "adam", "adamw", "rmsprop"], Some("adamw"));
         match kind {
             Some("sgd") => {
@@ -75,22 +75,22 @@ impl Optimizer {
                         "looks ahead along the momentum, so set momentum, such as 0.9".to_owned(),
                     );
                 }
-                Optimizer::Sgd {
+                OptimizerConfig::Sgd {
                     lr: section.get_if("lr", 0.01, above_zero),
                     momentum,
                     nesterov,
                     weight_decay: section.get_if("weight_decay", 0.0, at_least(0.0)),
                 }
             }
-            Some("rmsprop") => Optimizer::Rmsprop {
+            Some("rmsprop") => OptimizerConfig::Rmsprop {
                 lr: section.get_if("lr", 0.01, above_zero),
                 alpha: section.get_if("alpha", 0.99, below(0.0, 1.0)),
                 eps: section.get_if("eps", 1e-8, above_zero),
                 momentum: section.get_if("momentum", 0.0, below(0.0, 1.0)),
                 weight_decay: section.get_if("weight_decay", 0.0, at_least(0.0)),
             },
-            Some("adam") => Optimizer::Adam(AdamConfig::read(section, 0.0)),
-            _ => Optimizer::Adamw(AdamConfig::read(section, 0.01)),
+            Some("adam") => OptimizerConfig::Adam(AdamConfig::read(section, 0.0)),
+            _ => OptimizerConfig::Adamw(AdamConfig::read(section, 0.01)),
         }
     }
 }

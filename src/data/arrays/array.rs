@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail, ensure};
 use super::header::{Header, Literal};
 use super::number::Type;
 
-/// An array whose header is read and sound, and whose numbers come next.
+/// An array whose header is read and valid, and whose numbers come next.
 pub(super) struct Array<'b> {
     /// What messages call it: the file, or the archive and its member.
     pub name: String,

@@ -16,16 +16,16 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::config::data::{Image, NpyLabels};
+use crate::config::data::{ImageConfig, NpyLabels};
 use crate::data::order;
 use crate::disk::Folder;
 use array::Array;
-use number::{Kind, Type};
+use number::{NumberKind, Type};
 
 /// Images picked from an array: numbers in 0..1 as `[N, C, H, W]`, class by class.
 pub struct Picked {
     /// All images, one after the other.
-    pub pictures: Vec<f32>,
+    pub images: Vec<f32>,
     /// The row of each in the file.
     pub rows: Vec<usize>,
     /// Index into `classes`, one per image.
@@ -50,7 +50,7 @@ pub fn pick(
     labels: &NpyLabels,
     classes: Option<&[String]>,
     per_class: Option<usize>,
-    shape: &Image,
+    shape: &ImageConfig,
 ) -> Result<Picked> {
     open::open("images", images, |mut array| {
         ensure!(
@@ -70,7 +70,7 @@ pub fn pick(
             }
         };
         let mut picked = Picked {
-            pictures: Vec::new(),
+            images: Vec::new(),
             rows: Vec::new(),
             labels: Vec::new(),
             classes,
@@ -82,15 +82,15 @@ pub fn pick(
             picked.labels.extend(own.iter().map(|_| label as i64));
             picked.rows.extend(own);
         }
-        let (pictures, note) = pixels(&mut array, &places, &picked.rows)?;
-        picked.pictures = pictures;
+        let (images, note) = pixels(&mut array, &places, &picked.rows)?;
+        picked.images = images;
         picked.notes.extend(note);
         Ok(picked)
     })
 }
 
 /// Where each number of a row belongs in `[C, H, W]`.
-fn places(array: &Array, shape: &Image) -> Result<Vec<usize>> {
+fn places(array: &Array, shape: &ImageConfig) -> Result<Vec<usize>> {
     let (height, width, depth) = (shape.height, shape.width, shape.depth());
     let plane = height * width;
     let (last, first) = ([height, width, depth], [depth, height, width]);
@@ -128,7 +128,7 @@ fn places(array: &Array, shape: &Image) -> Result<Vec<usize>> {
             .to_owned(),
     };
     bail!(
-        "{}: holds {:?}, but pictures of data.image are {grey}[N, {height}, {width}, {depth}] or [N, {depth}, {height}, {width}]; {advice}",
+        "{}: holds {:?}, but images of data.image are {grey}[N, {height}, {width}, {depth}] or [N, {depth}, {height}, {width}]; {advice}",
         array.name,
         array.shape
     )
@@ -147,7 +147,7 @@ fn pixels(
     for (index, &row) in rows.iter().enumerate() {
         starts[row] = Some(index * image);
     }
-    let is_whole = matches!(array.element.kind, Kind::Int | Kind::Uint);
+    let is_whole = matches!(array.element.kind, NumberKind::Int | NumberKind::Uint);
     let most = if is_whole { 255.0 } else { 1.0 };
     let (mut low, mut high, mut bad) = (f32::INFINITY, f32::NEG_INFINITY, None);
     array.each(Type::floats, |row, place, number| {
@@ -172,7 +172,7 @@ fn pixels(
             array.name
         );
     }
-    let is_byte = array.element.kind == Kind::Uint && array.element.width == 1;
+    let is_byte = array.element.kind == NumberKind::Uint && array.element.width == 1;
     let is_black_and_white = is_whole && high == 1.0;
     if is_byte || is_whole && !is_black_and_white {
         numbers.iter_mut().for_each(|number| *number /= 255.0);
@@ -209,20 +209,20 @@ fn note_of_ones(array: &Array, is_byte: bool) -> String {
     )
 }
 
-/// Writes `X.npy`, `[N, H, W]` (or `[N, H, W, C]`) pictures, and `Y.npy`, one number per label, into `folder`, as numpy reads
+/// Writes `X.npy`, `[N, H, W]` (or `[N, H, W, C]`) images, and `Y.npy`, one number per label, into `folder`, as numpy reads
 /// them.
 ///
 /// # Errors
 /// Files that cannot be written.
-pub fn write(folder: &Folder, pictures: &[f32], shape: &Image, labels: &[i64]) -> Result<()> {
+pub fn write(folder: &Folder, images: &[f32], shape: &ImageConfig, labels: &[i64]) -> Result<()> {
     let (height, width, depth) = (shape.height, shape.width, shape.depth());
     let mut size = vec![labels.len(), height, width];
     if depth > 1 {
         size.push(depth);
     }
     let plane = height * width;
-    let numbers = pictures.chunks_exact(depth * plane).flat_map(|picture| {
-        (0..plane * depth).map(move |at| picture[at % depth * plane + at / depth].to_le_bytes())
+    let numbers = images.chunks_exact(depth * plane).flat_map(|image| {
+        (0..plane * depth).map(move |at| image[at % depth * plane + at / depth].to_le_bytes())
     });
     write_array(folder, "X.npy", &header::written("<f4", &size), numbers)?;
     let numbers = labels.iter().map(|label| label.to_le_bytes());

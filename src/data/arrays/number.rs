@@ -7,7 +7,7 @@ use half::f16;
 /// What one element of an array is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Type {
-    pub kind: Kind,
+    pub kind: NumberKind,
     /// Bytes of one element.
     pub width: usize,
     /// Whether the most significant byte comes first.
@@ -15,7 +15,7 @@ pub(super) struct Type {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum NumberKind {
     Bool,
     Int,
     Uint,
@@ -56,12 +56,12 @@ impl Type {
         let letter = rest.chars().next()?;
         let size: usize = rest[letter.len_utf8()..].parse().ok()?;
         let (kind, width) = match (letter, size) {
-            ('b', 1) => (Kind::Bool, 1),
-            ('i', 1 | 2 | 4 | 8) => (Kind::Int, size),
-            ('u', 1 | 2 | 4 | 8) => (Kind::Uint, size),
-            ('f', 2 | 4 | 8) => (Kind::Float, size),
-            ('U', 1..) => (Kind::Text, size.checked_mul(4)?),
-            ('S', 1..) => (Kind::Bytes, size),
+            ('b', 1) => (NumberKind::Bool, 1),
+            ('i', 1 | 2 | 4 | 8) => (NumberKind::Int, size),
+            ('u', 1 | 2 | 4 | 8) => (NumberKind::Uint, size),
+            ('f', 2 | 4 | 8) => (NumberKind::Float, size),
+            ('U', 1..) => (NumberKind::Text, size.checked_mul(4)?),
+            ('S', 1..) => (NumberKind::Bytes, size),
             _ => return None,
         };
         let big = order == '>' || order == '=' && cfg!(target_endian = "big");
@@ -70,51 +70,51 @@ impl Type {
 
     /// Whether elements are text.
     pub fn is_text(self) -> bool {
-        matches!(self.kind, Kind::Text | Kind::Bytes)
+        matches!(self.kind, NumberKind::Text | NumberKind::Bytes)
     }
 
     /// The numbers of `bytes` as float32, rounded where they are longer; none of text.
     pub fn floats(self, bytes: &[u8]) -> Vec<f32> {
         match (self.kind, self.width) {
-            (Kind::Bool, _) => bytes.iter().map(|&byte| f32::from(byte != 0)).collect(),
-            (Kind::Int, 1) => each!(i8, bytes, self.big, f32::from),
-            (Kind::Int, 2) => each!(i16, bytes, self.big, f32::from),
-            (Kind::Int, 4) => each!(i32, bytes, self.big, |n| n as f32),
-            (Kind::Int, _) => each!(i64, bytes, self.big, |n| n as f32),
-            (Kind::Uint, 1) => each!(u8, bytes, self.big, f32::from),
-            (Kind::Uint, 2) => each!(u16, bytes, self.big, f32::from),
-            (Kind::Uint, 4) => each!(u32, bytes, self.big, |n| n as f32),
-            (Kind::Uint, _) => each!(u64, bytes, self.big, |n| n as f32),
-            (Kind::Float, 2) => each!(f16, bytes, self.big, f16::to_f32),
-            (Kind::Float, 4) => each!(f32, bytes, self.big, |n| n),
-            (Kind::Float, _) => each!(f64, bytes, self.big, |n| n as f32),
-            (Kind::Text | Kind::Bytes, _) => Vec::new(),
+            (NumberKind::Bool, _) => bytes.iter().map(|&byte| f32::from(byte != 0)).collect(),
+            (NumberKind::Int, 1) => each!(i8, bytes, self.big, f32::from),
+            (NumberKind::Int, 2) => each!(i16, bytes, self.big, f32::from),
+            (NumberKind::Int, 4) => each!(i32, bytes, self.big, |n| n as f32),
+            (NumberKind::Int, _) => each!(i64, bytes, self.big, |n| n as f32),
+            (NumberKind::Uint, 1) => each!(u8, bytes, self.big, f32::from),
+            (NumberKind::Uint, 2) => each!(u16, bytes, self.big, f32::from),
+            (NumberKind::Uint, 4) => each!(u32, bytes, self.big, |n| n as f32),
+            (NumberKind::Uint, _) => each!(u64, bytes, self.big, |n| n as f32),
+            (NumberKind::Float, 2) => each!(f16, bytes, self.big, f16::to_f32),
+            (NumberKind::Float, 4) => each!(f32, bytes, self.big, |n| n),
+            (NumberKind::Float, _) => each!(f64, bytes, self.big, |n| n as f32),
+            (NumberKind::Text | NumberKind::Bytes, _) => Vec::new(),
         }
     }
 
     /// The numbers of `bytes` as labels; none of text.
     pub fn labels(self, bytes: &[u8]) -> Vec<Label> {
         match (self.kind, self.width) {
-            (Kind::Bool, _) => bytes.iter().map(|&byte| whole(byte != 0)).collect(),
-            (Kind::Int, 1) => each!(i8, bytes, self.big, whole),
-            (Kind::Int, 2) => each!(i16, bytes, self.big, whole),
-            (Kind::Int, 4) => each!(i32, bytes, self.big, whole),
-            (Kind::Int, _) => each!(i64, bytes, self.big, whole),
-            (Kind::Uint, 1) => each!(u8, bytes, self.big, whole),
-            (Kind::Uint, 2) => each!(u16, bytes, self.big, whole),
-            (Kind::Uint, 4) => each!(u32, bytes, self.big, whole),
-            (Kind::Uint, _) => each!(u64, bytes, self.big, whole),
-            (Kind::Float, 2) => each!(f16, bytes, self.big, |n: f16| whole_float(n.to_f64())),
-            (Kind::Float, 4) => each!(f32, bytes, self.big, |n| whole_float(n.into())),
-            (Kind::Float, _) => each!(f64, bytes, self.big, whole_float),
-            (Kind::Text | Kind::Bytes, _) => Vec::new(),
+            (NumberKind::Bool, _) => bytes.iter().map(|&byte| whole(byte != 0)).collect(),
+            (NumberKind::Int, 1) => each!(i8, bytes, self.big, whole),
+            (NumberKind::Int, 2) => each!(i16, bytes, self.big, whole),
+            (NumberKind::Int, 4) => each!(i32, bytes, self.big, whole),
+            (NumberKind::Int, _) => each!(i64, bytes, self.big, whole),
+            (NumberKind::Uint, 1) => each!(u8, bytes, self.big, whole),
+            (NumberKind::Uint, 2) => each!(u16, bytes, self.big, whole),
+            (NumberKind::Uint, 4) => each!(u32, bytes, self.big, whole),
+            (NumberKind::Uint, _) => each!(u64, bytes, self.big, whole),
+            (NumberKind::Float, 2) => each!(f16, bytes, self.big, |n: f16| whole_float(n.to_f64())),
+            (NumberKind::Float, 4) => each!(f32, bytes, self.big, |n| whole_float(n.into())),
+            (NumberKind::Float, _) => each!(f64, bytes, self.big, whole_float),
+            (NumberKind::Text | NumberKind::Bytes, _) => Vec::new(),
         }
     }
 
     /// The words of `bytes` without the zeros they are filled up with; nothing for one that is no Unicode.
     pub fn words(self, bytes: &[u8]) -> Vec<Option<String>> {
         let word = |bytes: &[u8]| match self.kind {
-            Kind::Text => {
+            NumberKind::Text => {
                 let mut points: Vec<u32> = each!(u32, bytes, self.big, |point| point);
                 points.truncate(
                     points
@@ -153,12 +153,12 @@ impl fmt::Display for Type {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         let bits = 8 * self.width;
         match self.kind {
-            Kind::Bool => write!(f, "bool"),
-            Kind::Int => write!(f, "int{bits}"),
-            Kind::Uint => write!(f, "uint{bits}"),
-            Kind::Float => write!(f, "float{bits}"),
-            Kind::Text => write!(f, "text of {} letters", self.width / 4),
-            Kind::Bytes => write!(f, "text of {} bytes", self.width),
+            NumberKind::Bool => write!(f, "bool"),
+            NumberKind::Int => write!(f, "int{bits}"),
+            NumberKind::Uint => write!(f, "uint{bits}"),
+            NumberKind::Float => write!(f, "float{bits}"),
+            NumberKind::Text => write!(f, "text of {} letters", self.width / 4),
+            NumberKind::Bytes => write!(f, "text of {} bytes", self.width),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Folds: every picture in the test part of one of K splits, or, for choosing settings, in its val part.
+//! Folds: every image in the test part of one of K splits, or, for choosing settings, in its val part.
 
 use anyhow::{Result, ensure};
 
@@ -48,7 +48,7 @@ pub(super) fn in_inner_folds(
     Ok(split.in_order())
 }
 
-/// Deals each class of `pool` out to `folds` hands, one picture after the other. Answers with the hand called
+/// Deals each class of `pool` out to `folds` hands, one image after the other. Answers with the hand called
 /// `fold` and, by class, with the others.
 fn hand_out(
     data: &Dataset,
@@ -58,13 +58,13 @@ fn hand_out(
     stream: &mut Stream,
 ) -> Result<(Vec<usize>, Vec<Vec<usize>>)> {
     let (mut held, mut rest) = (Vec::new(), Vec::new());
-    let mut hand = 0; // goes on from class to class, so that no fold gets the odd picture of each
+    let mut hand = 0; // goes on from class to class, so that no fold gets the odd image of each
     for (label, class) in data.classes.iter().enumerate() {
         let of_class = |index: &usize| data.labels[*index] == label as i64;
         let mut own: Vec<usize> = pool.iter().copied().filter(of_class).collect();
         ensure!(
             own.len() >= folds,
-            "data.split.folds: {folds} folds need {folds} pictures of each class, but {class:?} has {}",
+            "data.split.folds: {folds} folds need {folds} images of each class, but {class:?} has {}",
             own.len()
         );
         stream.shuffle(&mut own);
@@ -89,7 +89,7 @@ mod tests {
     use crate::data::split::tests::data;
 
     #[test]
-    fn folds_test_every_picture_once_and_give_every_fold_its_share() {
+    fn folds_test_every_image_once_and_give_every_fold_its_share() {
         let data = data([103, 51]);
         let split = |fold, repeat| {
             let config = SplitConfig::Folds {
@@ -98,7 +98,7 @@ mod tests {
                 val: 0.2,
                 repeat,
             };
-            Split::deal(&data, &config, 1).unwrap()
+            Split::new(&data, &config, 1).unwrap()
         };
         let mut tested = Vec::new();
         for fold in 0..5 {
@@ -122,29 +122,29 @@ mod tests {
         }
         tested.sort_unstable();
         assert_eq!(tested, (0..154).collect::<Vec<_>>());
-        assert_ne!(split(0, 1), split(0, 0), "a repeat deals anew");
+        assert_ne!(split(0, 1), split(0, 0), "a repeat splits anew");
         let few = SplitConfig::Folds {
             folds: 52,
             fold: 0,
             val: 0.2,
             repeat: 0,
         };
-        let message = Split::deal(&data, &few, 1).unwrap_err().to_string();
+        let message = Split::new(&data, &few, 1).unwrap_err().to_string();
         assert_eq!(
             message,
-            "data.split.folds: 52 folds need 52 pictures of each class, but \"b\" has 51"
+            "data.split.folds: 52 folds need 52 images of each class, but \"b\" has 51"
         );
     }
 
     #[test]
-    fn inner_folds_choose_by_every_picture_once_and_never_by_the_test_part() {
+    fn inner_folds_choose_by_every_image_once_and_never_by_the_test_part() {
         let data = data([103, 51]);
         let sklearn = SplitConfig::Sklearn {
             test: 0.15,
             val: 0.1,
             random_state: 42,
         };
-        let outer = Split::deal(&data, &sklearn, 1).unwrap();
+        let outer = Split::new(&data, &sklearn, 1).unwrap();
         let mut chosen_by = Vec::new();
         for fold in 0..3 {
             let config = SplitConfig::InnerFolds {
@@ -153,7 +153,7 @@ mod tests {
                 repeat: 0,
                 outer: Box::new(sklearn.clone()),
             };
-            let split = Split::deal(&data, &config, 1).unwrap();
+            let split = Split::new(&data, &config, 1).unwrap();
             assert_eq!(split.test.len(), outer.test.len());
             assert!(split.test.iter().all(|index| outer.test.contains(index)));
             assert_eq!(split.train.len() + split.val.len(), 154 - 24);

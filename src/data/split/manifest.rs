@@ -53,7 +53,7 @@ pub(super) fn from_manifest(data: &Dataset, file: &Path) -> Result<Split> {
         for name in names {
             let Some(&found) = index.get(name.as_str()) else {
                 bail!(
-                    "{}: {part} names {name:?}, which is not among the {} pictures of data.source",
+                    "{}: {part} names {name:?}, which is not among the {} images of data.source",
                     file.display(),
                     data.len()
                 );
@@ -90,18 +90,18 @@ mod tests {
             test: 0.15,
             repeat: 0,
         };
-        let split = Split::deal(&data, &config, 1).unwrap();
+        let split = Split::new(&data, &config, 1).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("split.json");
         let mut manifest = split.manifest(&data);
         std::fs::write(&file, serde_json::to_string(&manifest).unwrap()).unwrap();
         assert_eq!(
-            Split::deal(&data, &SplitConfig::Manifest { file: file.clone() }, 9).unwrap(),
+            Split::new(&data, &SplitConfig::Manifest { file: file.clone() }, 9).unwrap(),
             split
         );
         manifest.test.push("stranger".into());
         std::fs::write(&file, serde_json::to_string(&manifest).unwrap()).unwrap();
-        let message = Split::deal(&data, &SplitConfig::Manifest { file }, 9)
+        let message = Split::new(&data, &SplitConfig::Manifest { file }, 9)
             .unwrap_err()
             .to_string();
         assert!(message.contains("test names \"stranger\""), "{message}");

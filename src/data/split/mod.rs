@@ -1,4 +1,4 @@
-//! Dealing pictures into train, val and test.
+//! Splitting images into train, val and test.
 
 mod folds;
 mod manifest;
@@ -27,12 +27,12 @@ pub struct Split {
 }
 
 impl Split {
-    /// Deals the pictures of `data`.
+    /// Deals the images of `data`.
     ///
     /// # Errors
     /// A part that would be empty though a share was asked for it; a manifest that cannot be read, names
-    /// pictures that are not there, or names one twice.
-    pub fn deal(data: &Dataset, config: &SplitConfig, seed: u64) -> Result<Split> {
+    /// images that are not there, or names one twice.
+    pub fn new(data: &Dataset, config: &SplitConfig, seed: u64) -> Result<Split> {
         let split = match config {
             SplitConfig::Stratified {
                 val, test, repeat, ..
@@ -49,7 +49,7 @@ impl Split {
                 repeat,
                 outer,
             } => {
-                let outer = Split::deal(data, outer, seed)?;
+                let outer = Split::new(data, outer, seed)?;
                 in_inner_folds(data, outer, *folds, *fold, &mut stream(seed, *repeat))?
             }
             SplitConfig::Sklearn {
@@ -70,14 +70,14 @@ impl Split {
         for ((name, part), wanted) in split.parts().into_iter().zip(wanted) {
             ensure!(
                 !wanted || !part.is_empty(),
-                "data.split: the {name} part of {} pictures is empty; give it a larger share or use more pictures",
+                "data.split: the {name} part of {} images is empty; give it a larger share or use more images",
                 data.len()
             );
         }
         if let Some(class) = data.lacks(&split.train).first() {
             bail!(
-                "data.split: the training part has no picture of {class:?}, so nothing could be learned of it; give it more \
-                 pictures or another split"
+                "data.split: the training part has no image of {class:?}, so nothing could be learned of it; give it more \
+                 images or another split"
             );
         }
         Ok(split)
@@ -116,7 +116,7 @@ impl Split {
     }
 }
 
-/// The same shares of each class, rounded to whole pictures; train takes the rest. Every part is in the
+/// The same shares of each class, rounded to whole images; train takes the rest. Every part is in the
 /// order of the data set.
 fn stratified(data: &Dataset, val: f64, test: f64, stream: &mut Stream) -> Split {
     let mut split = Split {
@@ -156,7 +156,7 @@ mod tests {
             .flat_map(|class| vec![class as i64; per_class[class]])
             .collect();
         Dataset {
-            pictures: vec![0.0; labels.len()],
+            images: vec![0.0; labels.len()],
             shape: [1, 1, 1],
             names: (0..labels.len()).map(|index| index.to_string()).collect(),
             labels,
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stratified_split_deals_every_picture_once_in_the_asked_shares() {
+    fn a_stratified_split_deals_every_image_once_in_the_asked_shares() {
         let data = data([200, 100]);
         let config = SplitConfig::Stratified {
             train: 0.7,
@@ -175,7 +175,7 @@ mod tests {
             test: 0.15,
             repeat: 0,
         };
-        let split = Split::deal(&data, &config, 1).unwrap();
+        let split = Split::new(&data, &config, 1).unwrap();
         let ones = |part: &[usize]| {
             part.iter()
                 .filter(|&&index| data.labels[index] == 1)
@@ -192,8 +192,8 @@ mod tests {
             .collect();
         all.sort_unstable();
         assert_eq!(all, (0..300).collect::<Vec<_>>());
-        assert_eq!(Split::deal(&data, &config, 1).unwrap(), split);
-        assert_ne!(Split::deal(&data, &config, 2).unwrap(), split);
+        assert_eq!(Split::new(&data, &config, 1).unwrap(), split);
+        assert_ne!(Split::new(&data, &config, 2).unwrap(), split);
     }
 
     #[test]
@@ -204,11 +204,11 @@ mod tests {
             test: 0.05,
             repeat: 0,
         };
-        let message = Split::deal(&data([4, 4]), &config, 1)
+        let message = Split::new(&data([4, 4]), &config, 1)
             .unwrap_err()
             .to_string();
         assert!(
-            message.starts_with("data.split: the val part of 8 pictures is empty"),
+            message.starts_with("data.split: the val part of 8 images is empty"),
             "{message}"
         );
     }

@@ -2,20 +2,20 @@
 
 use tch::Tensor;
 
-use crate::config::model::Function;
+use crate::config::model::ActivationKind;
 use crate::model::graph::{Attribute, Graph};
-use crate::model::layer::{Layer, Mode, Script, Shape};
+use crate::model::layer::{Layer, Phase, Script, Shape};
 
 /// A function of each number.
 #[derive(Debug)]
 pub struct Activation {
-    function: Function,
+    function: ActivationKind,
     shape: Shape,
 }
 
 impl Activation {
     /// `function` on examples of any shape.
-    pub fn new(function: Function, shape: Shape) -> Activation {
+    pub fn new(function: ActivationKind, shape: Shape) -> Activation {
         Activation { function, shape }
     }
 }
@@ -29,38 +29,38 @@ impl Layer for Activation {
         self.shape
     }
 
-    fn forward(&self, _: &[Tensor], x: &Tensor, _: Mode) -> Tensor {
+    fn forward(&self, _: &[Tensor], x: &Tensor, _: Phase) -> Tensor {
         match self.function {
-            Function::Relu => x.relu(),
-            Function::Tanh => x.tanh(),
-            Function::Sigmoid => x.sigmoid(),
-            Function::LeakyRelu => x.leaky_relu(),
-            Function::Gelu => x.gelu("none"),
-            Function::Silu => x.silu(),
+            ActivationKind::Relu => x.relu(),
+            ActivationKind::Tanh => x.tanh(),
+            ActivationKind::Sigmoid => x.sigmoid(),
+            ActivationKind::LeakyRelu => x.leaky_relu(),
+            ActivationKind::Gelu => x.gelu("none"),
+            ActivationKind::Silu => x.silu(),
         }
     }
 
     fn script(&self) -> Script {
         match self.function {
-            Function::Relu => Script::expression("ReLU", "torch.relu(x)"),
-            Function::Tanh => Script::expression("Tanh", "torch.tanh(x)"),
-            Function::Sigmoid => Script::expression("Sigmoid", "torch.sigmoid(x)"),
-            Function::LeakyRelu => Script::expression("LeakyReLU", "torch.leaky_relu(x)"),
-            Function::Gelu => Script::expression("GELU", "torch.gelu(x)"),
-            Function::Silu => Script::expression("SiLU", "torch.silu(x)"),
+            ActivationKind::Relu => Script::expression("ReLU", "torch.relu(x)"),
+            ActivationKind::Tanh => Script::expression("Tanh", "torch.tanh(x)"),
+            ActivationKind::Sigmoid => Script::expression("Sigmoid", "torch.sigmoid(x)"),
+            ActivationKind::LeakyRelu => Script::expression("LeakyReLU", "torch.leaky_relu(x)"),
+            ActivationKind::Gelu => Script::expression("GELU", "torch.gelu(x)"),
+            ActivationKind::Silu => Script::expression("SiLU", "torch.silu(x)"),
         }
     }
 
     fn onnx(&self, graph: &mut Graph, _: &str, _: &[Tensor], x: &str) -> String {
         match self.function {
-            Function::Relu => graph.node("Relu", &[x], Vec::new()),
-            Function::Tanh => graph.node("Tanh", &[x], Vec::new()),
-            Function::Sigmoid => graph.node("Sigmoid", &[x], Vec::new()),
-            Function::LeakyRelu => {
+            ActivationKind::Relu => graph.node("Relu", &[x], Vec::new()),
+            ActivationKind::Tanh => graph.node("Tanh", &[x], Vec::new()),
+            ActivationKind::Sigmoid => graph.node("Sigmoid", &[x], Vec::new()),
+            ActivationKind::LeakyRelu => {
                 let slope = ("alpha", Attribute::Float(0.01));
                 graph.node("LeakyRelu", &[x], vec![slope])
             }
-            Function::Gelu => {
+            ActivationKind::Gelu => {
                 // x (1 + erf(x / sqrt 2)) / 2; the operator Gelu came with opset 20.
                 let mut constant = |name: &str, value: f64| {
                     let name = format!("{name}_{}", graph.tensors.len());
@@ -74,7 +74,7 @@ impl Layer for Activation {
                 let product = graph.node("Mul", &[x, &sum], Vec::new());
                 graph.node("Mul", &[&product, &half], Vec::new())
             }
-            Function::Silu => {
+            ActivationKind::Silu => {
                 let gate = graph.node("Sigmoid", &[x], Vec::new());
                 graph.node("Mul", &[x, &gate], Vec::new())
             }
@@ -84,9 +84,12 @@ impl Layer for Activation {
 
 /// Whether a function never turns larger into smaller. Max pooling may then come first, with the same
 /// result and a quarter of the work.
-pub fn keeps_order(function: Function) -> bool {
+pub fn is_monotonic(function: ActivationKind) -> bool {
     match function {
-        Function::Relu | Function::Tanh | Function::Sigmoid | Function::LeakyRelu => true,
-        Function::Gelu | Function::Silu => false,
+        ActivationKind::Relu
+        | ActivationKind::Tanh
+        | ActivationKind::Sigmoid
+        | ActivationKind::LeakyRelu => true,
+        ActivationKind::Gelu | ActivationKind::Silu => false,
     }
 }

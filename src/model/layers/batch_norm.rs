@@ -3,14 +3,14 @@
 use tch::Tensor;
 
 use crate::model::graph::{Attribute, Graph};
-use crate::model::layer::{Layer, Mode, Parameter, Role, Script, Shape, Start};
+use crate::model::layer::{Init, Layer, Parameter, Phase, Role, Script, Shape};
 
 /// Share of a batch's figures that enters the running ones (`momentum` in PyTorch).
 const MOMENTUM: f64 = 0.1;
 /// Keeps the denominator away from zero (`eps` in PyTorch).
 const EPS: f64 = 1e-5;
 
-/// Normalises each channel of a picture, or each number of a row, over the batch.
+/// Normalises each channel of an image, or each number of a row, over the batch.
 #[derive(Debug)]
 pub struct BatchNorm {
     shape: Shape,
@@ -18,13 +18,13 @@ pub struct BatchNorm {
 }
 
 impl BatchNorm {
-    /// For pictures or rows.
+    /// For images or rows.
     ///
     /// # Errors
     /// Sequences, which have no channels.
     pub fn new(shape: Shape) -> Result<BatchNorm, String> {
         match shape {
-            Shape::Picture { channels, .. } => Ok(BatchNorm {
+            Shape::Image { channels, .. } => Ok(BatchNorm {
                 shape,
                 features: channels,
             }),
@@ -33,7 +33,7 @@ impl BatchNorm {
                 features: size,
             }),
             Shape::Steps { .. } => Err(format!(
-                "batch_norm takes pictures or rows, not the sequence {shape}"
+                "batch_norm takes images or rows, not the sequence {shape}"
             )),
         }
     }
@@ -51,19 +51,19 @@ impl Layer for BatchNorm {
     fn parameters(&self) -> Vec<Parameter> {
         let size = [self.features];
         vec![
-            Parameter::new("weight", &size, Role::Affine, Start::Ones),
-            Parameter::new("bias", &size, Role::Affine, Start::Zeros),
-            Parameter::new("running_mean", &size, Role::Buffer, Start::Zeros),
-            Parameter::new("running_var", &size, Role::Buffer, Start::Ones),
-            Parameter::new("num_batches_tracked", &[], Role::Counter, Start::Zeros),
+            Parameter::new("weight", &size, Role::Affine, Init::Ones),
+            Parameter::new("bias", &size, Role::Affine, Init::Zeros),
+            Parameter::new("running_mean", &size, Role::Buffer, Init::Zeros),
+            Parameter::new("running_var", &size, Role::Buffer, Init::Ones),
+            Parameter::new("num_batches_tracked", &[], Role::Counter, Init::Zeros),
         ]
     }
 
-    fn needs_company(&self) -> bool {
+    fn needs_two_examples(&self) -> bool {
         self.shape.numbers() == self.features // one pixel: a batch of one has no spread
     }
 
-    fn forward(&self, weights: &[Tensor], x: &Tensor, mode: Mode) -> Tensor {
+    fn forward(&self, weights: &[Tensor], x: &Tensor, mode: Phase) -> Tensor {
         let [weight, bias, mean, var, batches] = weights else {
             unreachable!("batch_norm has five tensors");
         };

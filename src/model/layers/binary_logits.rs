@@ -3,7 +3,7 @@
 use tch::Tensor;
 
 use crate::model::graph::Graph;
-use crate::model::layer::{Layer, Mode, Script, Shape};
+use crate::model::layer::{Layer, Phase, Script, Shape};
 
 /// Presents z as [0, z]: softmax then gives [1 - sigmoid(z), sigmoid(z)], and cross-entropy is exactly
 /// binary cross-entropy on z.
@@ -19,7 +19,7 @@ impl Layer for BinaryLogits {
         Shape::Row(2)
     }
 
-    fn forward(&self, _: &[Tensor], x: &Tensor, _: Mode) -> Tensor {
+    fn forward(&self, _: &[Tensor], x: &Tensor, _: Phase) -> Tensor {
         Tensor::cat(&[&x.zeros_like(), x], 1) // [B, 2]
     }
 

@@ -4,9 +4,9 @@ use tch::Tensor;
 
 use crate::config::model::Padding;
 use crate::model::graph::{Attribute, Graph};
-use crate::model::layer::{Layer, Mode, Parameter, Script, Shape};
+use crate::model::layer::{Layer, Parameter, Phase, Script, Shape};
 
-/// Slides `filters` square kernels over a picture.
+/// Slides `filters` square kernels over an image.
 #[derive(Debug)]
 pub struct Conv2d {
     channels: usize,
@@ -18,10 +18,10 @@ pub struct Conv2d {
 }
 
 impl Conv2d {
-    /// For pictures.
+    /// For images.
     ///
     /// # Errors
-    /// Anything but a picture, a kernel larger than the picture, an even kernel with same padding.
+    /// Anything but an image, a kernel larger than the image, an even kernel with same padding.
     pub fn new(
         filters: usize,
         kernel: usize,
@@ -29,13 +29,13 @@ impl Conv2d {
         padding: Padding,
         input: Shape,
     ) -> Result<Conv2d, String> {
-        let Shape::Picture {
+        let Shape::Image {
             channels,
             height,
             width,
         } = input
         else {
-            return Err(format!("conv2d takes pictures, but {input} comes in"));
+            return Err(format!("conv2d takes images, but {input} comes in"));
         };
         let padding = match padding {
             Padding::Valid => 0,
@@ -52,7 +52,7 @@ impl Conv2d {
                 "a kernel of {kernel} pixels does not fit into the {height} x {width} that come in"
             )),
         };
-        let output = Shape::Picture {
+        let output = Shape::Image {
             channels: filters,
             height: side(height)?,
             width: side(width)?,
@@ -84,7 +84,7 @@ impl Layer for Conv2d {
         Parameter::weight_and_bias(&[self.filters, self.channels, self.kernel, self.kernel])
     }
 
-    fn forward(&self, weights: &[Tensor], x: &Tensor, _: Mode) -> Tensor {
+    fn forward(&self, weights: &[Tensor], x: &Tensor, _: Phase) -> Tensor {
         let pair = |n: usize| [n as i64, n as i64];
         x.conv2d(
             &weights[0],

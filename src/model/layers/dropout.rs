@@ -3,7 +3,7 @@
 use tch::Tensor;
 
 use crate::model::graph::Graph;
-use crate::model::layer::{Layer, Mode, Script, Shape};
+use crate::model::layer::{Layer, Phase, Script, Shape};
 
 /// Zeroes a share of all numbers in training and scales the rest up.
 #[derive(Debug)]
@@ -28,7 +28,7 @@ impl Layer for Dropout {
         self.shape
     }
 
-    fn forward(&self, _: &[Tensor], x: &Tensor, mode: Mode) -> Tensor {
+    fn forward(&self, _: &[Tensor], x: &Tensor, mode: Phase) -> Tensor {
         x.dropout(self.p, mode.trains())
     }
 

@@ -3,7 +3,7 @@
 use tch::Tensor;
 
 use crate::model::graph::{Attribute, Graph};
-use crate::model::layer::{Layer, Mode, Script, Shape};
+use crate::model::layer::{Layer, Phase, Script, Shape};
 
 /// Lays channels, then rows, then columns end to end.
 #[derive(Debug)]
@@ -27,7 +27,7 @@ impl Layer for Flatten {
         Shape::Row(self.input.numbers())
     }
 
-    fn forward(&self, _: &[Tensor], x: &Tensor, _: Mode) -> Tensor {
+    fn forward(&self, _: &[Tensor], x: &Tensor, _: Phase) -> Tensor {
         x.flatten(1, -1)
     }
 

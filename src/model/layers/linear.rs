@@ -3,7 +3,7 @@
 use tch::Tensor;
 
 use crate::model::graph::{Attribute, Graph};
-use crate::model::layer::{Layer, Mode, Parameter, Script, Shape};
+use crate::model::layer::{Layer, Parameter, Phase, Script, Shape};
 
 /// Every number in, weighted, into every number out.
 #[derive(Debug)]
@@ -16,12 +16,12 @@ impl Linear {
     /// For rows.
     ///
     /// # Errors
-    /// Pictures and sequences, which must become rows first.
+    /// Images and sequences, which must become rows first.
     pub fn new(units: usize, input: Shape) -> Result<Linear, String> {
         match input {
             Shape::Row(inputs) => Ok(Linear { inputs, units }),
-            Shape::Picture { .. } => Err(format!(
-                "linear takes rows, but the picture {input} comes in; put flatten before it"
+            Shape::Image { .. } => Err(format!(
+                "linear takes rows, but the image {input} comes in; put flatten before it"
             )),
             Shape::Steps { .. } => Err(format!(
                 "linear takes rows, but the sequence {input} comes in; put pool_time or flatten before it"
@@ -43,7 +43,7 @@ impl Layer for Linear {
         Parameter::weight_and_bias(&[self.units, self.inputs])
     }
 
-    fn forward(&self, weights: &[Tensor], x: &Tensor, _: Mode) -> Tensor {
+    fn forward(&self, weights: &[Tensor], x: &Tensor, _: Phase) -> Tensor {
         x.linear(&weights[0], Some(&weights[1]))
     }
 

@@ -3,7 +3,7 @@
 use tch::Tensor;
 
 use crate::model::graph::{Attribute, Graph};
-use crate::model::layer::{Layer, Mode, Script, Shape};
+use crate::model::layer::{Layer, Phase, Script, Shape};
 
 /// Square windows side by side; what does not fill a window at the far edges is left out.
 #[derive(Debug)]
@@ -13,25 +13,25 @@ pub struct MaxPool2d {
 }
 
 impl MaxPool2d {
-    /// For pictures.
+    /// For images.
     ///
     /// # Errors
-    /// Anything but a picture, or one smaller than a window.
+    /// Anything but an image, or one smaller than a window.
     pub fn new(size: usize, input: Shape) -> Result<MaxPool2d, String> {
-        let Shape::Picture {
+        let Shape::Image {
             channels,
             height,
             width,
         } = input
         else {
-            return Err(format!("max_pool2d takes pictures, but {input} comes in"));
+            return Err(format!("max_pool2d takes images, but {input} comes in"));
         };
         if height < size || width < size {
             return Err(format!(
-                "pooling {height} x {width} pixels by {size} leaves less than one pixel; pool less, or start from a larger picture"
+                "pooling {height} x {width} pixels by {size} leaves less than one pixel; pool less, or start from a larger image"
             ));
         }
-        let output = Shape::Picture {
+        let output = Shape::Image {
             channels,
             height: height / size,
             width: width / size,
@@ -49,7 +49,7 @@ impl Layer for MaxPool2d {
         self.output
     }
 
-    fn forward(&self, _: &[Tensor], x: &Tensor, _: Mode) -> Tensor {
+    fn forward(&self, _: &[Tensor], x: &Tensor, _: Phase) -> Tensor {
         let size = [self.size as i64; 2];
         x.max_pool2d(size, size, [0, 0], [1, 1], false)
     }

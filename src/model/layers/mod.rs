@@ -12,7 +12,7 @@ mod pool_time;
 mod recurrent;
 mod to_sequence;
 
-pub use activation::{Activation, keeps_order};
+pub use activation::{Activation, is_monotonic};
 pub use batch_norm::BatchNorm;
 pub use binary_logits::BinaryLogits;
 pub use conv2d::Conv2d;

@@ -4,7 +4,7 @@ use tch::Tensor;
 
 use crate::config::model::Pooling;
 use crate::model::graph::{Attribute, Graph};
-use crate::model::layer::{Layer, Mode, Script, Shape};
+use crate::model::layer::{Layer, Phase, Script, Shape};
 
 /// Keeps of all steps what `pooling` says.
 #[derive(Debug)]
@@ -42,7 +42,7 @@ impl Layer for PoolTime {
         Shape::Row(self.size)
     }
 
-    fn forward(&self, _: &[Tensor], x: &Tensor, _: Mode) -> Tensor {
+    fn forward(&self, _: &[Tensor], x: &Tensor, _: Phase) -> Tensor {
         // x: [B, T, size]
         match self.pooling {
             Pooling::Mean => x.mean_dim(&[1i64][..], false, None),

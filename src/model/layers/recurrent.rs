@@ -5,9 +5,9 @@
 
 use tch::Tensor;
 
-use crate::config::model::{Cells, Nonlinearity};
+use crate::config::model::{Nonlinearity, RnnSizes};
 use crate::model::graph::{Attribute, Graph};
-use crate::model::layer::{Layer, Mode, Parameter, Role, Script, Shape, Start};
+use crate::model::layer::{Init, Layer, Parameter, Phase, Role, Script, Shape};
 
 /// What happens in one step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,7 +34,7 @@ impl Cell {
 #[derive(Debug)]
 pub struct Recurrent {
     cell: Cell,
-    cells: Cells,
+    cells: RnnSizes,
     count: usize,
     inputs: usize,
 }
@@ -44,7 +44,7 @@ impl Recurrent {
     ///
     /// # Errors
     /// Anything but a sequence.
-    pub fn new(cell: Cell, cells: Cells, input: Shape) -> Result<Recurrent, String> {
+    pub fn new(cell: Cell, cells: RnnSizes, input: Shape) -> Result<Recurrent, String> {
         match input {
             Shape::Steps { count, size } => Ok(Recurrent {
                 cell,
@@ -141,7 +141,7 @@ impl Layer for Recurrent {
         let hidden = self.cells.hidden_size;
         let rows = self.cell.gates() * hidden;
         // torch.nn.RNNBase.reset_parameters: the same law for all, biases included.
-        let start = Start::Uniform(1.0 / (hidden as f64).sqrt());
+        let start = Init::Uniform(1.0 / (hidden as f64).sqrt());
         let mut parameters = Vec::new();
         for layer in 0..self.cells.num_layers {
             let inputs = if layer == 0 {
@@ -170,8 +170,8 @@ impl Layer for Recurrent {
         parameters
     }
 
-    fn forward(&self, weights: &[Tensor], x: &Tensor, mode: Mode) -> Tensor {
-        let Cells {
+    fn forward(&self, weights: &[Tensor], x: &Tensor, mode: Phase) -> Tensor {
+        let RnnSizes {
             hidden_size,
             num_layers,
             bidirectional,
@@ -243,7 +243,7 @@ impl Layer for Recurrent {
     }
 
     fn script(&self) -> Script {
-        let Cells {
+        let RnnSizes {
             hidden_size,
             num_layers,
             bidirectional,

@@ -1,12 +1,12 @@
-//! From a picture to a sequence.
+//! From an image to a sequence.
 
 use tch::Tensor;
 
 use crate::config::model::Sequence;
 use crate::model::graph::Graph;
-use crate::model::layer::{Layer, Mode, Script, Shape};
+use crate::model::layer::{Layer, Phase, Script, Shape};
 
-/// Cuts a picture into rows, columns or square patches.
+/// Cuts an image into rows, columns or square patches.
 #[derive(Debug)]
 pub struct ToSequence {
     sequence: Sequence,
@@ -17,22 +17,22 @@ pub struct ToSequence {
 }
 
 impl ToSequence {
-    /// For pictures; `patch_px` is the side of a patch.
+    /// For images; `patch_px` is the side of a patch.
     ///
     /// # Errors
-    /// Anything but a picture, or patches that do not tile it.
+    /// Anything but an image, or patches that do not tile it.
     pub fn new(
         sequence: Sequence,
         patch_px: Option<usize>,
         input: Shape,
     ) -> Result<ToSequence, String> {
-        let Shape::Picture {
+        let Shape::Image {
             channels,
             height,
             width,
         } = input
         else {
-            return Err(format!("to_sequence takes pictures, but {input} comes in"));
+            return Err(format!("to_sequence takes images, but {input} comes in"));
         };
         let patch = patch_px.unwrap_or(1);
         let (count, size) = match sequence {
@@ -63,7 +63,7 @@ impl Layer for ToSequence {
         self.output
     }
 
-    fn forward(&self, _: &[Tensor], x: &Tensor, _: Mode) -> Tensor {
+    fn forward(&self, _: &[Tensor], x: &Tensor, _: Phase) -> Tensor {
         // x: [B, C, H, W]
         let steps = match self.sequence {
             Sequence::Rows => x.permute([0, 2, 1, 3]), // [B, H, C, W]

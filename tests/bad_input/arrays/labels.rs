@@ -145,14 +145,14 @@ fn the_classes_0_to_11_are_the_outputs_0_to_11_from_arrays_and_folders() {
     let answer = workshop.signet(&["data", "npy", "own.yaml", "out", "-s", SOURCE]);
     assert_eq!(
         answer.stdout,
-        "36 pictures in out; Y numbers the classes 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11\n"
+        "36 images in out; Y numbers the classes 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11\n"
     );
     let written: Vec<u8> = workshop.read("out/Y.npy")[128..]
         .chunks(8)
         .map(|label| label[0])
         .collect();
-    let pictures = workshop.read("out/X.npy");
-    let greys: Vec<f32> = pictures[128..]
+    let images = workshop.read("out/X.npy");
+    let greys: Vec<f32> = images[128..]
         .chunks(4 * 256)
         .map(|image| f32::from_le_bytes(image[..4].try_into().unwrap()))
         .collect();

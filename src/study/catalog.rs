@@ -1,4 +1,4 @@
-//! What earlier sittings left in folders: runs and studies, how far they came, and what could go.
+//! What earlier launches left in folders: runs and studies, how far they came, and what could go.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -7,12 +7,12 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use serde::Serialize;
 
-use super::figures::{self, Judged};
-use super::folder::{self, EXPERIMENT, Kind, STUDY, SUMMARY};
+use super::folder::{self, EXPERIMENT, STUDY, SUMMARY, StudyKind};
+use super::results::{self, Evaluated};
 use super::trials::Trial;
 use crate::config::Experiment;
 use crate::config::run::CheckpointConfig;
-use crate::disk::{self, Folder, Kind as Entity, Lock};
+use crate::disk::{self, FileKind as Entity, Folder, Lock};
 use crate::run::checkpoint::Checkpoint;
 use crate::run::checkpoints;
 use crate::run::retention;
@@ -21,7 +21,7 @@ use crate::train::metrics::EpochRecord;
 /// A run or a study on disk.
 #[derive(Debug, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
-pub enum Entry {
+pub enum CatalogEntry {
     /// One run.
     Run(RunEntry),
     /// Many runs of one experiment.
@@ -34,7 +34,7 @@ pub struct RunEntry {
     /// Its folder.
     pub path: PathBuf,
     /// Whether it goes on, and whether it could.
-    pub state: State,
+    pub state: RunState,
     /// Epochs done.
     pub epochs_done: usize,
     /// Its best epoch so far.
@@ -42,7 +42,7 @@ pub struct RunEntry {
     /// Its last epoch so far.
     pub last: Option<EpochRecord>,
     /// What its best weights make of the test part, if a study has asked.
-    pub test: Option<Judged>,
+    pub test: Option<Evaluated>,
     /// Bytes on disk.
     pub bytes: u64,
     /// What it was asked for.
@@ -67,7 +67,7 @@ pub struct StudyEntry {
     pub bytes: u64,
     /// What it varies.
     #[serde(skip)]
-    pub varies: Kind,
+    pub varies: StudyKind,
     /// The experiment of its trials, before they differ.
     #[serde(skip)]
     pub experiment: Experiment,
@@ -76,7 +76,7 @@ pub struct StudyEntry {
 /// Where a run stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum State {
+pub enum RunState {
     /// All epochs are done.
     Complete,
     /// Early stopping ended it.
@@ -89,30 +89,30 @@ pub enum State {
     Damaged,
 }
 
-impl State {
+impl RunState {
     /// The word in tables.
     pub fn word(self) -> &'static str {
         match self {
-            State::Complete => "complete",
-            State::StoppedEarly => "stopped early",
-            State::Unfinished => "unfinished",
-            State::Running => "running",
-            State::Damaged => "damaged",
+            RunState::Complete => "complete",
+            RunState::StoppedEarly => "stopped early",
+            RunState::Unfinished => "unfinished",
+            RunState::Running => "running",
+            RunState::Damaged => "damaged",
         }
     }
 }
 
-impl Entry {
+impl CatalogEntry {
     /// The run or study in `folder`.
     ///
     /// # Errors
     /// A folder that is neither, or that cannot be read.
-    pub fn open(folder: &Path) -> Result<Entry> {
+    pub fn open(folder: &Path) -> Result<CatalogEntry> {
         if folder.join(STUDY).is_file() {
-            return StudyEntry::open(folder).map(Entry::Study);
+            return StudyEntry::open(folder).map(CatalogEntry::Study);
         }
         if folder.join("resolved.yaml").is_file() {
-            return RunEntry::open(folder).map(Entry::Run);
+            return RunEntry::open(folder).map(CatalogEntry::Run);
         }
         bail!(
             "{} is no run and no study; `signet runs list` names those there are",
@@ -123,24 +123,24 @@ impl Entry {
     /// Its folder.
     pub fn path(&self) -> &Path {
         match self {
-            Entry::Run(run) => &run.path,
-            Entry::Study(study) => &study.path,
+            CatalogEntry::Run(run) => &run.path,
+            CatalogEntry::Study(study) => &study.path,
         }
     }
 
     /// What it was asked for.
     pub fn experiment(&self) -> &Experiment {
         match self {
-            Entry::Run(run) => &run.experiment,
-            Entry::Study(study) => &study.experiment,
+            CatalogEntry::Run(run) => &run.experiment,
+            CatalogEntry::Study(study) => &study.experiment,
         }
     }
 
     /// The runs in it: itself, or its trials.
     pub fn runs(&self) -> Vec<&RunEntry> {
         match self {
-            Entry::Run(run) => vec![run],
-            Entry::Study(study) => study.begun.iter().collect(),
+            CatalogEntry::Run(run) => vec![run],
+            CatalogEntry::Study(study) => study.begun.iter().collect(),
         }
     }
 }
@@ -150,11 +150,11 @@ impl RunEntry {
         let experiment = Experiment::load(&folder.join("resolved.yaml"), &[], &[])?;
         let progress = checkpoints::newest(folder).map(|found| found.checkpoint.document.progress);
         let state = match &progress {
-            _ if Lock::is_held(folder) => State::Running,
-            Err(_) => State::Damaged,
-            Ok(progress) if progress.stopped_early(&experiment) => State::StoppedEarly,
-            Ok(progress) if progress.complete(&experiment) => State::Complete,
-            Ok(_) => State::Unfinished,
+            _ if Lock::is_held(folder) => RunState::Running,
+            Err(_) => RunState::Damaged,
+            Ok(progress) if progress.stopped_early(&experiment) => RunState::StoppedEarly,
+            Ok(progress) if progress.complete(&experiment) => RunState::Complete,
+            Ok(_) => RunState::Unfinished,
         };
         let progress = progress.ok();
         let best = progress
@@ -166,7 +166,7 @@ impl RunEntry {
             epochs_done: progress.as_ref().map_or(0, |progress| progress.epoch - 1),
             test: best
                 .as_ref()
-                .and_then(|best| figures::known(folder, "test", best)),
+                .and_then(|best| results::known(folder, "test", best)),
             best,
             last: progress.and_then(|progress| progress.last),
             bytes: bytes_in(folder),
@@ -185,7 +185,7 @@ impl StudyEntry {
             .map(|trial| folder.join(&trial.name))
             .filter(|trial| trial.join("resolved.yaml").is_file())
             .filter_map(|trial| {
-                let odd = |error| crate::note!("signet: left out: {error:#}");
+                let odd = |error| crate::status!("signet: left out: {error:#}");
                 RunEntry::open(&trial).map_err(odd).ok()
             })
             .collect();
@@ -210,7 +210,8 @@ impl StudyEntry {
 
     /// Its trials that have nothing left to do.
     pub fn done(&self) -> usize {
-        let done = |run: &&RunEntry| matches!(run.state, State::Complete | State::StoppedEarly);
+        let done =
+            |run: &&RunEntry| matches!(run.state, RunState::Complete | RunState::StoppedEarly);
         self.begun.iter().filter(done).count()
     }
 }
@@ -220,9 +221,12 @@ impl StudyEntry {
 ///
 /// # Errors
 /// A folder that cannot be listed.
-pub fn find(folder: &Path, report: &mut dyn FnMut(anyhow::Error)) -> Result<Vec<Entry>> {
+pub fn find(folder: &Path, report: &mut dyn FnMut(anyhow::Error)) -> Result<Vec<CatalogEntry>> {
     if folder.join(STUDY).is_file() || folder.join("resolved.yaml").is_file() {
-        return Ok(Entry::open(folder).map_err(report).into_iter().collect());
+        return Ok(CatalogEntry::open(folder)
+            .map_err(report)
+            .into_iter()
+            .collect());
     }
     let place = || {
         format!(
@@ -252,7 +256,7 @@ pub fn find(folder: &Path, report: &mut dyn FnMut(anyhow::Error)) -> Result<Vec<
 
 /// A file or folder that no rule asks to keep.
 #[derive(Debug)]
-pub struct Litter {
+pub struct Garbage {
     /// The folder it lies in.
     pub folder: Folder,
     /// Its name there.
@@ -268,12 +272,12 @@ pub struct Litter {
 ///
 /// # Errors
 /// A folder that cannot be opened or listed.
-pub fn litter(
+pub fn garbage(
     run: &Folder,
     rules: &CheckpointConfig,
     keep_last: Option<usize>,
     keep_best: Option<usize>,
-) -> Result<Vec<Litter>> {
+) -> Result<Vec<Garbage>> {
     let mut rules = rules.clone();
     rules.keep_last = keep_last.unwrap_or(rules.keep_last);
     rules.keep_best = keep_best.unwrap_or(rules.keep_best);
@@ -285,21 +289,21 @@ pub fn litter(
             _ => path.symlink_metadata().map_or(0, |found| found.len()),
         };
         let folder = folder.clone();
-        found.push(Litter {
+        found.push(Garbage {
             folder,
             name,
             bytes,
             why,
         });
     };
-    // Without a sound checkpoint nobody can say which of the others is worth keeping.
+    // Without a valid checkpoint nobody can say which of the others is worth keeping.
     if let Ok(newest) = checkpoints::newest(run.path()) {
         let own = run.folder(checkpoints::FOLDER)?;
         let progress = &newest.checkpoint.document.progress;
-        let sound = |file: &Path| Checkpoint::load(file).is_ok();
+        let valid = |file: &Path| Checkpoint::load(file).is_ok();
         let steps: Vec<usize> = checkpoints::list(run.path())
             .into_iter()
-            .filter(|(_, file)| sound(file))
+            .filter(|(_, file)| valid(file))
             .map(|(step, _)| step)
             .collect();
         for step in retention::superfluous(&steps, progress, &rules) {

@@ -6,14 +6,14 @@ use crate::config::train::Mode;
 
 /// The best value so far, and how long ago it was met.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Watch {
+pub struct Patience {
     /// None before the first value.
     pub best: Option<f64>,
     /// Values since the best one.
     pub waited: usize,
 }
 
-impl Watch {
+impl Patience {
     /// Takes the next value; it is better if it beats the best by more than `min_delta`.
     pub fn observe(&mut self, value: f64, mode: Mode, min_delta: f64) -> bool {
         let gain = |best: f64| match mode {
@@ -22,7 +22,7 @@ impl Watch {
         };
         let better = self.best.is_none_or(|best| gain(best) > min_delta);
         if better {
-            *self = Watch {
+            *self = Patience {
                 best: Some(value),
                 waited: 0,
             };
@@ -66,7 +66,7 @@ mod tests {
             ),
         ];
         for (mode, min_delta, values, expected, waited, why) in cases {
-            let mut watch = Watch::default();
+            let mut watch = Patience::default();
             assert_eq!(
                 values.map(|value| watch.observe(value, mode, min_delta)),
                 expected,

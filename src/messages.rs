@@ -21,7 +21,7 @@ pub enum Level {
 
 /// Whether words and bars are coloured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Color {
+pub enum ColorChoice {
     /// On a terminal, unless NO_COLOR is set.
     Auto,
     /// Everywhere.
@@ -34,12 +34,12 @@ static LEVEL: AtomicU8 = AtomicU8::new(Level::Usual as u8);
 static JSON: AtomicBool = AtomicBool::new(false);
 
 /// Settles how much is said, whether in colour, and whether notes are JSON objects, for the whole process.
-pub fn set_up(level: Level, color: Color, json: bool) {
+pub fn set_up(level: Level, color: ColorChoice, json: bool) {
     LEVEL.store(level as u8, Ordering::Relaxed);
     JSON.store(json, Ordering::Relaxed);
-    if color != Color::Auto {
-        console::set_colors_enabled(color == Color::Always);
-        console::set_colors_enabled_stderr(color == Color::Always);
+    if color != ColorChoice::Auto {
+        console::set_colors_enabled(color == ColorChoice::Always);
+        console::set_colors_enabled_stderr(color == ColorChoice::Always);
     }
 }
 
@@ -49,7 +49,7 @@ pub fn says(level: Level) -> bool {
 }
 
 /// `path` as one word of a shell, for commands that people are to copy.
-pub fn word(path: &Path) -> String {
+pub fn shell_quote(path: &Path) -> String {
     let text = path.display().to_string();
     let plain = |c: char| c.is_alphanumeric() || "_./+-=:,@%".contains(c);
     if text.chars().any(is_hidden) {
@@ -119,21 +119,21 @@ pub fn name() -> console::StyledObject<&'static str> {
 
 /// A line on standard error; if it cannot be written, nobody hears it.
 #[macro_export]
-macro_rules! note {
-    ($($words:tt)*) => { $crate::note_at!($crate::say::Level::Usual, $($words)*) };
+macro_rules! status {
+    ($($words:tt)*) => { $crate::note_at!($crate::messages::Level::Usual, $($words)*) };
 }
 
 /// A line on standard error for those who asked for more.
 #[macro_export]
-macro_rules! detail {
-    ($($words:tt)*) => { $crate::note_at!($crate::say::Level::Verbose, $($words)*) };
+macro_rules! verbose {
+    ($($words:tt)*) => { $crate::note_at!($crate::messages::Level::Verbose, $($words)*) };
 }
 
 /// A line on standard error that is said at `level` and above.
 #[macro_export]
 macro_rules! note_at {
     ($level:expr, $($words:tt)*) => {
-        $crate::say::note($level, format_args!($($words)*))
+        $crate::messages::note($level, format_args!($($words)*))
     };
 }
 
@@ -169,8 +169,8 @@ pub fn record(object: &serde_json::Value) {
 
 /// An error on standard error, whatever the level.
 #[macro_export]
-macro_rules! complain {
-    ($($words:tt)*) => { $crate::say::complain(&[format!($($words)*)]) };
+macro_rules! error {
+    ($($words:tt)*) => { $crate::messages::complain(&[format!($($words)*)]) };
 }
 
 /// Says what is wrong, in one line for each, whatever the level.
@@ -186,7 +186,7 @@ pub fn complain(problems: &[String]) {
 /// A line for people on standard output.
 #[macro_export]
 macro_rules! show {
-    ($($words:tt)*) => { $crate::answer!("{}", $crate::say::escaped(&format!($($words)*))) };
+    ($($words:tt)*) => { $crate::out!("{}", $crate::messages::escaped(&format!($($words)*))) };
 }
 
 /// A text of many lines for people on standard output, whose names are [`escaped`] already.
@@ -196,13 +196,13 @@ pub fn show_text(text: &str) {
     }
 }
 
-/// A line on standard output as it is, for programs or made of what is [`say::escaped`](escaped) already. A reader who
+/// A line on standard output as it is, for programs or made of what is [`messages::escaped`](escaped) already. A reader who
 /// has gone (`| head`) has heard enough; a disk that is full has not, and ends the program with the exit code for runs.
 #[macro_export]
-macro_rules! answer {
+macro_rules! out {
     ($($words:tt)*) => {{
         use std::io::Write as _;
-        $crate::say::heard(writeln!(std::io::stdout(), $($words)*));
+        $crate::messages::heard(writeln!(std::io::stdout(), $($words)*));
     }};
 }
 
@@ -211,7 +211,7 @@ pub fn heard(written: std::io::Result<()>) {
     if let Err(error) = written
         && error.kind() != std::io::ErrorKind::BrokenPipe
     {
-        complain!("cannot write to standard output: {error}");
+        error!("cannot write to standard output: {error}");
         std::process::exit(crate::fault::Fault::Run as i32);
     }
 }
@@ -235,7 +235,7 @@ mod tests {
     #[test]
     fn a_path_that_is_copied_into_a_shell_is_the_same_path() {
         for name in ["r", "my run", "it's", "a\nb'\\\x1b", ""] {
-            let script = format!("printf %s {}", word(Path::new(name)));
+            let script = format!("printf %s {}", shell_quote(Path::new(name)));
             let output = std::process::Command::new("bash")
                 .args(["-c", &script])
                 .output();

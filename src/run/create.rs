@@ -4,14 +4,14 @@ use anyhow::Result;
 
 use super::directory::RunDir;
 use super::session::Session;
-use super::{environment, keeper};
+use super::{checkpointer, environment};
 use crate::train::snapshot::Snapshot;
 
 /// What became of the weights that a run began with, if its experiment names some.
 pub const INIT_FROM: &str = "init_from.json";
 
 /// Fills the folder of a run that begins: the experiment as its author wrote it, what it was resolved to, its
-/// pictures and their split, and a checkpoint of the state before the first step.
+/// images and their split, and a checkpoint of the state before the first step.
 ///
 /// # Errors
 /// A disk that is full or cannot be written.
@@ -23,15 +23,15 @@ pub fn fill(folder: &RunDir, session: &Session, written: &str, first: Snapshot) 
     if let Some(transfer) = &session.transfer {
         folder.write_json(INIT_FROM, transfer)?;
     }
-    write_sitting(folder, session)?;
-    keeper::save(session, folder.folder(), first)
+    write_launch(folder, session)?;
+    checkpointer::save(session, folder.folder(), first)
 }
 
-/// Writes down what this sitting of the run is about to do: the experiment as resolved, the environment.
+/// Writes down what this launch of the run is about to do: the experiment as resolved, the environment.
 ///
 /// # Errors
 /// A disk that is full or cannot be written.
-pub fn write_sitting(folder: &RunDir, session: &Session) -> Result<()> {
+pub fn write_launch(folder: &RunDir, session: &Session) -> Result<()> {
     folder.write("resolved.yaml", &session.experiment.to_yaml())?;
     let environment = environment::document(session)?;
     folder.write_json("environment.json", &environment)

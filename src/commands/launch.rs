@@ -1,4 +1,4 @@
-//! One sitting of a run: what `signet train` and `signet resume` do once they know where to begin.
+//! One launch of a run: what `signet train` and `signet resume` do once they know where to begin.
 
 use std::time::Instant;
 
@@ -6,40 +6,40 @@ use anyhow::Result;
 
 use super::export;
 use crate::fault::{Blame, Fault};
+use crate::messages::{self, Level};
 use crate::report::summary;
+use crate::run::checkpointer::Checkpointer;
 use crate::run::directory::RunDir;
 use crate::run::display::{self, Style};
 use crate::run::interrupt::Interrupt;
-use crate::run::keeper::Keeper;
-use crate::run::records::Records;
+use crate::run::logs::Records;
 use crate::run::resume::stopped;
 use crate::run::session::Session;
-use crate::say::{self, Level};
-use crate::train::snapshot::State;
+use crate::train::snapshot::TrainState;
 use crate::train::trainer::{Ended, Trainer};
 
 /// Trains from `state` on, watched, recorded and kept, until the end, a signal, or the end of epoch `until`.
 pub(super) fn go(
     session: &Session,
     folder: &RunDir,
-    mut state: State,
+    mut state: TrainState,
     until: Option<usize>,
     style: Style,
 ) -> Result<()> {
     for remark in session.threads.remarks() {
-        crate::note!("signet: {remark}");
+        crate::status!("signet: {remark}");
     }
     if style.is_for_people() {
-        crate::note!("{}", summary::heading(session, folder.path()));
+        crate::status!("{}", summary::heading(session, folder.path()));
     }
     let interrupt = Interrupt::listen()?;
     let trainer = trainer(session);
     let before = summary::before(session, trainer.steps_per_epoch());
-    say::note_text(Level::Verbose, &before);
+    messages::note_text(Level::Verbose, &before);
     let done = state.progress.epoch - 1;
     let began = Instant::now();
     let mut records = Records::open(session, folder).blame(Fault::Run)?;
-    let mut keeper = Keeper::new(session, folder);
+    let mut keeper = Checkpointer::new(session, folder);
     let epochs = session.experiment.train.epochs;
     let mut shown = display::listener(style, done, epochs, trainer.steps_per_epoch());
     let ended = trainer.run(
@@ -57,7 +57,7 @@ pub(super) fn go(
         return Ok(());
     }
     let after = summary::after(session, &state.progress, folder.path(), began.elapsed());
-    say::show_text(&after);
+    messages::show_text(&after);
     export::on_finish(&session.experiment, folder, &interrupt)
 }
 
@@ -66,7 +66,7 @@ pub(super) fn trainer(session: &Session) -> Trainer<'_> {
     Trainer {
         experiment: &session.experiment,
         network: &session.network,
-        pictures: &session.pictures,
+        images: &session.images,
         split: &session.split,
     }
 }

@@ -1,4 +1,4 @@
-//! Folders and pictures that are not what they should be.
+//! Folders and images that are not what they should be.
 
 use std::process::Command;
 
@@ -45,7 +45,7 @@ fn one_class_is_not_enough() {
 }
 
 #[test]
-fn damaged_pictures_are_named_and_can_be_left_out() {
+fn damaged_images_are_named_and_can_be_left_out() {
     let whole = jpeg();
     let mut corrupt = whole.clone();
     corrupt[20..60].fill(0x5A);
@@ -58,7 +58,7 @@ fn damaged_pictures_are_named_and_can_be_left_out() {
         ("corrupt.jpg", corrupt, "corrupt.jpg"),
         (
             "text.jpg",
-            b"not a picture at all".to_vec(),
+            b"not an image at all".to_vec(),
             "neither a JPEG nor a PNG",
         ),
     ];
@@ -111,7 +111,7 @@ fn a_png_that_claims_60000_by_60000_pixels_is_refused() {
 }
 
 #[test]
-fn a_link_to_a_picture_that_is_gone_is_a_picture_that_cannot_be_read() {
+fn a_link_to_a_image_that_is_gone_is_a_image_that_cannot_be_read() {
     let workshop = Workshop::with_folders(10);
     std::os::unix::fs::symlink("nowhere.jpg", workshop.path("data/1/0100.jpg")).unwrap();
     refused(

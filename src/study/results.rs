@@ -1,5 +1,5 @@
-//! What single trials say: figures on a part of the data that no choice has looked at (`Judged`), or the figure
-//! that choices are made by (`Reached`). Both are read from the trial's own folder, so that a study can ask
+//! What single trials say: figures on a part of the data that no choice has looked at (`Evaluated`), or the figure
+//! that choices are made by (`Score`). Both are read from the trial's own folder, so that a study can ask
 //! again after any interruption.
 
 use std::path::{Path, PathBuf};
@@ -14,12 +14,12 @@ use crate::data::split::Manifest;
 use crate::disk::{self, Folder};
 use crate::run::checkpoints;
 use crate::run::directory::evaluation_of;
-use crate::run::records;
+use crate::run::logs;
 use crate::train::metrics::EpochRecord;
 use crate::train::progress::{self, Progress};
 
 /// What is shown of trials while a study runs.
-pub trait Figures: Serialize {
+pub trait TrialResult: Serialize {
     /// Whose they are.
     fn trial(&self) -> &str;
 
@@ -32,9 +32,9 @@ pub trait Figures: Serialize {
         Self: Sized;
 }
 
-/// What one trial gave on a part of its pictures.
+/// What one trial gave on a part of its images.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Judged {
+pub struct Evaluated {
     /// The trial.
     pub trial: String,
     /// The step of the weights that were judged: those of its best epoch.
@@ -43,13 +43,14 @@ pub struct Judged {
     pub accuracy: f64,
     /// Mean cross-entropy there.
     pub loss: f64,
-    /// Pictures in it.
-    pub pictures: usize,
+    /// Images in it.
+    #[serde(alias = "pictures")] // as version 0.2 says
+    pub images: usize,
     /// Names of those taken for something else.
     pub wrong: Vec<String>,
 }
 
-impl Figures for Judged {
+impl TrialResult for Evaluated {
     fn trial(&self) -> &str {
         &self.trial
     }
@@ -58,7 +59,7 @@ impl Figures for Judged {
         format!("accuracy {:6.2} %", 100.0 * self.accuracy)
     }
 
-    fn together(so_far: &[Judged]) -> String {
+    fn together(so_far: &[Evaluated]) -> String {
         let sum: f64 = so_far.iter().map(|judged| judged.accuracy).sum();
         format!("mean accuracy {:6.2} %", 100.0 * sum / so_far.len() as f64)
     }
@@ -69,7 +70,7 @@ impl Figures for Judged {
 ///
 /// # Errors
 /// A trial that cannot be evaluated.
-pub fn judge(folder: &Path, part: &str) -> Result<Option<Judged>> {
+pub fn evaluate(folder: &Path, part: &str) -> Result<Option<Evaluated>> {
     let Some(progress) = trained(folder) else {
         return Ok(None);
     };
@@ -88,12 +89,12 @@ pub fn judge(folder: &Path, part: &str) -> Result<Option<Judged>> {
         anyhow!("it cannot be evaluated: {}", said.trim())
     })?;
     let wrong = evaluation["wrong"].as_array().into_iter().flatten();
-    let judged = Judged {
+    let judged = Evaluated {
         trial: name_of(folder),
         step: best.step,
         accuracy: evaluation["accuracy"].as_f64().context("no accuracy")?,
         loss: evaluation["loss"].as_f64().context("no loss")?,
-        pictures: evaluation["pictures"].as_u64().context("no pictures")? as usize,
+        images: evaluation["images"].as_u64().context("no images")? as usize,
         wrong: wrong
             .filter_map(|made| made["name"].as_str().map(str::to_owned))
             .collect(),
@@ -121,9 +122,9 @@ fn moved(folder: &Path) -> Vec<String> {
 }
 
 /// The figures of the run in `folder` on `part` that are kept there, if they are those of its `best` epoch still.
-pub fn known(folder: &Path, part: &str, best: &EpochRecord) -> Option<Judged> {
+pub fn known(folder: &Path, part: &str, best: &EpochRecord) -> Option<Evaluated> {
     let text = disk::read_text(&kept(folder, part)).ok()?;
-    let judged: Judged = serde_json::from_str(&text).ok()?;
+    let judged: Evaluated = serde_json::from_str(&text).ok()?;
     (judged.step == best.step).then_some(judged)
 }
 
@@ -133,7 +134,7 @@ fn kept(folder: &Path, part: &str) -> PathBuf {
 
 /// How far a trial has come by the figure that choices are made by.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Reached {
+pub struct Score {
     /// The trial.
     pub trial: String,
     /// Epochs it was trained for.
@@ -144,7 +145,7 @@ pub struct Reached {
     pub value: f64,
 }
 
-impl Figures for Reached {
+impl TrialResult for Score {
     fn trial(&self) -> &str {
         &self.trial
     }
@@ -153,7 +154,7 @@ impl Figures for Reached {
         format!("reached {:.4} in {} epochs", self.value, self.epochs)
     }
 
-    fn together(so_far: &[Reached]) -> String {
+    fn together(so_far: &[Score]) -> String {
         let sum: f64 = so_far.iter().map(|reached| reached.value).sum();
         format!("mean {:.4}", sum / so_far.len() as f64)
     }
@@ -164,8 +165,8 @@ impl Figures for Reached {
 ///
 /// # Errors
 /// Records that cannot be read.
-pub fn reached(folder: &Path, until: usize) -> Result<Option<Reached>> {
-    let mut records = records::read(folder)?;
+pub fn score(folder: &Path, until: usize) -> Result<Option<Score>> {
+    let mut records = logs::read(folder)?;
     if records.len() < until && trained(folder).is_none() {
         return Ok(None);
     }
@@ -176,7 +177,7 @@ pub fn reached(folder: &Path, until: usize) -> Result<Option<Reached>> {
         .with_context(|| format!("{} has no records", folder.display()))?;
     let metric = experiment.checkpoint.metric;
     let value = best.get(metric).context("the metric needs a val part")?;
-    Ok(Some(Reached {
+    Ok(Some(Score {
         trial: name_of(folder),
         epochs,
         best,

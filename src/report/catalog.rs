@@ -5,10 +5,10 @@ use super::summary::{best_and_last, mebibytes};
 use super::table::{Table, quoted};
 use crate::config::train::Metric;
 use crate::disk;
+use crate::messages::escaped;
 use crate::run::checkpoints;
-use crate::say::escaped;
+use crate::study::catalog::{CatalogEntry, Garbage, RunEntry, StudyEntry};
 use crate::study::compare::Comparison;
-use crate::study::shelf::{Entry, Litter, RunEntry, StudyEntry};
 use crate::study::statistics::Spread;
 
 const HEADER: [&str; 8] = [
@@ -23,7 +23,7 @@ const HEADER: [&str; 8] = [
 ];
 
 /// One line per run or study.
-pub fn list(entries: &[&Entry], trials: bool) -> Table {
+pub fn list(entries: &[&CatalogEntry], trials: bool) -> Table {
     let mut table = Table::new(3, &HEADER);
     for row in rows(entries, trials) {
         table.add_row(row);
@@ -32,7 +32,7 @@ pub fn list(entries: &[&Entry], trials: bool) -> Table {
 }
 
 /// The same as CSV.
-pub fn list_csv(entries: &[&Entry], trials: bool) -> String {
+pub fn list_csv(entries: &[&CatalogEntry], trials: bool) -> String {
     let header =
         "run,model,state,epochs,best_epoch,val_accuracy_percent,test_accuracy_percent,mebibytes\n";
     let line = |row: Vec<String>| {
@@ -48,12 +48,12 @@ pub fn list_csv(entries: &[&Entry], trials: bool) -> String {
             .collect::<String>()
 }
 
-fn rows(entries: &[&Entry], trials: bool) -> Vec<Vec<String>> {
+fn rows(entries: &[&CatalogEntry], trials: bool) -> Vec<Vec<String>> {
     let mut rows = Vec::new();
     for entry in entries {
         match entry {
-            Entry::Run(run) => rows.push(run_row(run)),
-            Entry::Study(study) => {
+            CatalogEntry::Run(run) => rows.push(run_row(run)),
+            CatalogEntry::Study(study) => {
                 rows.push(study_row(study));
                 if trials {
                     rows.extend(study.begun.iter().map(run_row));
@@ -109,10 +109,10 @@ fn study_row(study: &StudyEntry) -> Vec<String> {
 }
 
 /// Everything about one run or study.
-pub fn show(entry: &Entry) -> String {
+pub fn show(entry: &CatalogEntry) -> String {
     match entry {
-        Entry::Run(run) => show_run(run),
-        Entry::Study(study) => show_study(study),
+        CatalogEntry::Run(run) => show_run(run),
+        CatalogEntry::Study(study) => show_study(study),
     }
 }
 
@@ -139,7 +139,7 @@ fn show_run(run: &RunEntry) -> String {
             run.experiment.train.epochs
         ),
         format!(
-            "pictures     {} train, {} val, {} test",
+            "images       {} train, {} val, {} test",
             count("train"),
             count("val"),
             count("test")
@@ -152,7 +152,7 @@ fn show_run(run: &RunEntry) -> String {
             word("cpu")
         ),
         format!("repeats      {}", word("repeatability")),
-        format!("last sitting {}", word("started")),
+        format!("last launch {}", word("started")),
     ];
     let parent = document("parent.json");
     if let Some(of) = parent["run"].as_str() {
@@ -242,7 +242,7 @@ pub fn compare(found: &Comparison) -> String {
         let (name, first) = (escaped(name), escaped(first));
         text += &format!(
             "\n\n{name} minus {first}, on {} splits they share: accuracy {:+.2} points (95 % interval {low} to {high}, \
-             corrected for shared pictures)",
+             corrected for shared images)",
             paired.splits,
             100.0 * paired.mean
         );
@@ -329,13 +329,13 @@ fn shown(spread: &Spread) -> String {
 }
 
 /// What may go, and why.
-pub fn litter(found: &[Litter]) -> Table {
+pub fn garbage(found: &[Garbage]) -> Table {
     let mut table = Table::new(2, &["file", "why it may go", "MiB"]);
-    for litter in found {
+    for garbage in found {
         table.add_row([
-            litter.folder.file(&litter.name).display().to_string(),
-            litter.why.clone(),
-            size(litter.bytes),
+            garbage.folder.file(&garbage.name).display().to_string(),
+            garbage.why.clone(),
+            size(garbage.bytes),
         ]);
     }
     table

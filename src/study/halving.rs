@@ -4,9 +4,9 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use super::figures::{self, Reached};
 use super::points::Point;
 use super::ranking::{Standing, rank};
+use super::results::{self, Score};
 use super::runner::{Failure, Runner};
 use super::sweep::Sweep;
 use super::trials::{self, Trial};
@@ -26,7 +26,7 @@ pub struct Finish {
 ///
 /// # Errors
 /// Settings that cannot be read; all were checked before.
-pub fn race(
+pub fn halve(
     runner: &Runner,
     sweep: &Sweep,
     base: &Experiment,
@@ -47,7 +47,7 @@ pub fn race(
             .iter()
             .flat_map(|&point| plans[point].clone())
             .collect();
-        let ask = |folder: &Path| figures::reached(folder, rung);
+        let ask = |folder: &Path| results::score(folder, rung);
         let outcome = runner.run(&queue, Some(rung), &ask);
         // To diverge is an answer; the point's value is missing then.
         let broken = outcome
@@ -60,10 +60,9 @@ pub fn race(
         let mut standings: Vec<Standing> = running
             .iter()
             .map(|&point| {
-                let own = |reached: &&Reached| {
-                    plans[point].iter().any(|trial| trial.name == reached.trial)
-                };
-                let own: Vec<Reached> = outcome.results.iter().filter(own).cloned().collect();
+                let own =
+                    |reached: &&Score| plans[point].iter().any(|trial| trial.name == reached.trial);
+                let own: Vec<Score> = outcome.results.iter().filter(own).cloned().collect();
                 Standing::new(
                     points[point].clone(),
                     rung.min(epochs[point]),
@@ -84,11 +83,11 @@ pub fn race(
         if number + 1 < rungs.len() {
             let stays = sweep.survivors(standings.len());
             // A point that diverged does not go on, however few there are.
-            let sound = standings
+            let valid = standings
                 .iter()
                 .filter(|standing| standing.value.is_some())
                 .count();
-            let left = standings.split_off(stays.min(sound));
+            let left = standings.split_off(stays.min(valid));
             let name = |point: &usize| &points[*point].name;
             running.retain(|point| {
                 standings

@@ -10,10 +10,10 @@ use std::time::Instant;
 
 use anyhow::Result;
 
-use super::checkpoint::{Checkpoint, Document, FORMAT};
+use super::checkpoint::{Checkpoint, CheckpointMeta, FORMAT};
 use super::checkpoints::{self, Pointer};
 use super::directory::RunDir;
-use super::records;
+use super::logs;
 use super::retention::{self, Occasion};
 use super::session::Session;
 use crate::config::run::CheckpointConfig;
@@ -24,18 +24,18 @@ use crate::train::progress::Progress;
 use crate::train::snapshot::{Moment, Snapshot};
 
 /// Listens to a trainer and keeps checkpoints in a run directory.
-pub struct Keeper<'a> {
+pub struct Checkpointer<'a> {
     session: &'a Session,
     folder: &'a RunDir,
     writer: Writer,
     saved: Instant,
 }
 
-impl<'a> Keeper<'a> {
+impl<'a> Checkpointer<'a> {
     /// For the run in `folder`.
-    pub fn new(session: &'a Session, folder: &'a RunDir) -> Keeper<'a> {
+    pub fn new(session: &'a Session, folder: &'a RunDir) -> Checkpointer<'a> {
         let config = session.experiment.checkpoint.clone();
-        Keeper {
+        Checkpointer {
             session,
             folder,
             writer: Writer::start(folder.folder().clone(), config),
@@ -97,7 +97,7 @@ impl Drop for Writer {
     }
 }
 
-impl Observer for Keeper<'_> {
+impl Observer for Checkpointer<'_> {
     fn notify(&mut self, event: &Event) -> Result<()> {
         let (occasion, now) = match event {
             // The end of the epoch follows at once and is the better place.
@@ -146,7 +146,7 @@ fn compose(session: &Session, folder: &Path, snapshot: Snapshot) -> Result<Check
         sums,
         tensors,
     } = snapshot;
-    let document = Document {
+    let document = CheckpointMeta {
         format: FORMAT,
         classes: session.data.classes.clone(),
         normalization: session.normalization.clone(),
@@ -155,7 +155,7 @@ fn compose(session: &Session, folder: &Path, snapshot: Snapshot) -> Result<Check
         config: session.experiment.to_yaml(),
         fingerprints: session.fingerprints.clone(),
         environment: session.environment.clone(),
-        logs: records::lengths(folder)?,
+        logs: logs::lengths(folder)?,
     };
     Ok(Checkpoint { document, tensors })
 }
@@ -165,7 +165,7 @@ fn compose(session: &Session, folder: &Path, snapshot: Snapshot) -> Result<Check
 fn write(folder: &Folder, checkpoint: &Checkpoint, config: &CheckpointConfig) -> Result<()> {
     let progress = &checkpoint.document.progress;
     let own = folder.folder(checkpoints::FOLDER)?;
-    records::sync(folder.path(), checkpoint.document.logs.keys())?;
+    logs::sync(folder.path(), checkpoint.document.logs.keys())?;
     checkpoint.save(&own, checkpoints::name_of(progress.step))?;
     let pointer = Pointer::to(checkpoint)?;
     checkpoints::point(folder, checkpoints::LAST, &pointer)?;
