@@ -301,7 +301,7 @@ mod tests {
         let problems = load(text, &["train.batch_size=-1"]).unwrap_err();
         let expected = [
             "x.yaml:2:1: sede: not a key of this file; did you mean seed?",
-            "x.yaml:4:29: data.source.root: not a key of kind generated, which knows kind, images, seed",
+            "x.yaml:4:29: data.source.root: not a key of kind generated, which knows kind, pictures, seed",
             "x.yaml:7:3: model.kernel: not a key of kind lstm, which knows",
             "x.yaml:9:11: train.epochs: expected 1 to 1000000000, found 0",
             "x.yaml:10:21: train.optimizer.kind: adamm is none of sgd, adam, adamw, rmsprop; did you mean adam?",
