@@ -15,7 +15,6 @@ use crate::run::create;
 use crate::run::directory::RunDir;
 use crate::run::display::Style;
 use crate::run::session::Session;
-use crate::train::snapshot::Moment;
 
 pub(super) fn run(command: TrainArguments, style: Style) -> Result<()> {
     let experiment = super::load(&command.config, &command.overrides())?;
@@ -50,7 +49,7 @@ pub(super) fn run(command: TrainArguments, style: Style) -> Result<()> {
     report_findings(&session);
     let written = std::fs::read_to_string(&command.config).blame(Fault::Config)?;
     let state = trainer(&session).begin();
-    let first = Moment::new(&session.network, &state).snapshot()?;
+    let first = state.snapshot()?;
     // One to go on with later has the name it will be looked for under, or none.
     let exact = if goes_on {
         Some(folder.as_path())

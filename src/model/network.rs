@@ -118,6 +118,12 @@ impl Network {
             .unzip()
     }
 
+    /// Running statistics and counters, in order.
+    pub fn buffers(&self) -> impl Iterator<Item = Tensor> {
+        let kept = self.named.iter().filter(|weight| !weight.role.trained());
+        kept.map(|weight| weight.tensor.shallow_clone())
+    }
+
     /// A copy of all tensors on the CPU, by name.
     pub fn state(&self) -> BTreeMap<String, Tensor> {
         let copy = |weight: &Weight| {

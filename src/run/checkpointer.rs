@@ -21,7 +21,7 @@ use crate::disk::Folder;
 use crate::fault::{Blame, Fault};
 use crate::train::event::{Event, Observer};
 use crate::train::progress::Progress;
-use crate::train::snapshot::{Moment, Snapshot};
+use crate::train::snapshot::{Snapshot, TrainState};
 
 /// Listens to a trainer and keeps checkpoints in a run directory.
 pub struct Checkpointer<'a> {
@@ -43,8 +43,8 @@ impl<'a> Checkpointer<'a> {
         }
     }
 
-    fn keep(&mut self, now: &Moment) -> Result<()> {
-        let checkpoint = compose(self.session, self.folder.path(), now.snapshot()?)?;
+    fn keep(&mut self, state: &TrainState) -> Result<()> {
+        let checkpoint = compose(self.session, self.folder.path(), state.snapshot()?)?;
         self.saved = Instant::now();
         self.writer.send(checkpoint).blame(Fault::Run)
     }
@@ -99,29 +99,29 @@ impl Drop for Writer {
 
 impl Observer for Checkpointer<'_> {
     fn notify(&mut self, event: &Event) -> Result<()> {
-        let (occasion, now) = match event {
+        let (occasion, state) = match event {
             // The end of the epoch follows at once and is the better place.
             Event::Stepped { last: true, .. } => return Ok(()),
-            Event::Stepped { now, .. } => (Occasion::Step, now),
+            Event::Stepped { state, .. } => (Occasion::Step, state),
             Event::EpochEnded {
                 record,
                 complete,
-                now,
+                state,
             } => {
-                let ranked = now.progress().ranking.contains(record);
+                let ranked = state.progress.ranking.contains(record);
                 let complete = *complete;
-                (Occasion::Epoch { ranked, complete }, now)
+                (Occasion::Epoch { ranked, complete }, state)
             }
-            Event::Paused { now } => {
-                self.keep(now)?;
+            Event::Paused { state } => {
+                self.keep(state)?;
                 return self.writer.finish().blame(Fault::Run);
             }
             Event::Finished => return self.writer.finish().blame(Fault::Run),
             Event::EpochStarted { .. } => return Ok(()),
         };
         let every = self.session.experiment.checkpoint.every;
-        if retention::due(every, occasion, now.progress(), self.saved.elapsed()) {
-            self.keep(now)
+        if retention::due(every, occasion, &state.progress, self.saved.elapsed()) {
+            self.keep(state)
         } else {
             Ok(())
         }

@@ -59,21 +59,21 @@ pub fn listener(
 pub fn plain_line(record: &EpochRecord, epochs: usize, seconds: f64) -> String {
     let val = record
         .val
-        .map_or(String::new(), |val| format!("  val {}", figures(&val)));
+        .map_or(String::new(), |val| format!("  val {}", describe(&val)));
     let width = epochs.to_string().len();
     format!(
         "epoch {:>width$}/{epochs}  train {}{val}  lr {:.2e}  {seconds:.1} s",
         record.epoch,
-        figures(&record.train),
+        describe(&record.train),
         record.lr
     )
 }
 
-fn figures(figures: &Metrics) -> String {
+fn describe(metrics: &Metrics) -> String {
     format!(
         "loss {:.4} accuracy {:6.2} %",
-        figures.loss,
-        100.0 * figures.accuracy
+        metrics.loss,
+        100.0 * metrics.accuracy
     )
 }
 
@@ -125,8 +125,8 @@ struct Bars {
     epochs: ProgressBar,
     steps: ProgressBar,
     steps_per_epoch: usize,
-    /// Of the last epoch that ended.
-    figures: String,
+    /// Metrics of the last epoch that ended.
+    last: String,
     /// Steps of this launch, and when it began.
     taken: usize,
     began: Instant,
@@ -153,7 +153,7 @@ impl Bars {
             epochs,
             steps,
             steps_per_epoch,
-            figures: String::new(),
+            last: String::new(),
             taken: 0,
             began: now,
             images: 0,
@@ -176,7 +176,7 @@ impl Bars {
 }
 
 impl Observer for Bars {
-    fn wants_figures(&self) -> bool {
+    fn wants_metrics(&self) -> bool {
         self.asked.elapsed() > Self::PAUSE
     }
 
@@ -191,18 +191,20 @@ impl Observer for Bars {
                 step,
                 images,
                 lr,
-                figures: met,
+                metrics,
                 ..
             } => {
                 self.images += images;
                 self.taken += 1;
                 self.steps.set_position(*step as u64);
-                if let Some(met) = met {
+                if let Some(metrics) = metrics {
                     let rate = self.images as f64 / self.epoch_began.elapsed().as_secs_f64();
-                    self.steps
-                        .set_message(format!("{}  lr {lr:.2e}  {rate:.0} images/s", figures(met)));
+                    self.steps.set_message(format!(
+                        "{}  lr {lr:.2e}  {rate:.0} images/s",
+                        describe(metrics)
+                    ));
                     self.epochs
-                        .set_message(format!("{}{:#} left", self.figures, self.left()));
+                        .set_message(format!("{}{:#} left", self.last, self.left()));
                     self.asked = Instant::now();
                 }
             }
@@ -210,7 +212,7 @@ impl Observer for Bars {
                 self.epochs.set_position(record.epoch as u64);
                 let shown = record.val.unwrap_or(record.train);
                 let part = if record.val.is_some() { "val" } else { "train" };
-                self.figures = format!("{part} {}  ", figures(&shown));
+                self.last = format!("{part} {}  ", describe(&shown));
             }
             Event::Finished => {
                 let _ = self.both.clear();

@@ -17,7 +17,6 @@ use crate::disk::{self, Folder};
 use crate::fault::{Blame, Fault};
 use crate::train::event::Observer;
 use crate::train::progress::Progress;
-use crate::train::snapshot::Moment;
 use crate::train::trainer::Trainer;
 
 /// What came of it.
@@ -111,7 +110,7 @@ pub fn prove(
             differences.push(what);
         }
     };
-    let now = Moment::new(&session.network, &state).snapshot()?;
+    let now = state.snapshot()?;
     ensure!(
         now.tensors.len() == later.tensors.len(),
         "the checkpoints hold different tensors"

@@ -83,8 +83,16 @@ impl Session {
         let (data, split) = reload(&experiment, &document.fingerprints, Some(folder))?;
         let mut session = Session::with(experiment, data, split)?;
         session.working_folder = working_folder(&session.experiment.data.source, folder);
-        session
-            .check_rest(document.progress.images)
+        let train = session.split.train.len();
+        let Some(rest) = train.checked_sub(document.progress.images) else {
+            return Err(anyhow!(
+                "the checkpoint says {} images of an epoch of {train}, so it is of another run",
+                document.progress.images
+            ))
+            .blame(Fault::Config);
+        };
+        check_shards(&session.experiment, rest, session.network.plan())
+            .context("in the epoch under way, from whose end one can go on with --from")
             .blame(Fault::Config)?;
         let same = session.fingerprints.normalization == document.fingerprints.normalization;
         if !same {
@@ -94,25 +102,6 @@ impl Session {
             .blame(Fault::Data);
         }
         Ok(session)
-    }
-
-    /// A size of batches that was changed in mid-epoch must not leave one image to batch norm.
-    fn check_rest(&self, seen: usize) -> Result<()> {
-        let BatchSize::Images(batch) = self.experiment.train.batch_size else {
-            return Ok(());
-        };
-        let train = self.split.train.len();
-        ensure!(
-            seen <= train,
-            "the checkpoint says {seen} images of an epoch of {train}, so it is of another run"
-        );
-        let rest = train - seen;
-        ensure!(
-            !(self.network.plan().needs_two_examples() && rest % batch == 1),
-            "train.batch_size: {batch} leaves a last batch of one image of the {rest} left in the epoch under way, and \
-             batch_norm cannot normalise one; go on from the end of an epoch with --from, or use another size"
-        );
-        Ok(())
     }
 
     fn with(mut experiment: Experiment, data: Dataset, split: Split) -> Result<Session> {
@@ -303,15 +292,36 @@ fn check_batches(experiment: &Experiment, split: &Split, plan: &Plan) -> Result<
         batch <= train,
         "train.batch_size: {batch} is larger than the training part of {train} images; use at most {train}, or full"
     );
-    let leaves_one = |batch: usize| batch == 1 || train % batch == 1;
-    if plan.needs_two_examples() && leaves_one(batch) {
-        let advice = match (batch..=train).find(|&batch| !leaves_one(batch)) {
-            Some(better) => format!("use {better}"),
-            None => "take batch_norm out, or use more images".to_owned(),
-        };
+    check_shards(experiment, train, plan)
+}
+
+/// Makes sure that each shard of each batch that `images` images are cut into has an image, or two for batch_norm.
+fn check_shards(experiment: &Experiment, images: usize, plan: &Plan) -> Result<()> {
+    let shards = experiment.train.shards;
+    let least = if plan.needs_two_examples() { 2 } else { 1 };
+    let smallest = |batch: usize| match images % batch.min(images) {
+        0 => batch.min(images),
+        rest => rest,
+    };
+    let batch = match experiment.train.batch_size {
+        BatchSize::Images(batch) => batch,
+        BatchSize::Full => images,
+    };
+    if images == 0 || smallest(batch) >= least * shards {
+        return Ok(());
+    }
+    let advice = match (batch..=images).find(|&batch| smallest(batch) >= least * shards) {
+        Some(better) => format!("use {better}"),
+        None => "use more images, fewer shards or no batch_norm".to_owned(),
+    };
+    let smallest = smallest(batch);
+    if shards > 1 {
         bail!(
-            "train.batch_size: {batch} leaves a batch of one image out of {train}, and batch_norm cannot normalise one; {advice}"
+            "train.shards: {shards} shards are too many for a batch of {smallest} of the {images} images, since each needs \
+             {least}; use fewer, or another train.batch_size ({advice})"
         );
     }
-    Ok(())
+    bail!(
+        "train.batch_size: {batch} leaves a batch of one image out of {images}, and batch_norm cannot normalise one; {advice}"
+    )
 }

@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use super::metrics::{EpochRecord, Metrics};
-use super::snapshot::Moment;
+use super::snapshot::TrainState;
 
 /// Something that happened.
 pub enum Event<'a> {
@@ -22,24 +22,24 @@ pub enum Event<'a> {
         lr: f64,
         /// Whether it is the last of its epoch.
         last: bool,
-        /// The epoch's figures so far, if a listener asked for them.
-        figures: Option<Metrics>,
+        /// The epoch's metrics so far, if a listener asked for them.
+        metrics: Option<Metrics>,
         /// The training as it stands.
-        now: Moment<'a>,
+        state: &'a TrainState<'a>,
     },
     /// An epoch is over.
     EpochEnded {
-        /// Its figures.
+        /// Its metrics.
         record: &'a EpochRecord,
         /// Whether no epoch follows.
         complete: bool,
         /// The training as it stands.
-        now: Moment<'a>,
+        state: &'a TrainState<'a>,
     },
     /// Somebody asked the training to pause, and it does.
     Paused {
         /// The training as it stands.
-        now: Moment<'a>,
+        state: &'a TrainState<'a>,
     },
     /// No epoch follows.
     Finished,
@@ -53,8 +53,8 @@ pub trait Observer {
     /// Whatever keeps the listener from going on; training ends then.
     fn notify(&mut self, event: &Event) -> Result<()>;
 
-    /// Whether the next step should come with figures, which makes the device be waited for.
-    fn wants_figures(&self) -> bool {
+    /// Whether the next step should come with metrics, which makes the device be waited for.
+    fn wants_metrics(&self) -> bool {
         false
     }
 }

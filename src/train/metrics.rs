@@ -38,7 +38,7 @@ pub struct EpochRecord {
 }
 
 impl EpochRecord {
-    /// The figure called `metric`; none if it needs a val part and there is none.
+    /// The value of `metric`; none if it needs a val part and there is none.
     pub fn get(&self, metric: Metric) -> Option<f64> {
         match metric {
             Metric::TrainLoss => Some(self.train.loss),
@@ -114,11 +114,11 @@ impl Tally {
         })
     }
 
-    /// The figures so far; waits for the device.
+    /// The metrics so far; waits for the device.
     ///
     /// # Errors
     /// None that is known.
-    pub fn figures(&self) -> Result<Metrics> {
+    pub fn metrics(&self) -> Result<Metrics> {
         let sums = self.sums()?;
         let count = sums.images.max(1) as f64;
         Ok(Metrics {
@@ -162,5 +162,5 @@ pub fn evaluate(network: &Network, images: &Images, part: &[usize]) -> Result<Me
             &labels,
         ),
     );
-    tally.figures()
+    tally.metrics()
 }

@@ -1,4 +1,4 @@
-//! Training: the loop (`trainer`) and what it remembers (`progress`, `snapshot`), told in events (`event`),
+//! Training: the loop (`trainer`), one `step` of it and what it remembers (`progress`, `snapshot`), told in events (`event`),
 //! with its optimiser, schedule and metrics.
 
 pub mod event;
@@ -8,4 +8,5 @@ pub mod patience;
 pub mod progress;
 pub mod schedule;
 pub mod snapshot;
+mod step;
 pub mod trainer;

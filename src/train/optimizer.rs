@@ -27,6 +27,8 @@ pub struct Optimizer {
     /// Adam's step counters: float32 scalars on the device, as its fused kernel wants them.
     steps: Vec<Tensor>,
     diverged: Tensor,
+    /// Updates made, a float64 scalar on the device.
+    updates: Tensor,
 }
 
 impl Optimizer {
@@ -55,6 +57,7 @@ impl Optimizer {
                 Vec::new()
             },
             diverged: Tensor::zeros([0i64; 0], (Kind::Float, device)),
+            updates: Tensor::zeros([0i64; 0], (Kind::Double, device)),
             settings,
             clip_grad_norm,
             names,
@@ -62,15 +65,30 @@ impl Optimizer {
         }
     }
 
-    /// Moves the parameters against the gradients that `loss` was just differentiated into, and drops
-    /// those. Once a loss or gradient is not finite, nothing is moved any more; see [`Optimizer::diverged`].
-    /// The `first` step of a run fills momenta that are still empty.
+    /// The gradients that the last backward pass left, in the order of the parameters, which are without them then.
     ///
     /// # Errors
-    /// A parameter that `loss` does not depend on.
-    pub fn step(&mut self, lr: f64, first: bool, loss: &Tensor) -> Result<()> {
+    /// A parameter that the loss does not depend on.
+    pub fn take_gradients(&self) -> Result<Vec<Tensor>> {
         let gradients = bridge::gradients(&self.parameters)?;
-        bridge::clip(&gradients, self.clip_grad_norm, loss, &self.diverged)?;
+        bridge::zero_grad(&self.parameters)?;
+        Ok(gradients)
+    }
+
+    /// Moves the parameters against the `gradients` of `loss`, a scalar, and clips those before. Once a loss or gradient
+    /// is not finite, nothing is moved any more; see [`Optimizer::updates`]. The `first` step of a run fills momenta that
+    /// are still empty.
+    ///
+    /// # Errors
+    /// Gradients of other shapes than the parameters'.
+    pub fn step(
+        &mut self,
+        lr: f64,
+        first: bool,
+        gradients: &[Tensor],
+        loss: &Tensor,
+    ) -> Result<()> {
+        bridge::clip(gradients, self.clip_grad_norm, loss, &self.diverged)?;
         let skip = &self.diverged;
         match &self.settings {
             Settings::Adam(adam) | Settings::Adamw(adam) => {
@@ -92,7 +110,7 @@ impl Optimizer {
                 };
                 bridge::adam(
                     &self.parameters,
-                    &gradients,
+                    gradients,
                     [&self.first, &self.second, &self.steps],
                     &figures,
                     skip,
@@ -111,7 +129,7 @@ impl Optimizer {
                     nesterov,
                     first,
                 };
-                bridge::sgd(&self.parameters, &gradients, &self.first, &figures, skip)?;
+                bridge::sgd(&self.parameters, gradients, &self.first, &figures, skip)?;
             }
             &Settings::Rmsprop {
                 alpha,
@@ -129,7 +147,7 @@ impl Optimizer {
                 };
                 bridge::rmsprop(
                     &self.parameters,
-                    &gradients,
+                    gradients,
                     &self.second,
                     &self.first,
                     &figures,
@@ -137,12 +155,16 @@ impl Optimizer {
                 )?;
             }
         }
-        bridge::zero_grad(&self.parameters)
+        self.updates += 1.0 - &self.diverged;
+        Ok(())
     }
 
-    /// A scalar on the device: 1 from the first loss or gradient on that was not finite, else 0.
-    pub fn diverged(&self) -> &Tensor {
-        &self.diverged
+    /// Updates made since this optimiser was, up to the first loss or gradient that was not finite; waits for the device.
+    ///
+    /// # Errors
+    /// None that is known.
+    pub fn updates(&self) -> Result<usize> {
+        Ok(f64::try_from(&self.updates)? as usize)
     }
 
     /// A copy of what is remembered, on the CPU: `optimizer.first.NAME` and so on.

@@ -11,21 +11,18 @@ use super::progress::Progress;
 use crate::fault::{Blame, Fault};
 use crate::model::network::Network;
 
-/// What a training changes, beside the network's weights.
-pub struct TrainState {
+/// A training between two steps: the network whose weights it changes, and all else that it changes. Looking costs
+/// nothing; [`TrainState::snapshot`] copies.
+pub struct TrainState<'a> {
+    network: &'a Network,
     /// Where it stands.
     pub progress: Progress,
     /// Sums of the epoch under way.
     pub tally: Tally,
     /// Moments.
     pub optimizer: Optimizer,
-}
-
-/// A training between two steps, seen by a listener. Looking costs nothing; [`Moment::snapshot`] copies.
-#[derive(Clone, Copy)]
-pub struct Moment<'a> {
-    network: &'a Network,
-    state: &'a TrainState,
+    /// The step it stood at when `optimizer` was made.
+    resumed_at: usize,
 }
 
 /// A copy of all that a training changes, on the CPU.
@@ -40,43 +37,67 @@ pub struct Snapshot {
     pub tensors: BTreeMap<String, Tensor>,
 }
 
-impl<'a> Moment<'a> {
-    /// Of `network` in `state`.
-    pub fn new(network: &'a Network, state: &'a TrainState) -> Moment<'a> {
-        Moment { network, state }
+impl<'a> TrainState<'a> {
+    /// Of `network` before the first step.
+    pub fn new(network: &'a Network, optimizer: Optimizer) -> TrainState<'a> {
+        TrainState {
+            network,
+            progress: Progress::beginning(),
+            tally: Tally::new(network.device()),
+            optimizer,
+            resumed_at: 0,
+        }
     }
 
-    /// Where the training stands.
-    pub fn progress(&self) -> &'a Progress {
-        &self.state.progress
+    /// The same at `progress`, from where it goes on.
+    pub(super) fn at(self, progress: Progress) -> TrainState<'a> {
+        TrainState {
+            resumed_at: progress.step,
+            progress,
+            ..self
+        }
+    }
+
+    /// Makes sure that every step so far has moved the weights; waits for the device.
+    ///
+    /// # Errors
+    /// The first step whose loss or gradient was not finite. Nothing was moved from there on.
+    pub fn ensure_finite(&self) -> Result<()> {
+        let Progress {
+            epoch, step, lr, ..
+        } = self.progress;
+        let valid = self.resumed_at + self.optimizer.updates()?;
+        if valid < step {
+            let first = valid + 1;
+            let what = format!("the loss or a gradient of step {first} (epoch {epoch})");
+            return diverged(&what, lr);
+        }
+        Ok(())
     }
 
     /// Copies everything; waits for the device.
     ///
     /// # Errors
-    /// A training that has diverged since it was last looked at: nothing to continue from.
+    /// A training that has diverged: nothing to continue from.
     pub fn snapshot(&self) -> Result<Snapshot> {
-        let TrainState {
-            progress,
-            tally,
-            optimizer,
-        } = self.state;
-        if f64::try_from(optimizer.diverged())? != 0.0 {
-            let step = progress.step;
-            return Err(anyhow!(
-                "training diverged: the loss or a gradient up to step {step} is not finite; lower train.optimizer.lr or \
-                 set train.clip_grad_norm: 1.0"
-            ))
-            .blame(Fault::Diverged);
-        }
+        self.ensure_finite()?;
         let mut tensors = self.network.state();
-        tensors.extend(optimizer.state());
+        tensors.extend(self.optimizer.state());
         Ok(Snapshot {
-            progress: progress.clone(),
-            sums: tally.sums()?,
+            progress: self.progress.clone(),
+            sums: self.tally.sums()?,
             tensors,
         })
     }
+}
+
+/// The error of a training in which `what` is not finite, at the learning rate `lr`.
+pub(super) fn diverged<T>(what: &str, lr: f64) -> Result<T> {
+    Err(anyhow!(
+        "training diverged: {what} is not finite, and no weight was changed from there on; lower train.optimizer.lr \
+         (now {lr:.2e}) or set train.clip_grad_norm: 1.0"
+    ))
+    .blame(Fault::Diverged)
 }
 
 impl Snapshot {

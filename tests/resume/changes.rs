@@ -172,7 +172,7 @@ fn changes_are_free_branch_off_or_are_refused() {
     assert!(
         answer
             .stderr
-            .contains("a last batch of one image of the 16 left"),
+            .contains("leaves a batch of one image out of 16, and batch_norm cannot normalise one"),
         "{}",
         answer.stderr
     );

@@ -21,6 +21,9 @@ pub struct TrainConfig {
     pub epochs: usize,
     /// Images per step.
     pub batch_size: BatchSize,
+    /// Pieces of each batch whose gradients are added in a fixed tree; a power of two. Batch statistics are those of a
+    /// piece, and running statistics the means over them.
+    pub shards: usize,
     /// How gradients move weights.
     pub optimizer: OptimizerConfig,
     /// How the learning rate changes.
@@ -31,7 +34,7 @@ pub struct TrainConfig {
     pub clip_grad_norm: Option<f64>,
     /// Arithmetic of the forward pass.
     pub precision: Precision,
-    /// Whether to ask libtorch for set_deterministic kernels where they cost speed (CUDA).
+    /// Whether to ask libtorch for deterministic kernels where they cost speed (CUDA).
     pub deterministic: bool,
     /// When to give up waiting for a better epoch.
     pub early_stopping: Option<EarlyStopping>,
@@ -59,6 +62,10 @@ impl TrainConfig {
         TrainConfig {
             epochs,
             batch_size: section.get("batch_size", BatchSize::Images(32)),
+            shards: section.get_if("shards", 1, |shards| match shards {
+                1..=1024 if shards.is_power_of_two() => Ok(()),
+                _ => Err("a power of two from 1 to 1024".to_owned()),
+            }),
             optimizer,
             schedule,
             loss: Loss::read(section.section("loss")),
