@@ -11,12 +11,11 @@ use crate::report::summary;
 use crate::run::checkpointer::Checkpointer;
 use crate::run::directory::RunDir;
 use crate::run::display::{self, Style};
-use crate::run::interrupt::Interrupt;
+use crate::run::interrupt::{Interrupt, stopped};
 use crate::run::logs::Records;
-use crate::run::resume::stopped;
 use crate::run::session::Session;
 use crate::train::snapshot::TrainState;
-use crate::train::trainer::{Ended, Trainer};
+use crate::train::trainer::Ended;
 
 /// Trains from `state` on, watched, recorded and kept, until the end, a signal, or the end of epoch `until`.
 pub(super) fn go(
@@ -33,7 +32,7 @@ pub(super) fn go(
         crate::status!("{}", summary::heading(session, folder.path()));
     }
     let interrupt = Interrupt::listen()?;
-    let trainer = trainer(session);
+    let trainer = session.trainer();
     let before = summary::before(session, trainer.steps_per_epoch());
     messages::note_text(Level::Verbose, &before);
     let done = state.progress.epoch - 1;
@@ -59,14 +58,4 @@ pub(super) fn go(
     let after = summary::after(session, &state.progress, folder.path(), began.elapsed());
     messages::show_text(&after);
     export::on_finish(&session.experiment, folder, &interrupt)
-}
-
-/// The trainer of a session.
-pub(super) fn trainer(session: &Session) -> Trainer<'_> {
-    Trainer {
-        experiment: &session.experiment,
-        network: &session.network,
-        images: &session.images,
-        split: &session.split,
-    }
 }

@@ -2,8 +2,8 @@
 
 use anyhow::{Result, anyhow};
 
-use super::launch::{go, trainer};
-use super::resume::{self, Wish};
+use super::launch::go;
+use super::resume;
 use crate::cli::TrainArguments;
 use crate::config::Experiment;
 use crate::config::run::IfExists;
@@ -12,50 +12,47 @@ use crate::fault::{Blame, Fault};
 use crate::messages::{self, Level};
 use crate::report::summary;
 use crate::run::create;
-use crate::run::directory::RunDir;
+use crate::run::directory::{RunDir, Start};
 use crate::run::display::Style;
+use crate::run::resume::ResumeRequest;
 use crate::run::session::Session;
 
 pub(super) fn run(command: TrainArguments, style: Style) -> Result<()> {
     let experiment = super::load(&command.config, &command.overrides())?;
-    let goes_on = command.resume || experiment.run.if_exists == IfExists::Resume;
-    let named = experiment.run.root.join(&experiment.name);
-    let folder = command.run.clone().unwrap_or(named);
     if command.dry_run {
         return dry_run(experiment);
     }
-    match (goes_on, folder.exists()) {
-        (true, true) => {
-            let folder = RunDir::open(&folder).blame(Fault::Run)?;
-            return resume::go_on(
-                &folder,
-                Wish::under(experiment, command.extend, command.until),
-                style,
-            );
+    let if_exists = if command.resume {
+        IfExists::Resume
+    } else {
+        experiment.run.if_exists
+    };
+    let named = experiment.run.root.join(&experiment.name);
+    let folder = command.run.clone().unwrap_or(named);
+    let start = Start::of(if_exists, folder.exists(), command.run.is_some());
+    match start {
+        Start::Continue => {
+            let request = ResumeRequest::under(experiment, command.extend);
+            return resume::go_on(&folder, request, command.until, style);
         }
-        (true, false) if style.is_for_people() => {
-            crate::status!("{} is not there yet, so it begins now", folder.display());
-        }
-        (false, true) if command.run.is_some() || experiment.run.if_exists == IfExists::Error => {
+        Start::Refuse => {
             let folder = folder.display();
             let error = anyhow!(
                 "{folder} exists already; name another with --run, or go on with it by --resume"
             );
             return Err(error).blame(Fault::Run);
         }
-        _ => {}
+        Start::Exactly | Start::Numbered => {}
+    }
+    if if_exists == IfExists::Resume && style.is_for_people() {
+        crate::status!("{} is not there yet, so it begins now", folder.display());
     }
     let session = Session::open(experiment)?;
     report_findings(&session);
     let written = std::fs::read_to_string(&command.config).blame(Fault::Config)?;
-    let state = trainer(&session).begin();
+    let state = session.trainer().begin();
     let first = state.snapshot()?;
-    // One to go on with later has the name it will be looked for under, or none.
-    let exact = if goes_on {
-        Some(folder.as_path())
-    } else {
-        command.run.as_deref()
-    };
+    let exact = (start == Start::Exactly).then_some(folder.as_path());
     let fill = |folder: &RunDir| create::fill(folder, &session, &written, first);
     let (folder, _lock) = RunDir::create(&session.experiment, exact, fill).blame(Fault::Run)?;
     go(&session, &folder, state, command.until, style)
@@ -64,7 +61,7 @@ pub(super) fn run(command: TrainArguments, style: Style) -> Result<()> {
 fn dry_run(experiment: Experiment) -> Result<()> {
     let session = Session::open(experiment)?;
     report_findings(&session);
-    let shown = summary::before(&session, trainer(&session).steps_per_epoch());
+    let shown = summary::before(&session, session.trainer().steps_per_epoch());
     messages::show_text(&shown);
     Ok(())
 }

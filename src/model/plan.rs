@@ -84,6 +84,18 @@ impl Plan {
         Ok(plan)
     }
 
+    /// Lays out the model of `experiment` before its images are found: where they say which classes there are, two stand
+    /// in for them.
+    ///
+    /// # Errors
+    /// The key to blame, and why.
+    pub fn of(experiment: &Experiment) -> Result<Plan, (String, String)> {
+        let image = &experiment.data.image;
+        let input = [image.depth(), image.height, image.width];
+        let classes = experiment.data.classes.as_ref().map_or(2, Vec::len);
+        Plan::new(&experiment.model, input, classes)
+    }
+
     /// Every tensor with its full dotted name, in the order in which `torch.nn` makes them.
     pub fn parameters(&self) -> Vec<(String, Parameter)> {
         let named = |(module, layer): &(String, Box<dyn Layer>)| {
@@ -101,20 +113,12 @@ impl Plan {
     }
 }
 
-/// A rule of [`Experiment::load`]: the layers fit together. Where the classes are only known once the
-/// images are found, two stand in for them.
+/// A rule of [`Experiment::load`]: the layers fit together.
 ///
 /// # Errors
 /// The key to blame, and why.
 pub fn check(experiment: &Experiment) -> Result<(), (String, String)> {
-    let image = &experiment.data.image;
-    let classes = experiment.data.classes.as_ref().map_or(2, Vec::len);
-    Plan::new(
-        &experiment.model,
-        [image.depth(), image.height, image.width],
-        classes,
-    )
-    .map(|_| ())
+    Plan::of(experiment).map(|_| ())
 }
 
 fn build(

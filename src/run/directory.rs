@@ -17,6 +17,34 @@ use crate::messages::shell_quote;
 #[derive(Debug, Clone)]
 pub struct RunDir(Folder);
 
+/// What `signet train` does with the place where its run is to lie.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// Makes a run of exactly that name.
+    Exactly,
+    /// Makes a run of that name, or of the next free number behind it.
+    Numbered,
+    /// Goes on with the run that is there.
+    Continue,
+    /// Nothing: something is there.
+    Refuse,
+}
+
+impl Start {
+    /// By `run.if_exists` (`--resume` says `resume`), by whether something is `there`, and by whether the place was
+    /// `named` with `--run`. A run that is to be gone on with later has the name it will be looked for under.
+    pub fn of(if_exists: IfExists, there: bool, named: bool) -> Start {
+        match (if_exists, there) {
+            (IfExists::Resume, true) => Start::Continue,
+            (IfExists::Resume, false) => Start::Exactly,
+            (IfExists::Error, true) => Start::Refuse,
+            (IfExists::New, true) if named => Start::Refuse,
+            (IfExists::New | IfExists::Error, _) if named => Start::Exactly,
+            (IfExists::New | IfExists::Error, _) => Start::Numbered,
+        }
+    }
+}
+
 /// The parts of a split, as files and flags call them.
 pub const PARTS: [&str; 3] = ["train", "val", "test"];
 
@@ -214,5 +242,50 @@ impl RunDir {
     /// A disk that is full or cannot be written; what was there before is there still.
     pub fn write(&self, name: &str, text: &str) -> Result<()> {
         self.0.write_whole(name, text.as_bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_is_made_continued_or_refused_by_what_is_there_and_what_was_asked() {
+        use IfExists::{Error, New, Resume};
+        let cases = [
+            (New, false, false, Start::Numbered, "the first of its name"),
+            (New, true, false, Start::Numbered, "the next number"),
+            (
+                New,
+                false,
+                true,
+                Start::Exactly,
+                "--run names the very directory",
+            ),
+            (New, true, true, Start::Refuse, "--run never overwrites"),
+            (Error, false, false, Start::Numbered, "nothing is there"),
+            (Error, true, false, Start::Refuse, "as asked"),
+            (Error, false, true, Start::Exactly, "nothing is there"),
+            (Error, true, true, Start::Refuse, "as asked"),
+            (
+                Resume,
+                false,
+                false,
+                Start::Exactly,
+                "to be found again under its name",
+            ),
+            (Resume, true, false, Start::Continue, "as asked"),
+            (
+                Resume,
+                false,
+                true,
+                Start::Exactly,
+                "to be found again under its name",
+            ),
+            (Resume, true, true, Start::Continue, "as asked"),
+        ];
+        for (if_exists, there, named, expected, why) in cases {
+            assert_eq!(Start::of(if_exists, there, named), expected, "{why}");
+        }
     }
 }

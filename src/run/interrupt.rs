@@ -3,12 +3,15 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
+use super::directory::RunDir;
 use crate::bridge::process::{NOTICES, is_ignored};
 use crate::fault::Fault;
+use crate::messages::shell_quote;
+use crate::train::progress::Progress;
 
 /// Has a limit on the size of files met as an error of writing, which can be told, and not as an end.
 ///
@@ -60,4 +63,15 @@ impl Interrupt {
 /// The name of `signal`, such as `SIGINT`.
 pub fn name(signal: i32) -> &'static str {
     signal_hook::low_level::signal_name(signal).unwrap_or("a signal")
+}
+
+/// The error of a run that stopped because it was asked to.
+pub fn stopped(signal: i32, progress: &Progress, folder: &RunDir) -> anyhow::Error {
+    anyhow!(
+        "stopped by {} after step {} (epoch {}); go on with `signet resume {}`",
+        name(signal),
+        progress.step,
+        progress.epoch,
+        shell_quote(folder.path())
+    )
 }

@@ -17,7 +17,6 @@ use crate::disk::{self, Folder};
 use crate::fault::{Blame, Fault};
 use crate::train::event::Observer;
 use crate::train::progress::Progress;
-use crate::train::trainer::Trainer;
 
 /// What came of it.
 #[derive(Debug)]
@@ -85,12 +84,7 @@ pub fn prove(
 ) -> Result<Proof> {
     let Pair { earlier, later } = pair;
     let session = Session::reopen(experiment, &later.document, folder)?;
-    let trainer = Trainer {
-        experiment: &session.experiment,
-        network: &session.network,
-        images: &session.images,
-        split: &session.split,
-    };
+    let trainer = session.trainer();
     let (from, then) = (
         earlier.document.progress.step,
         earlier.document.logs.clone(),

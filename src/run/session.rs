@@ -23,6 +23,7 @@ use crate::model::network::{Network, Normalization};
 use crate::model::plan::Plan;
 use crate::model::transfer::{Transfer, transfer};
 use crate::train::snapshot;
+use crate::train::trainer::Trainer;
 
 /// An experiment, ready to be trained or evaluated.
 pub struct Session {
@@ -102,6 +103,16 @@ impl Session {
             .blame(Fault::Data);
         }
         Ok(session)
+    }
+
+    /// What trains it.
+    pub fn trainer(&self) -> Trainer<'_> {
+        Trainer {
+            experiment: &self.experiment,
+            network: &self.network,
+            images: &self.images,
+            split: &self.split,
+        }
     }
 
     fn with(mut experiment: Experiment, data: Dataset, split: Split) -> Result<Session> {

@@ -45,17 +45,11 @@ impl Optimizer {
         };
         let device = parameters[0].device();
         let scalar = |_: &Tensor| Tensor::zeros([0i64; 0], (Kind::Float, device));
-        let adam = matches!(settings, Settings::Adam(_) | Settings::Adamw(_));
-        let rmsprop = matches!(settings, Settings::Rmsprop { .. });
-        let momentum = matches!(settings, Settings::Sgd { momentum, .. } if momentum > 0.0);
+        let [first, second, steps] = remembers(&settings);
         Optimizer {
-            first: zeros(adam || rmsprop || momentum),
-            second: zeros(adam || rmsprop),
-            steps: if adam {
-                parameters.iter().map(scalar).collect()
-            } else {
-                Vec::new()
-            },
+            first: zeros(first),
+            second: zeros(second),
+            steps: parameters.iter().filter(|_| steps).map(scalar).collect(),
             diverged: Tensor::zeros([0i64; 0], (Kind::Float, device)),
             updates: Tensor::zeros([0i64; 0], (Kind::Double, device)),
             settings,
@@ -199,17 +193,31 @@ impl Optimizer {
     }
 
     fn remembered(&self) -> Vec<(String, &Tensor)> {
-        let kinds = [
-            ("first", &self.first),
-            ("second", &self.second),
-            ("steps", &self.steps),
-        ];
-        let named = kinds.into_iter().flat_map(|(kind, tensors)| {
-            let names = self.names.iter();
-            names
-                .zip(tensors)
-                .map(move |(name, tensor)| (format!("{OPTIMIZER}{kind}.{name}"), tensor))
-        });
-        named.collect()
+        let tensors = self.first.iter().chain(&self.second).chain(&self.steps);
+        tensor_names(&self.settings, &self.names)
+            .into_iter()
+            .zip(tensors)
+            .collect()
+    }
+}
+
+/// What the tensors are called that an optimiser of `settings` remembers of the parameters called `names`.
+pub fn tensor_names(settings: &Settings, names: &[String]) -> Vec<String> {
+    let kinds = ["first", "second", "steps"].into_iter();
+    let kept = kinds.zip(remembers(settings)).filter(|(_, kept)| *kept);
+    kept.flat_map(|(kind, _)| {
+        names
+            .iter()
+            .map(move |name| format!("{OPTIMIZER}{kind}.{name}"))
+    })
+    .collect()
+}
+
+/// Whether an optimiser of `settings` remembers first moments, second moments, and steps.
+fn remembers(settings: &Settings) -> [bool; 3] {
+    match *settings {
+        Settings::Adam(_) | Settings::Adamw(_) => [true, true, true],
+        Settings::Rmsprop { .. } => [true, true, false],
+        Settings::Sgd { momentum, .. } => [momentum > 0.0, false, false],
     }
 }
