@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Result, anyhow};
 
 use super::export;
 use super::launch::go;
 use crate::cli::ResumeArguments;
-use crate::disk::{Folder, Lock};
+use crate::disk::Lock;
 use crate::fault::{Blame, Fault};
 use crate::messages::{self, Level};
 use crate::report::summary;
@@ -85,19 +85,8 @@ fn prove(command: &ResumeArguments, style: Style) -> Result<()> {
         pair.earlier.document.progress.epoch - 1,
         pair.later.document.progress.epoch - 1,
     );
-    let place = || {
-        format!(
-            "cannot work in {}; TMPDIR names another",
-            std::env::temp_dir().display()
-        )
-    };
-    let temporary = Folder::open(&std::env::temp_dir()).with_context(place);
-    let scratch = temporary
-        .and_then(|folder| folder.unfinished())
-        .with_context(place)
-        .blame(Fault::Run)?;
     let mut shown = display::listener(style, done, epochs.max(done + 1), 1);
-    let proof = prove::prove(&folder, pair, experiment, scratch.folder(), shown.as_mut())?;
+    let proof = prove::prove(&folder, pair, experiment, shown.as_mut())?;
     crate::show!("{}", summary::proof(&proof));
     if proof.differences.is_empty() {
         Ok(())

@@ -71,7 +71,7 @@ pub fn choose(folder: &RunDir, from: Option<&CheckpointRef>) -> Result<Pair> {
     Ok(Pair { earlier, later })
 }
 
-/// Trains from one checkpoint of `pair` to the other in the folder `scratch`, telling `listener`.
+/// Trains from one checkpoint of `pair` to the other in a temporary folder, telling `listener`.
 ///
 /// # Errors
 /// A run that cannot be reopened or trained; a difference is no error.
@@ -79,10 +79,19 @@ pub fn prove(
     folder: &RunDir,
     pair: Pair,
     experiment: Experiment,
-    scratch: &Folder,
     listener: &mut dyn Observer,
 ) -> Result<Proof> {
     let Pair { earlier, later } = pair;
+    let temporary = std::env::temp_dir();
+    let scratch = Folder::open(&temporary)
+        .and_then(|folder| folder.unfinished())
+        .with_context(|| {
+            format!(
+                "cannot work in {}; TMPDIR names another",
+                temporary.display()
+            )
+        })
+        .blame(Fault::Run)?;
     let session = Session::reopen(experiment, &later.document, folder)?;
     let trainer = session.trainer();
     let (from, then) = (
@@ -91,7 +100,7 @@ pub fn prove(
     );
     let start = earlier.snapshot();
     let mut state = trainer.restore(&start).blame(Fault::Run)?;
-    let copy = RunDir::at(scratch.clone());
+    let copy = RunDir::at(scratch.folder().clone());
     let mut records = Records::open(&session, &copy).blame(Fault::Run)?;
     let goal = &later.document.progress;
     let arrived =
