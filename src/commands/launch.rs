@@ -66,7 +66,7 @@ pub(super) fn trainer(session: &Session) -> Trainer<'_> {
     Trainer {
         experiment: &session.experiment,
         network: &session.network,
-        images: &session.images,
+        images: &session.data,
         split: &session.split,
     }
 }

@@ -89,7 +89,7 @@ pub fn prove(
     let trainer = Trainer {
         experiment: &session.experiment,
         network: &session.network,
-        images: &session.images,
+        images: &session.data,
         split: &session.split,
     };
     let (from, then) = (

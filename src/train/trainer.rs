@@ -12,8 +12,8 @@ use super::snapshot::{Moment, Snapshot, TrainState};
 use crate::bridge::Autocast;
 use crate::config::Experiment;
 use crate::config::train::{BatchSize, Precision};
-use crate::data::batches::{Images, order};
-use crate::data::{augment, split::Split};
+use crate::data::batches::order;
+use crate::data::{Dataset, augment, split::Split};
 use crate::fault::{Blame, Fault};
 use crate::model::layer::Phase;
 use crate::model::network::Network;
@@ -25,8 +25,8 @@ pub struct Trainer<'a> {
     pub experiment: &'a Experiment,
     /// What is trained.
     pub network: &'a Network,
-    /// On the network's device.
-    pub images: &'a Images,
+    /// Batches of them lie on the network's device.
+    pub images: &'a Dataset,
     /// Which images are for what.
     pub split: &'a Split,
 }
