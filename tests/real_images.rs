@@ -49,9 +49,9 @@ fn the_kaggle_order_is_the_row_order_of_the_kaggle_file() {
         .lines()
         .map(|line| line.split_whitespace().last().unwrap())
         .collect();
-    assert_eq!(data.len(), 2062);
+    assert_eq!(data.index.len(), 2062);
     assert_eq!(listed.len(), 2062);
-    for (row, (name, listed)) in data.names.iter().zip(listed).enumerate() {
+    for (row, (name, listed)) in data.index.names.iter().zip(listed).enumerate() {
         assert!(
             listed.ends_with(name.as_str()),
             "row {row}: {name} against {listed}"
@@ -69,11 +69,14 @@ fn stretched_images_are_those_of_the_kaggle_file_within_the_decoders_difference(
         "{{source: {{kind: npy, images: {:?}, {rows}}}}}",
         kaggle("X.npy")
     ));
-    assert_eq!(jpegs.labels, array.labels);
-    let differences: Vec<f32> = jpegs
-        .images
+    assert_eq!(jpegs.index.labels, array.index.labels);
+    let numbers = |data: &Dataset| -> Vec<f32> {
+        let images = (0..data.index.len()).map(|index| data.pixels.image(index));
+        images.flatten().collect()
+    };
+    let differences: Vec<f32> = numbers(&jpegs)
         .iter()
-        .zip(&array.images)
+        .zip(numbers(&array))
         .map(|(a, b)| 255.0 * (a - b).abs())
         .collect();
     let mean = differences.iter().sum::<f32>() / differences.len() as f32;
@@ -97,8 +100,8 @@ fn labels_from_the_one_hot_file_need_the_label_map_and_then_agree_with_the_row_r
         "{{source: {{{source}, labels: {:?}, {map}}}}}",
         kaggle("Y.npy")
     ));
-    assert_eq!(rows.names, labels.names);
-    assert_eq!(rows.fingerprint(), labels.fingerprint());
+    assert_eq!(rows.index.names, labels.index.names);
+    assert_eq!(rows.index.fingerprint(), labels.index.fingerprint());
 }
 
 #[test]
@@ -122,10 +125,10 @@ fn the_label_file_of_kaggle_names_the_map_that_makes_its_classes_the_digits() {
         .lines()
         .map(|line| line.split('/').next().unwrap())
         .collect();
-    assert_eq!((mapped.len(), folders.len()), (2062, 2062));
-    for (name, &label) in mapped.names.iter().zip(&mapped.labels) {
+    assert_eq!((mapped.index.len(), folders.len()), (2062, 2062));
+    for (name, &label) in mapped.index.names.iter().zip(&mapped.index.labels) {
         let row: usize = name.strip_prefix("row ").unwrap().parse().unwrap();
-        assert_eq!(folders[row], mapped.classes[label as usize], "{name}");
+        assert_eq!(folders[row], mapped.index.classes[label as usize], "{name}");
     }
 }
 
@@ -134,13 +137,13 @@ fn the_label_file_of_kaggle_names_the_map_that_makes_its_classes_the_digits() {
 fn the_tutorials_split_is_dealt_again() {
     let (experiment, data) =
         folders("order: kaggle, classes: ['0', '1'], per_class: 205, split: {kind: sklearn}");
-    let split = Split::new(&data, &experiment.data.split, 42).unwrap();
+    let split = Split::new(&data.index, &experiment.data.split, 42).unwrap();
     let published = std::fs::read_to_string(kaggle("split42.json")).unwrap();
     let published: serde_json::Value = serde_json::from_str(&published).unwrap();
     let ones = split
         .test
         .iter()
-        .filter(|&&index| data.labels[index] == 1)
+        .filter(|&&index| data.index.labels[index] == 1)
         .count();
     assert_eq!((split.train.len(), split.test.len(), ones), (348, 62, 29));
     for (part, key) in [(&split.test, "test"), (&split.train, "train")] {
@@ -161,11 +164,12 @@ fn a_image_turned_by_exif_is_read_upright() {
     // top edge is background, as in every other image; unturned, the sleeve comes from the side.
     let (_, data) = folders("classes: ['7', '8']");
     let index = data
+        .index
         .names
         .iter()
         .position(|name| name.contains("IMG_5874"))
         .unwrap();
-    let image = data.image(index);
+    let image = data.pixels.image(index);
     let row = |y: usize| image[y * 64..(y + 1) * 64].iter().sum::<f32>() / 64.0;
     let column = |x: usize| (0..64).map(|y| image[y * 64 + x]).sum::<f32>() / 64.0;
     assert!(

@@ -9,7 +9,6 @@ use signet::config::document::Document;
 use signet::model::layer::Phase;
 use signet::model::plan::check;
 use signet::run::session::Session;
-use signet::train::trainer::Trainer;
 use support::{SMALL, Workshop};
 use tch::{Kind, Reduction, Tensor};
 
@@ -33,19 +32,7 @@ fn session() -> Session {
 #[test]
 fn gradients_of_shards_are_added_in_a_binary_tree_and_statistics_averaged() {
     let (session, by_hand) = (session(), session());
-    let Session {
-        experiment,
-        network,
-        images,
-        split,
-        ..
-    } = &session;
-    let trainer = Trainer {
-        experiment,
-        network,
-        images,
-        split,
-    };
+    let trainer = session.trainer();
     let mut state = trainer.begin();
     trainer.run(&mut state, &mut [], &|_| false).unwrap();
 
@@ -62,7 +49,7 @@ fn gradients_of_shards_are_added_in_a_binary_tree_and_statistics_averaged() {
         for (mut buffer, start) in by_hand.network.buffers().zip(&start) {
             buffer.copy_(start);
         }
-        let (x, labels) = by_hand.images.batch(quarter);
+        let (x, labels) = by_hand.data.batch(quarter);
         let logits = by_hand.network.forward(&x, Phase::Train);
         let loss =
             logits.cross_entropy_loss::<Tensor>(&labels, None, Reduction::Sum, -100, 0.0) / 16.0;

@@ -32,20 +32,20 @@ fn train(session: &Session) -> Metrics {
     let Session {
         experiment,
         network,
-        images,
+        data,
         split,
         ..
     } = session;
     let trainer = Trainer {
         experiment,
         network,
-        images,
+        images: data,
         split,
     };
     trainer
         .run(&mut trainer.begin(), &mut [], &|_| false)
         .unwrap();
-    metrics::evaluate(network, images, &split.train).unwrap()
+    metrics::evaluate(network, data, &split.train).unwrap()
 }
 
 fn equal(a: &BTreeMap<String, Tensor>, b: &BTreeMap<String, Tensor>) -> bool {
@@ -273,7 +273,7 @@ fn dropout_follows_the_mode_between_recurrent_layers_too() {
         let session = session(&format!(
             "version: 1\ndevice: cpu\ndata: {{source: {{kind: generated, pictures: 10}}}}\nmodel: {model}\ntrain: {{batch_size: full}}\n"
         ));
-        let (x, _) = session.images.batch(&[0, 1, 2]);
+        let (x, _) = session.data.batch(&[0, 1, 2]);
         let twice = |mode| [(); 2].map(|()| tch::no_grad(|| session.network.forward(&x, mode)));
         let [a, b] = twice(Phase::Eval);
         assert!(a.equal(&b), "{model} drops in evaluation");
@@ -299,7 +299,7 @@ fn a_loss_that_is_not_finite_changes_no_weight_under_any_optimiser() {
         let settings = session.experiment.train.optimizer.clone();
         let (names, parameters) = session.network.trained();
         let mut optimizer_ = Optimizer::new(settings, Some(1.0), names, parameters);
-        let (x, y) = session.images.batch(&[0, 15]);
+        let (x, y) = session.data.batch(&[0, 15]);
         let mut step = |scale: f64| {
             let before = session.network.state();
             let loss = session
@@ -446,11 +446,11 @@ fn every_shipped_experiment_parses_builds_and_computes_a_batch() {
         let experiment = Experiment::load(&file, &overrides, &[check])
             .unwrap_or_else(|problems| panic!("{problems}"));
         let session = Session::open(experiment).unwrap();
-        let (x, _) = session.images.batch(&[0, 1, 2, 3]);
+        let (x, _) = session.data.batch(&[0, 1, 2, 3]);
         let logits = session.network.forward(&x, Phase::Train);
         assert_eq!(
             logits.size(),
-            [4, session.data.classes.len() as i64],
+            [4, session.data.index.classes.len() as i64],
             "{}",
             file.display()
         );

@@ -10,12 +10,11 @@ use indicatif::ProgressBar;
 use rayon::prelude::*;
 
 use crate::cli::DataCommand;
-use crate::config::data::Source;
 use crate::data::doubts::doubts;
 use crate::data::fetch::{Archive, fetch};
+use crate::data::generated;
 use crate::data::split::Split;
 use crate::data::{Dataset, arrays};
-use crate::data::{generated, images};
 use crate::disk::Folder;
 use crate::fault::{Blame, Fault};
 use crate::messages::{self, escaped};
@@ -28,10 +27,9 @@ pub(super) fn run(command: DataCommand, style: Style) -> Result<()> {
         DataCommand::Info { config, overrides } => {
             let experiment = load(&config, &overrides)?;
             let data = Dataset::load(&experiment.data).blame(Fault::Data)?;
-            let split =
-                Split::new(&data, &experiment.data.split, experiment.seed).blame(Fault::Data)?;
-            let sizes = sizes(&experiment.data.source, &data).blame(Fault::Data)?;
-            messages::show_text(&describe(&data, &split, &sizes));
+            let split = Split::new(&data.index, &experiment.data.split, experiment.seed)
+                .blame(Fault::Data)?;
+            messages::show_text(&describe(&data, &split));
             Ok(())
         }
         DataCommand::Npy {
@@ -41,16 +39,16 @@ pub(super) fn run(command: DataCommand, style: Style) -> Result<()> {
         } => {
             let experiment = load(&config, &overrides)?;
             let data = Dataset::load(&experiment.data).blame(Fault::Data)?;
-            let image = &experiment.data.image;
             super::report_reading(&data);
-            let write = |folder: &Folder| arrays::write(folder, &data.images, image, &data.labels);
+            let index = &data.index;
+            let write = |folder: &Folder| arrays::write(folder, &data.pixels, &index.labels);
             write_folder(&out, write).blame(Fault::Data)?;
             crate::show!(
                 "{} images in {}; Y numbers the classes {}{}",
-                data.len(),
+                index.len(),
                 out.display(),
-                data.classes.join(", "),
-                names_again(&data.classes)
+                index.classes.join(", "),
+                names_again(&index.classes)
             );
             Ok(())
         }
@@ -148,43 +146,38 @@ fn write_folder(dir: &Path, write: impl Fn(&Folder) -> Result<()>) -> Result<()>
     unfinished.folder().rename("whole", &above, &name)
 }
 
-/// The sizes of the image files, the most frequent first, such as `100 x 100 (410)`; other sources have none.
-fn sizes(source: &Source, data: &Dataset) -> Result<Vec<String>> {
-    let Source::ClassFolders { root } = source else {
-        return Ok(Vec::new());
-    };
-    let sizes = data
-        .names
-        .par_iter()
-        .map(|name| images::size(&root.join(name)));
+/// Sizes of image files, the most frequent first, such as `100 x 100 (410)`.
+fn counted(sizes: &[(u32, u32)]) -> String {
     let mut counts: BTreeMap<(u32, u32), usize> = BTreeMap::new();
-    for size in sizes.collect::<Result<Vec<_>>>()? {
-        *counts.entry(size).or_default() += 1;
+    for size in sizes {
+        *counts.entry(*size).or_default() += 1;
     }
     let mut counts: Vec<_> = counts.into_iter().collect();
     counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-    let word =
-        |((width, height), count): ((u32, u32), usize)| format!("{width} x {height} ({count})");
-    Ok(counts.into_iter().map(word).collect())
+    let words = counts
+        .into_iter()
+        .map(|((width, height), count)| format!("{width} x {height} ({count})"));
+    words.collect::<Vec<_>>().join(", ")
 }
 
 /// What a person wants to know of a data set before training on it.
-fn describe(data: &Dataset, split: &Split, sizes: &[String]) -> String {
-    let [channels, height, width] = data.shape;
+fn describe(data: &Dataset, split: &Split) -> String {
+    let index = &data.index;
+    let [channels, height, width] = index.shape;
     let mut lines = vec![format!(
         "images       {} of {channels} x {height} x {width}",
-        data.len()
+        index.len()
     )];
-    if !sizes.is_empty() {
-        lines.push(format!("sizes        {}", sizes.join(", ")));
+    if !data.sizes.is_empty() {
+        lines.push(format!("sizes        {}", counted(&data.sizes)));
     }
-    for (label, class) in data.classes.iter().enumerate() {
+    for (label, class) in index.classes.iter().enumerate() {
         let count = |part: &[usize]| {
             part.iter()
-                .filter(|&&index| data.labels[index] == label as i64)
+                .filter(|&&image| index.labels[image] == label as i64)
                 .count()
         };
-        let total = data
+        let total = index
             .labels
             .iter()
             .filter(|&&found| found == label as i64)
@@ -195,21 +188,21 @@ fn describe(data: &Dataset, split: &Split, sizes: &[String]) -> String {
         let class = escaped(class);
         lines.push(format!("class {class:<6} {total} ({})", parts.join(", ")));
     }
-    for (channel, (mean, sd)) in data.statistics(&split.train).into_iter().enumerate() {
+    for (channel, (mean, sd)) in data.pixels.statistics(&split.train).into_iter().enumerate() {
         lines.push(format!(
             "channel {channel}    mean {mean:.4}, sd {sd:.4} on the training part"
         ));
     }
-    let duplicates = data.duplicates();
+    let duplicates = index.duplicates();
     lines.push(format!("duplicates   {} groups", duplicates.len()));
     lines.extend(
         duplicates
             .iter()
-            .map(|group| group.iter().map(|&index| data.names[index].as_str()))
+            .map(|group| group.iter().map(|&image| index.names[image].as_str()))
             .map(|group| group.collect::<Vec<_>>().join(", "))
             .map(|names| format!("  equal      {}", escaped(&names))),
     );
-    let doubts = doubts(data, split).into_iter();
+    let doubts = doubts(index, split).into_iter();
     lines.extend(doubts.map(|doubt| escaped(&format!("doubtful     {doubt}")).into_owned()));
     let notes = data.notes.iter();
     lines.extend(notes.map(|note| escaped(&format!("note         {note}")).into_owned()));
@@ -219,6 +212,6 @@ fn describe(data: &Dataset, split: &Split, sizes: &[String]) -> String {
             .iter()
             .map(|(name, why)| escaped(&format!("  {name} {why}")).into_owned()),
     );
-    lines.push(format!("fingerprint  {}", data.fingerprint()));
+    lines.push(format!("fingerprint  {}", index.fingerprint()));
     lines.join("\n") + "\n"
 }

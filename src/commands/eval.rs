@@ -3,11 +3,9 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, anyhow};
-use tch::Device;
 
 use crate::cli::{EvalArguments, Part};
 use crate::config::data::DataConfig;
-use crate::data::batches::Images;
 use crate::data::split::Split;
 use crate::data::{Dataset, source};
 use crate::export::classifier::Classifier;
@@ -23,7 +21,7 @@ pub(super) fn run(command: EvalArguments) -> Result<()> {
     let (data, name, part) = match &command.data {
         Some(folder) => {
             let data = other_images(&classifier, folder)?;
-            let all = (0..data.len()).collect();
+            let all = (0..data.index.len()).collect();
             (data, "given", all)
         }
         None => {
@@ -45,16 +43,16 @@ pub(super) fn run(command: EvalArguments) -> Result<()> {
         ))
         .blame(Fault::Config);
     }
-    let (images, _) = Images::new(&data, Device::Cpu).batch(&part);
-    let logits = classifier.logits(&images).blame(Fault::Run)?;
-    let labels: Vec<i64> = part.iter().map(|&index| data.labels[index]).collect();
-    let names: Vec<&str> = part.iter().map(|&index| &*data.names[index]).collect();
-    let evaluation = Evaluation::new(name, &logits, &labels, &names, &data.classes)?;
+    let logits = classifier.logits(&data.pixels, &part).blame(Fault::Run)?;
+    let index = &data.index;
+    let labels = index.labels_of(&part);
+    let names: Vec<&str> = part.iter().map(|&image| &*index.names[image]).collect();
+    let evaluation = Evaluation::new(name, &logits, &labels, &names, &index.classes)?;
     super::tell(
         &command.files,
         describe(&evaluation).trim_end(),
         &evaluation,
-        || csv(&evaluation, &data.classes),
+        || csv(&evaluation, &index.classes),
     )
 }
 

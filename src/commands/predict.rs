@@ -11,7 +11,8 @@ use serde_json::json;
 use tch::{Kind, Tensor};
 
 use crate::cli::{PredictArguments, PredictFormat};
-use crate::data::{folder, images};
+use crate::data::images::{self, Prepared};
+use crate::data::{folder, pixels};
 use crate::export::classifier::Classifier;
 use crate::fault::{Blame, Fault};
 use crate::report::table::{Table, quoted};
@@ -42,11 +43,12 @@ pub(super) fn run(command: PredictArguments) -> Result<()> {
 
 fn predict(classifier: &Classifier, files: &[PathBuf], top: usize) -> Result<Vec<Answer>> {
     let image = classifier.card.experiment().blame(Fault::Run)?.data.image;
-    let pixels: Vec<Result<Vec<f32>>> = files
+    let read: Vec<Result<Prepared>> = files
         .par_iter()
         .map(|file| images::read(file, &image))
         .collect();
-    let good: Vec<f32> = pixels.iter().flatten().flatten().copied().collect();
+    let good = read.iter().flatten().flat_map(|image| &image.bytes);
+    let good: Vec<f32> = good.map(|&byte| pixels::unit(byte)).collect();
     let size = [
         -1,
         image.depth() as i64,
@@ -56,13 +58,13 @@ fn predict(classifier: &Classifier, files: &[PathBuf], top: usize) -> Result<Vec
     let mut rows = Vec::new();
     if !good.is_empty() {
         let images = Tensor::from_slice(&good).view(size);
-        let logits = classifier.logits(&images).blame(Fault::Run)?;
+        let logits = classifier.batch_logits(&images).blame(Fault::Run)?;
         let probabilities = logits.to_kind(Kind::Double).softmax(1, Kind::Double);
         rows = Vec::<Vec<f64>>::try_from(probabilities)?;
     }
     let mut rows = rows.into_iter();
-    let answer = |(file, pixels): (&PathBuf, Result<Vec<f32>>)| {
-        let named = pixels.map_err(|error| format!("{error:#}")).and_then(|_| {
+    let answer = |(file, read): (&PathBuf, Result<Prepared>)| {
+        let named = read.map_err(|error| format!("{error:#}")).and_then(|_| {
             let row = rows.next().unwrap_or_default();
             if row.iter().any(|probability| !probability.is_finite()) {
                 return Err("gets no answer: the model's logits are not finite".to_owned());
@@ -75,7 +77,7 @@ fn predict(classifier: &Classifier, files: &[PathBuf], top: usize) -> Result<Vec
         });
         (file.clone(), named)
     };
-    Ok(files.iter().zip(pixels).map(answer).collect())
+    Ok(files.iter().zip(read).map(answer).collect())
 }
 
 /// The image files that `inputs` stand for, in their order; those of a folder by name.

@@ -3,13 +3,13 @@
 use std::path::Path;
 
 use anyhow::{Result, anyhow};
-use tch::{Device, Tensor};
+use tch::Tensor;
 
 use crate::cli::VerifyArguments;
-use crate::data::batches::Images;
+use crate::data::Dataset;
 use crate::export::card::Card;
 use crate::export::classifier::Classifier;
-use crate::export::gate::{self, Report};
+use crate::export::gate::{self, Report, Samples};
 use crate::fault::{Blame, Fault};
 use crate::messages;
 use crate::report::summary;
@@ -35,10 +35,15 @@ pub(super) fn run(command: VerifyArguments) -> Result<()> {
                 Some(file) => Checkpoint::load(file).blame(Fault::Run)?,
                 None => same_weights(&folder, &artefact.card, &command.artefact)?,
             };
-            let (images, labels) = images(&folder, &checkpoint, &command.moved.set)?;
+            let (data, part) = images(&folder, &checkpoint, &command.moved.set)?;
+            let samples = Samples {
+                count: part.len(),
+                batch: &|range| data.pixels.batch(&part[range]),
+                labels: Some(&data.index.labels_of(&part)),
+            };
             let live = Classifier::live(&checkpoint).blame(Fault::Run)?;
             let live = |images: &Tensor| live.batch_logits(images);
-            gate::compare(format, &live, &artefact, &images, Some(&labels)).blame(Fault::Export)?
+            gate::compare(format, &live, &artefact, &samples).blame(Fault::Export)?
         }
     };
     say(&report, &command)?;
@@ -89,21 +94,21 @@ fn same_weights(folder: &RunDir, card: &Card, artefact: &Path) -> Result<Checkpo
     .blame(Fault::Export)
 }
 
-/// The test part of the run, with labels; where it is too small for all sizes of batches, the others too.
+/// The images of the run and its test part; where that is too small for all sizes of batches, the others too.
 fn images(
     folder: &RunDir,
     checkpoint: &Checkpoint,
     overrides: &[String],
-) -> Result<(Tensor, Tensor)> {
+) -> Result<(Dataset, Vec<usize>)> {
     let document = &checkpoint.document;
     let mut experiment = resume::experiment(document, &[]).blame(Fault::Config)?;
     let config = &document.config;
     experiment.data.source = source_of(Some(folder), config, overrides).blame(Fault::Config)?;
     let (data, split) = reload(&experiment, &document.fingerprints, Some(folder))?;
-    let part = if split.test.len() as i64 >= gate::TRIED {
+    let part = if split.test.len() >= gate::TRIED {
         split.test
     } else {
         [split.test, split.val, split.train].concat()
     };
-    Ok(Images::new(&data, Device::Cpu).batch(&part))
+    Ok((data, part))
 }

@@ -1,16 +1,16 @@
 //! What is doubtful about a data set and its split: said before a training, because its metrics would mislead.
 
-use super::Dataset;
+use super::index::Index;
 use super::split::Split;
 
 /// The doubts, one sentence each.
-pub fn doubts(data: &Dataset, split: &Split) -> Vec<String> {
-    let equal = data.duplicates();
+pub fn doubts(index: &Index, split: &Split) -> Vec<String> {
+    let equal = index.duplicates();
     let mut found = Vec::new();
-    found.extend(in_two_classes(data, &equal));
-    found.extend(on_both_sides(data, split, &equal));
+    found.extend(in_two_classes(index, &equal));
+    found.extend(on_both_sides(index, split, &equal));
     for (name, part) in [("val", &split.val), ("test", &split.test)] {
-        let lacking = data.lacks(part);
+        let lacking = index.lacks(part);
         if !part.is_empty() && !lacking.is_empty() {
             let lacking = lacking.join(", ");
             found.push(format!(
@@ -22,30 +22,30 @@ pub fn doubts(data: &Dataset, split: &Split) -> Vec<String> {
 }
 
 /// Equal pixels under two labels, one of which is wrong.
-fn in_two_classes(data: &Dataset, equal: &[Vec<usize>]) -> Option<String> {
+fn in_two_classes(index: &Index, equal: &[Vec<usize>]) -> Option<String> {
     let two = |group: &&Vec<usize>| {
         group
             .iter()
-            .any(|&i| data.labels[i] != data.labels[group[0]])
+            .any(|&i| index.labels[i] != index.labels[group[0]])
     };
     let doubtful: Vec<&Vec<usize>> = equal.iter().filter(two).collect();
     let first = *doubtful.first()?;
     let other = first
         .iter()
-        .find(|&&i| data.labels[i] != data.labels[first[0]])?;
+        .find(|&&i| index.labels[i] != index.labels[first[0]])?;
     Some(format!(
         "equal images lie in two classes ({}), such as {} and {}; one of the two is wrong",
         times(doubtful.len()),
-        data.names[first[0]],
-        data.names[*other]
+        index.names[first[0]],
+        index.names[*other]
     ))
 }
 
 /// Equal pixels that are trained on and tested with.
-fn on_both_sides(data: &Dataset, split: &Split, equal: &[Vec<usize>]) -> Option<String> {
-    let mut part_of = vec![""; data.len()];
+fn on_both_sides(index: &Index, split: &Split, equal: &[Vec<usize>]) -> Option<String> {
+    let mut part_of = vec![""; index.len()];
     for (name, part) in split.parts() {
-        part.iter().for_each(|&index| part_of[index] = name);
+        part.iter().for_each(|&image| part_of[image] = name);
     }
     let pair = |group: &Vec<usize>| {
         let train = group.iter().find(|&&i| part_of[i] == "train")?;
@@ -60,9 +60,9 @@ fn on_both_sides(data: &Dataset, split: &Split, equal: &[Vec<usize>]) -> Option<
         "equal images lie in the train part and in a part that is held back ({}), such as {} and, in {}, {}; metrics of \
          that part look better than they are",
         times(pairs.len()),
-        data.names[train],
+        index.names[train],
         part_of[held_back],
-        data.names[held_back]
+        index.names[held_back]
     ))
 }
 

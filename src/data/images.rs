@@ -1,4 +1,4 @@
-//! One image file becomes a row of numbers in 0..1.
+//! One image file becomes a row of bytes.
 //!
 //! Turned upright by its EXIF orientation, made grey by luma if the experiment wants grey, stretched if
 //! it wants that, resized with an antialiased triangle filter; in this order, on bytes, as the well-known
@@ -21,12 +21,20 @@ const LARGEST_FILE: u64 = 1 << 29;
 /// Files of more bytes are read one at a time.
 const LARGE_FILE: u64 = 1 << 24;
 
-/// Reads a JPEG or PNG file as `[C, H, W]` numbers in 0..1, row by row.
+/// An image file, made ready.
+pub struct Prepared {
+    /// `[C, H, W]`, row by row; n stands for n / 255.
+    pub bytes: Vec<u8>,
+    /// Width and height of the file as stored, in pixels.
+    pub size: (u32, u32),
+}
+
+/// Reads a JPEG or PNG file.
 ///
 /// # Errors
 /// A file that cannot be read, is neither JPEG nor PNG, is truncated or damaged, claims an absurd size, or brings its
 /// decoder down.
-pub fn read(file: &Path, shape: &ImageConfig) -> Result<Vec<f32>> {
+pub fn read(file: &Path, shape: &ImageConfig) -> Result<Prepared> {
     let (bytes, share) = load(file)?;
     contained(|| {
         let encoded = Encoded::open(&bytes)?;
@@ -45,7 +53,10 @@ pub fn read(file: &Path, shape: &ImageConfig) -> Result<Vec<f32>> {
             needed >> 20,
             BUDGET >> 20
         );
-        Ok(prepare(&encoded.decode()?, shape))
+        Ok(Prepared {
+            bytes: prepare(&encoded.decode()?, shape),
+            size: (width, height),
+        })
     })
 }
 
@@ -68,18 +79,8 @@ fn load(file: &Path) -> Result<(Vec<u8>, Option<Share>)> {
     Ok((bytes, share))
 }
 
-/// Width and height of a JPEG or PNG file as it is stored.
-///
-/// # Errors
-/// A file that cannot be read or is neither.
-pub fn size(file: &Path) -> Result<(u32, u32)> {
-    let place = || file.display().to_string();
-    let (bytes, _share) = load(file).with_context(place)?;
-    contained(|| Ok(Encoded::open(&bytes)?.size())).with_context(place)
-}
-
-/// From upright pixels of any size, grey or coloured, to `[C, H, W]` numbers in 0..1.
-pub fn prepare(pixels: &DynamicImage, shape: &ImageConfig) -> Vec<f32> {
+/// From upright pixels of any size, grey or coloured, to bytes `[C, H, W]`.
+pub fn prepare(pixels: &DynamicImage, shape: &ImageConfig) -> Vec<u8> {
     let levels = Levels::of(pixels, shape.channels);
     let channels = 0..shape.depth();
     let (low, high) = match shape.preprocess {
@@ -97,7 +98,7 @@ pub fn prepare(pixels: &DynamicImage, shape: &ImageConfig) -> Vec<f32> {
         0.0
     };
     let (height, width) = (shape.height as u32, shape.width as u32);
-    let mut numbers = Vec::with_capacity(shape.depth() * shape.height * shape.width);
+    let mut prepared = Vec::with_capacity(shape.depth() * shape.height * shape.width);
     for channel in channels {
         let bytes = levels.channel(channel);
         let bytes = bytes.map(|level| ((level - low) * factor + 0.5).floor() as u8);
@@ -108,10 +109,9 @@ pub fn prepare(pixels: &DynamicImage, shape: &ImageConfig) -> Vec<f32> {
         } else {
             imageops::resize(&plane, width, height, FilterType::Triangle)
         };
-        let resized = resized.into_raw().into_iter();
-        numbers.extend(resized.map(|byte| f32::from(byte) / 255.0));
+        prepared.extend(resized.into_raw());
     }
-    numbers
+    prepared
 }
 
 /// The levels of an image as a model sees it, in 0..255, computed where they are asked for.
@@ -168,12 +168,9 @@ mod tests {
         let pixels = image::RgbImage::from_fn(4, 4, |x, _| image::Rgb([50 + 10 * x as u8; 3]));
         let pixels = DynamicImage::from(pixels);
         let stretched = prepare(&pixels, &shape(4, Preprocess::Stretch));
-        assert_eq!(stretched[..4], [0.0, 85.0 / 255.0, 170.0 / 255.0, 1.0]);
+        assert_eq!(stretched[..4], [0, 85, 170, 255]);
         let plain = prepare(&pixels, &shape(4, Preprocess::Plain));
-        assert_eq!(
-            plain[..4],
-            [50.0 / 255.0, 60.0 / 255.0, 70.0 / 255.0, 80.0 / 255.0]
-        );
+        assert_eq!(plain[..4], [50, 60, 70, 80]);
     }
 
     #[test]

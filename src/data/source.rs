@@ -6,7 +6,10 @@ use anyhow::{Context, Result, anyhow, bail, ensure};
 use rayon::prelude::*;
 use unicode_normalization::UnicodeNormalization;
 
-use super::{Dataset, arrays, folder, generated, images, order};
+use super::images::{self, Prepared};
+use super::index::Index;
+use super::pixels::{Levels, Pixels};
+use super::{Dataset, arrays, folder, generated, order};
 use crate::config::data::{DataConfig, OnBadImage, Source};
 
 /// Side in pixels at which signs are drawn before they are resized like any other image.
@@ -31,21 +34,23 @@ impl Dataset {
                 let (labels, classes) = (picked.labels, picked.classes);
                 Dataset {
                     notes: picked.notes,
-                    ..Dataset::new(picked.images, names, labels, classes, config)
+                    ..Dataset::new(picked.levels, names, labels, classes, config)
                 }
             }
             Source::Generated { images, seed } => draw(*images, *seed, config)?,
         };
-        match data.classes.as_slice() {
+        let index = &data.index;
+        match index.classes.as_slice() {
             [] => bail!("data.source: there is no class, and a classifier needs two"),
             [only] => {
                 bail!("data.source: only the class {only:?} is there, and a classifier needs two")
             }
             _ => {}
         }
-        let missing = (0..data.classes.len()).find(|label| !data.labels.contains(&(*label as i64)));
+        let missing =
+            (0..index.classes.len()).find(|label| !index.labels.contains(&(*label as i64)));
         if let Some(label) = missing {
-            let class = &data.classes[label];
+            let class = &index.classes[label];
             let left_out = data
                 .left_out
                 .iter()
@@ -66,7 +71,7 @@ impl Dataset {
     }
 
     fn new(
-        images: Vec<f32>,
+        levels: Levels,
         names: Vec<String>,
         labels: Vec<i64>,
         classes: Vec<String>,
@@ -77,12 +82,11 @@ impl Dataset {
             config.image.height,
             config.image.width,
         ];
+        let pixels = Pixels::new(levels, shape);
         Dataset {
-            images,
-            shape,
-            labels,
-            names,
-            classes,
+            index: Index::new(names, labels, classes, &pixels),
+            pixels,
+            sizes: Vec::new(),
             left_out: Vec::new(),
             notes: Vec::new(),
         }
@@ -318,7 +322,7 @@ pub fn labelled(root: &Path, classes: &[String], config: &DataConfig) -> Result<
     data.notes.extend(notes);
     data.left_out.extend(left_out);
     ensure!(
-        !data.is_empty(),
+        !data.index.is_empty(),
         "no image in {} can be read",
         root.display()
     );
@@ -334,14 +338,14 @@ fn read_folders(
 ) -> Result<Dataset> {
     order::sort_by(&mut chosen, config.order, |(folder, _)| folder);
     let mut files = Vec::new();
-    let mut data = Dataset::new(Vec::new(), Vec::new(), Vec::new(), classes, config);
+    let mut left_out = Vec::new();
     for (folder, label) in &chosen {
-        let (own, left_out) = folders.files(folder, *label, config)?;
+        let (own, other) = folders.files(folder, *label, config)?;
         files.extend(own);
-        data.left_out.extend(left_out);
+        left_out.extend(other);
     }
-    data.left_out.extend(folders.left_out);
-    let read: Vec<Result<Vec<f32>>> = files
+    left_out.extend(folders.left_out);
+    let read: Vec<Result<Prepared>> = files
         .par_iter()
         .map(|file| {
             ensure!(file.path.to_str().is_some(), "{NOT_UTF8}");
@@ -349,14 +353,17 @@ fn read_folders(
         })
         .collect();
     let bad = read.iter().filter(|image| image.is_err()).count();
+    let (mut bytes, mut names, mut labels) = (Vec::new(), Vec::new(), Vec::new());
+    let mut sizes = Vec::new();
     for (file, image) in files.into_iter().zip(read) {
         match (image, config.on_bad_image) {
             (Ok(image), _) => {
-                data.images.extend(image);
-                data.names.push(file.name);
-                data.labels.push(file.label);
+                bytes.extend(image.bytes);
+                sizes.push(image.size);
+                names.push(file.name);
+                labels.push(file.label);
             }
-            (Err(error), OnBadImage::Skip) => data.left_out.push((file.name, format!("{error:#}"))),
+            (Err(error), OnBadImage::Skip) => left_out.push((file.name, format!("{error:#}"))),
             (Err(error), OnBadImage::Error) => {
                 let more = match bad - 1 {
                     0 => String::new(),
@@ -367,7 +374,11 @@ fn read_folders(
             }
         }
     }
-    Ok(data)
+    Ok(Dataset {
+        sizes,
+        left_out,
+        ..Dataset::new(Levels::Bytes(bytes), names, labels, classes, config)
+    })
 }
 
 fn draw(images: usize, seed: u64, config: &DataConfig) -> Result<Dataset> {
@@ -387,7 +398,7 @@ fn draw(images: usize, seed: u64, config: &DataConfig) -> Result<Dataset> {
         let count = config.per_class.unwrap_or(usize::MAX).min(images);
         jobs.extend((0..count as u64).map(|index| (digit, index, label as i64)));
     }
-    let drawn: Vec<Vec<f32>> = jobs
+    let drawn: Vec<Vec<u8>> = jobs
         .par_iter()
         .map(|&(digit, index, _)| {
             images::prepare(
@@ -401,5 +412,6 @@ fn draw(images: usize, seed: u64, config: &DataConfig) -> Result<Dataset> {
         .map(|(digit, index, _)| format!("{digit}/{index:04}"))
         .collect();
     let labels = jobs.iter().map(|(_, _, label)| *label).collect();
-    Ok(Dataset::new(drawn.concat(), names, labels, classes, config))
+    let levels = Levels::Bytes(drawn.concat());
+    Ok(Dataset::new(levels, names, labels, classes, config))
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use serde_json::{Map, Value, json};
-use tch::{Device, Tensor};
+use tch::Tensor;
 
 use super::card::{Card, TestFigures};
 use super::gate::Report;
@@ -17,7 +17,6 @@ use super::safetensors;
 use crate::bridge::process;
 use crate::config::data::Source;
 use crate::config::run::Format;
-use crate::data::batches::Images;
 use crate::disk::{self, FileKind, Folder};
 use crate::fault::{Blame, Fault};
 use crate::model::layer::Phase;
@@ -215,8 +214,7 @@ fn card(folder: &RunDir, found: &FoundCheckpoint, source: &Source) -> Result<Car
     experiment.data.source = source.clone();
     let (data, split) = reload(&experiment, &document.fingerprints, Some(folder))?;
     if !split.test.is_empty() {
-        let images = Images::new(&data, Device::Cpu);
-        let figures = metrics::evaluate(&network, &images, &split.test)?;
+        let figures = metrics::evaluate(&network, &data, &split.test)?;
         ensure_finite(figures.loss.is_finite())
             .with_context(|| found.file.display().to_string())
             .blame(Fault::Export)?;

@@ -16,6 +16,7 @@ use tract_onnx::tract_hir::internal::{InferenceOp, expand};
 use super::card::Card;
 use super::{onnx, safetensors, torchscript};
 use crate::config::run::Format;
+use crate::data::pixels::Pixels;
 use crate::disk;
 use crate::fault::contained;
 use crate::model::layer::Phase;
@@ -25,7 +26,7 @@ use crate::run::checkpoints;
 use crate::run::directory::RunDir;
 
 /// Images that go through a model at a time.
-const BATCH: i64 = 256;
+const BATCH: usize = 256;
 
 /// A model that is used and not trained, on the CPU.
 pub struct Classifier {
@@ -130,15 +131,14 @@ impl Classifier {
         Ok(logits)
     }
 
-    /// The same in batches of moderate size.
+    /// Logits of the images at `part` of `pixels`, in batches of moderate size.
     ///
     /// # Errors
     /// As [`Classifier::batch_logits`].
-    pub fn logits(&self, images: &Tensor) -> Result<Tensor> {
-        let batches = images.split(BATCH, 0);
+    pub fn logits(&self, pixels: &Pixels, part: &[usize]) -> Result<Tensor> {
+        let batches = part.chunks(BATCH);
         let logits: Result<Vec<Tensor>> = batches
-            .iter()
-            .map(|batch| self.batch_logits(batch))
+            .map(|batch| self.batch_logits(&pixels.batch(batch)))
             .collect();
         Ok(Tensor::cat(&logits?, 0))
     }

@@ -1,5 +1,6 @@
 //! The gate every artefact passes before it is left on disk: the same logits as the live model.
 
+use std::ops::Range;
 use std::path::Path;
 
 use anyhow::{Result, ensure};
@@ -9,11 +10,14 @@ use tch::Tensor;
 use super::classifier::Classifier;
 use crate::config::run::Format;
 
-/// Sizes of batches that are tried, beside all images at once: a graph may have frozen the first one it met.
-const BATCHES: [i64; 3] = [1, 2, 7];
+/// Sizes of batches that are tried, beside a large one: a graph may have frozen the first one it met.
+const BATCHES: [usize; 3] = [1, 2, 7];
 
 /// Images that go through the small batches.
-pub const TRIED: i64 = 14;
+pub const TRIED: usize = 14;
+
+/// The large batch: all images, up to as many as fit into memory whatever their size.
+const LARGE: usize = 512;
 
 /// Largest difference from recorded logits that is let through: other sizes of batches and other processors add in
 /// another order.
@@ -22,6 +26,16 @@ const RECORDED: f64 = 1e-4;
 /// The share of the largest logit that is let through where it is more: eight units in the last place of float32, which
 /// keeps seven digits however large numbers are.
 const ROUNDING: f64 = 1e-6;
+
+/// Images that a model is tried on.
+pub struct Samples<'s> {
+    /// How many.
+    pub count: usize,
+    /// Those in a range, `[B, C, H, W]` in 0..1.
+    pub batch: &'s dyn Fn(Range<usize>) -> Tensor,
+    /// The label of each, if known.
+    pub labels: Option<&'s [i64]>,
+}
 
 /// What the gate found.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -87,7 +101,7 @@ impl Report {
     }
 }
 
-/// Holds `artefact`, a file of `format`, against `live` on `images`; `live` gets batches of the same size.
+/// Holds `artefact`, a file of `format`, against `live` on `samples`; `live` gets batches of the same size.
 ///
 /// # Errors
 /// A model that does not run at all.
@@ -95,19 +109,17 @@ pub fn compare(
     format: Format,
     live: &dyn Fn(&Tensor) -> Result<Tensor>,
     artefact: &Classifier,
-    images: &Tensor,
-    labels: Option<&Tensor>,
+    samples: &Samples,
 ) -> Result<Report> {
-    let bound = match format {
-        Format::Onnx => relative(format.tolerance(), &live(images)?),
+    let tolerance = |largest| match format {
+        Format::Onnx => relative(format.tolerance(), largest),
         Format::Torchscript | Format::Safetensors => format.tolerance(),
     };
-    hold_against(bound, live, artefact, images, labels)
+    hold_against(&tolerance, live, artefact, samples)
 }
 
-/// `tolerance`, or what rounding makes of logits as large as these.
-fn relative(tolerance: f64, logits: &Tensor) -> f64 {
-    let largest = logits.abs().max().double_value(&[]);
+/// `tolerance`, or what rounding makes of logits up to `largest`.
+fn relative(tolerance: f64, largest: f64) -> f64 {
     if largest.is_finite() {
         tolerance.max(ROUNDING * largest)
     } else {
@@ -115,46 +127,67 @@ fn relative(tolerance: f64, logits: &Tensor) -> f64 {
     }
 }
 
+/// `tolerance` is a function of the largest logit of `live`.
 fn hold_against(
-    bound: f64,
+    tolerance: &dyn Fn(f64) -> f64,
     live: &dyn Fn(&Tensor) -> Result<Tensor>,
     artefact: &Classifier,
-    images: &Tensor,
-    labels: Option<&Tensor>,
+    samples: &Samples,
 ) -> Result<Report> {
-    let count = images.size()[0];
+    let Samples {
+        count,
+        batch,
+        labels,
+    } = *samples;
     ensure!(count > 0, "there is no image to compare on");
+    let both = |range: Range<usize>| {
+        let images = batch(range);
+        anyhow::Ok([live(&images)?, artefact.batch_logits(&images)?])
+    };
     let mut checks = Vec::new();
     for batch in BATCHES.into_iter().filter(|&batch| batch <= count) {
         let tried = TRIED.min(count) / batch * batch;
         let mut largest: f64 = 0.0;
-        for first in (0..tried).step_by(batch as usize) {
-            let some = images.narrow(0, first, batch);
-            largest = largest.max(difference(&live(&some)?, &artefact.batch_logits(&some)?));
+        for first in (0..tried).step_by(batch) {
+            let [expected, found] = both(first..first + batch)?;
+            largest = largest.max(difference(&expected, &found));
         }
         checks.push(Check {
-            batch,
-            images: tried,
+            batch: batch as i64,
+            images: tried as i64,
             largest_difference: largest,
         });
     }
-    let (expected, found) = (live(images)?, artefact.batch_logits(images)?);
+    let (mut largest, mut largest_logit): (f64, f64) = (0.0, 0.0);
+    let (mut same_predictions, mut right) = (true, [0, 0]);
+    for first in (0..count).step_by(LARGE) {
+        let range = first..count.min(first + LARGE);
+        let [expected, found] = both(range.clone())?;
+        largest = largest.max(difference(&expected, &found));
+        largest_logit = largest_logit.max(largest_of(&expected).unwrap_or(f64::INFINITY));
+        same_predictions &= expected.size() == found.size();
+        let predicted = [expected, found].map(|logits| logits.argmax(1, false));
+        same_predictions &= predicted[0].equal(&predicted[1]);
+        if let Some(labels) = labels {
+            let labels = Tensor::from_slice(&labels[range]);
+            for (right, predicted) in right.iter_mut().zip(&predicted) {
+                *right += predicted
+                    .eq_tensor(&labels)
+                    .sum(tch::Kind::Int64)
+                    .int64_value(&[]);
+            }
+        }
+    }
     checks.push(Check {
-        batch: count,
-        images: count,
-        largest_difference: difference(&expected, &found),
+        batch: count.min(LARGE) as i64,
+        images: count as i64,
+        largest_difference: largest,
     });
-    let same = expected.size() == found.size();
-    let [expected, found] = [expected, found].map(|logits| logits.argmax(1, false));
-    let right = |predicted: &Tensor, labels: &Tensor| -> f64 {
-        let right = predicted.eq_tensor(labels).sum(tch::Kind::Int64);
-        right.int64_value(&[]) as f64 / count as f64
-    };
     Ok(Report {
-        tolerance: bound,
+        tolerance: tolerance(largest_logit),
         checks,
-        same_predictions: same && expected.equal(&found),
-        accuracy: labels.map(|labels| [right(&expected, labels), right(&found, labels)]),
+        same_predictions,
+        accuracy: labels.map(|_| right.map(|right| right as f64 / count as f64)),
     })
 }
 
@@ -183,12 +216,16 @@ pub fn compare_with_probes(artefact: &Classifier) -> Result<Report> {
             .collect();
         Ok(Tensor::stack(&rows, 0))
     };
+    let samples = Samples {
+        count: expected[0] as usize,
+        batch: &|range| probes.narrow(0, range.start as i64, range.len() as i64),
+        labels: None,
+    };
     hold_against(
-        relative(RECORDED, &recorded),
+        &|largest| relative(RECORDED, largest),
         &live,
         artefact,
-        &probes,
-        None,
+        &samples,
     )
 }
 
@@ -215,10 +252,11 @@ fn difference(expected: &Tensor, found: &Tensor) -> f64 {
     if expected.size() != found.size() {
         return f64::MAX;
     }
-    let difference = (expected - found).abs().max().double_value(&[]);
-    if difference.is_finite() {
-        difference
-    } else {
-        f64::MAX // which JSON can say
-    }
+    largest_of(&(expected - found)).unwrap_or(f64::MAX) // which JSON can say
+}
+
+/// The largest number by absolute value, if all are finite.
+fn largest_of(numbers: &Tensor) -> Option<f64> {
+    let largest = numbers.abs().max().double_value(&[]);
+    largest.is_finite().then_some(largest)
 }

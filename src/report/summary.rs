@@ -22,7 +22,7 @@ pub fn heading(session: &Session, folder: &Path) -> String {
     format!(
         "{}: {train} train, {val} val, {test} test images of {} classes on {device}, {}; into {}",
         session.experiment.name,
-        session.data.classes.len(),
+        session.data.index.classes.len(),
         session.threads,
         folder.display()
     )
@@ -58,7 +58,7 @@ pub fn before(session: &Session, steps_per_epoch: usize) -> String {
          memory      {} weights, {} images\n",
         steps_per_epoch * epochs,
         mebibytes(weights),
-        mebibytes(session.images.bytes())
+        mebibytes(session.data.pixels.bytes())
     )
 }
 

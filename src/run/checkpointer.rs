@@ -148,7 +148,7 @@ fn compose(session: &Session, folder: &Path, snapshot: Snapshot) -> Result<Check
     } = snapshot;
     let document = CheckpointMeta {
         format: FORMAT,
-        classes: session.data.classes.clone(),
+        classes: session.data.index.classes.clone(),
         normalization: session.normalization.clone(),
         progress,
         sums,

@@ -18,8 +18,8 @@ pub const INIT_FROM: &str = "init_from.json";
 pub fn fill(folder: &RunDir, session: &Session, written: &str, first: Snapshot) -> Result<()> {
     folder.make_folders()?;
     folder.write("config.yaml", written)?;
-    folder.write_json("split.json", &session.split.manifest(&session.data))?;
-    folder.write_data(&session.data)?;
+    folder.write_json("split.json", &session.split.manifest(&session.data.index))?;
+    folder.write_data(&session.data.index)?;
     if let Some(transfer) = &session.transfer {
         folder.write_json(INIT_FROM, transfer)?;
     }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::checkpoints;
 use crate::config::Experiment;
 use crate::config::run::IfExists;
-use crate::data::Dataset;
+use crate::data::index::Index;
 use crate::disk::{self, Folder, Lock};
 use crate::messages::shell_quote;
 
@@ -64,10 +64,10 @@ struct DataRecord {
 }
 
 impl DataRecord {
-    fn of(data: &Dataset) -> DataRecord {
+    fn of(index: &Index) -> DataRecord {
         DataRecord {
-            fingerprint: data.fingerprint(),
-            images: data.names.iter().cloned().zip(data.digests()).collect(),
+            fingerprint: index.fingerprint().to_owned(),
+            images: index.names.iter().cloned().zip(index.digests()).collect(),
         }
     }
 }
@@ -166,12 +166,12 @@ impl RunDir {
     ///
     /// # Errors
     /// A disk that is full or cannot be written.
-    pub fn write_data(&self, data: &Dataset) -> Result<()> {
-        self.write_json("data.json", &DataRecord::of(data))
+    pub fn write_data(&self, index: &Index) -> Result<()> {
+        self.write_json("data.json", &DataRecord::of(index))
     }
 
     /// What differs between the images this run was trained on and `now`, by name.
-    pub fn data_changes(&self, now: &Dataset) -> anyhow::Error {
+    pub fn data_changes(&self, now: &Index) -> anyhow::Error {
         let advice = "bring the old ones back, or start a new run";
         let text = disk::read_text(&self.file("data.json"));
         let then: Option<DataRecord> = text.ok().and_then(|text| serde_json::from_str(&text).ok());

@@ -15,7 +15,7 @@ use crate::config::data::{NamedNormalize, Normalize, SplitConfig};
 use crate::config::threads::Settled;
 use crate::config::train::{BatchSize, InitFrom};
 use crate::config::{Device, Experiment, Threads};
-use crate::data::batches::Images;
+use crate::data::index::Index;
 use crate::data::split::Split;
 use crate::data::{Dataset, hex};
 use crate::fault::{Blame, Fault};
@@ -29,7 +29,7 @@ use crate::train::trainer::Trainer;
 pub struct Session {
     /// What was asked for.
     pub experiment: Experiment,
-    /// All images.
+    /// All images; batches of them lie on the device.
     pub data: Dataset,
     /// Which images are for what.
     pub split: Split,
@@ -39,14 +39,12 @@ pub struct Session {
     pub fingerprints: Fingerprints,
     /// What the bits to come depend on.
     pub environment: Environment,
-    /// Where the network and the images lie.
+    /// Where the network and batches of images lie.
     pub device: tch::Device,
     /// How many threads compute, and who said so.
     pub threads: Settled,
     /// With its initial weights.
     pub network: Network,
-    /// On the device.
-    pub images: Images,
     /// What became of the weights to begin with, if the experiment names some.
     pub transfer: Option<Transfer>,
     /// The folder from which relative paths of the experiment are found.
@@ -63,7 +61,7 @@ impl Session {
     pub fn open(experiment: Experiment) -> Result<Session> {
         let data = Dataset::load(&experiment.data).blame(Fault::Data)?;
         let split =
-            Split::new(&data, &experiment.data.split, experiment.seed).blame(Fault::Data)?;
+            Split::new(&data.index, &experiment.data.split, experiment.seed).blame(Fault::Data)?;
         let mut session = Session::with(experiment, data, split)?;
         if let Some(init) = session.experiment.train.init_from.clone() {
             session.transfer = Some(begin_with(&session.network, &init).blame(Fault::Run)?);
@@ -110,14 +108,14 @@ impl Session {
         Trainer {
             experiment: &self.experiment,
             network: &self.network,
-            images: &self.images,
+            images: &self.data,
             split: &self.split,
         }
     }
 
-    fn with(mut experiment: Experiment, data: Dataset, split: Split) -> Result<Session> {
+    fn with(mut experiment: Experiment, mut data: Dataset, split: Split) -> Result<Session> {
         let normalization = normalization(&experiment, &data, &split).blame(Fault::Data)?;
-        let plan = fit(&experiment, &data, &split)?;
+        let plan = fit(&experiment, &data.index, &split)?;
         let device = device::choose(experiment.device).blame(Fault::Config)?;
         bridge::set_deterministic(experiment.train.deterministic)?;
         bridge::keep_freed_memory();
@@ -136,10 +134,10 @@ impl Session {
             &normalization,
             device,
         );
-        let images = Images::new(&data, device);
+        data.pixels.to_device(device);
         let fingerprints = Fingerprints {
-            data: data.fingerprint(),
-            split: fingerprint(&split, &data)?,
+            data: data.index.fingerprint().to_owned(),
+            split: fingerprint(&split, &data.index)?,
             normalization: hex(&Sha256::digest(serde_json::to_string(&normalization)?)),
         };
         let environment = Environment::here(&experiment);
@@ -153,7 +151,6 @@ impl Session {
             device,
             threads,
             network,
-            images,
             transfer: None,
             working_folder: std::env::current_dir().unwrap_or_default(),
         })
@@ -178,9 +175,9 @@ pub fn reload(
         }
     }
     let data = Dataset::load(&config).blame(Fault::Data)?;
-    if data.fingerprint() != then.data {
+    if data.index.fingerprint() != then.data {
         let error = match folder {
-            Some(folder) => folder.data_changes(&data),
+            Some(folder) => folder.data_changes(&data.index),
             None => anyhow!(
                 "the images are not those the model was trained and tested on; name others with --data"
             ),
@@ -202,8 +199,8 @@ pub fn reload(
         ),
         None => (experiment.data.split.clone(), "data.split".to_owned()),
     };
-    let split = Split::new(&data, &split, experiment.seed).blame(Fault::Data)?;
-    if fingerprint(&split, &data)? != then.split {
+    let split = Split::new(&data.index, &split, experiment.seed).blame(Fault::Data)?;
+    if fingerprint(&split, &data.index)? != then.split {
         return Err(anyhow!(
             "the split is not the one this run was trained with; bring back its {place}, or start a new run"
         ))
@@ -212,8 +209,8 @@ pub fn reload(
     Ok((data, split))
 }
 
-fn fingerprint(split: &Split, data: &Dataset) -> Result<String> {
-    let manifest = serde_json::to_string(&split.manifest(data))?;
+fn fingerprint(split: &Split, index: &Index) -> Result<String> {
+    let manifest = serde_json::to_string(&split.manifest(index))?;
     Ok(hex(&Sha256::digest(manifest)))
 }
 
@@ -251,7 +248,7 @@ fn begin_with(network: &Network, init: &InitFrom) -> Result<Transfer> {
 }
 
 fn normalization(experiment: &Experiment, data: &Dataset, split: &Split) -> Result<Normalization> {
-    let channels = data.shape[0];
+    let channels = data.index.shape[0];
     match &experiment.data.normalize {
         Normalize::Fixed { mean, std } => Ok(Normalization {
             mean: mean.clone(),
@@ -263,7 +260,7 @@ fn normalization(experiment: &Experiment, data: &Dataset, split: &Split) -> Resu
         }),
         Normalize::Named(NamedNormalize::TrainStats) => {
             let (mean, std): (Vec<f64>, Vec<f64>) =
-                data.statistics(&split.train).into_iter().unzip();
+                data.pixels.statistics(&split.train).into_iter().unzip();
             ensure!(
                 std.iter().all(|std| *std > 0.0),
                 "data.normalize: all training pixels of a channel are equal, so train_stats would divide by zero; are the images blank?"
@@ -278,8 +275,8 @@ fn normalization(experiment: &Experiment, data: &Dataset, split: &Split) -> Resu
 ///
 /// # Errors
 /// Layers that do not fit the images, batches that do not fit the split.
-pub fn fit(experiment: &Experiment, data: &Dataset, split: &Split) -> Result<Plan> {
-    let plan = Plan::new(&experiment.model, data.shape, data.classes.len())
+pub fn fit(experiment: &Experiment, index: &Index, split: &Split) -> Result<Plan> {
+    let plan = Plan::new(&experiment.model, index.shape, index.classes.len())
         .map_err(|(key, message)| anyhow!("{key}: {message}"))
         .blame(Fault::Config)?;
     check_batches(experiment, split, &plan).blame(Fault::Config)?;

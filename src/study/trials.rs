@@ -172,8 +172,8 @@ pub fn check(base: &Experiment, trials: &[Trial]) -> anyhow::Result<()> {
                 .blame(Fault::Data)
                 .with_context(name)?,
         };
-        let split = Split::new(&data, &own.data.split, own.seed).blame(Fault::Data);
-        session::fit(&own, &data, &split.with_context(name)?).with_context(name)?;
+        let split = Split::new(&data.index, &own.data.split, own.seed).blame(Fault::Data);
+        session::fit(&own, &data.index, &split.with_context(name)?).with_context(name)?;
         loaded = Some((images, data));
     }
     Ok(())

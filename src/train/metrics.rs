@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use tch::{Kind, Reduction, Tensor};
 
 use crate::config::train::{Loss, Metric};
-use crate::data::batches::Images;
+use crate::data::Dataset;
 use crate::model::layer::Phase;
 use crate::model::network::Network;
 
@@ -135,11 +135,11 @@ pub fn loss(settings: &Loss, logits: &Tensor, labels: &Tensor) -> Tensor {
 }
 
 /// Logits of the images at `part`, `[N, classes]`, in evaluation mode.
-pub fn logits(network: &Network, images: &Images, part: &[usize]) -> Tensor {
+pub fn logits(network: &Network, images: &Dataset, part: &[usize]) -> Tensor {
     let _guard = tch::no_grad_guard();
     let batches = part
         .chunks(EVAL_BATCH)
-        .map(|batch| network.forward(&images.batch(batch).0, Phase::Eval));
+        .map(|batch| network.forward(&images.pixels.batch(batch), Phase::Eval));
     Tensor::cat(&batches.collect::<Vec<_>>(), 0)
 }
 
@@ -147,9 +147,9 @@ pub fn logits(network: &Network, images: &Images, part: &[usize]) -> Tensor {
 ///
 /// # Errors
 /// None that is known.
-pub fn evaluate(network: &Network, images: &Images, part: &[usize]) -> Result<Metrics> {
+pub fn evaluate(network: &Network, images: &Dataset, part: &[usize]) -> Result<Metrics> {
     let logits = logits(network, images, part);
-    let (_, labels) = images.batch(part);
+    let labels = images.labels(part, logits.device());
     let mut tally = Tally::new(logits.device());
     tally.add(
         &logits,

@@ -9,8 +9,8 @@ use super::progress::Progress;
 use super::snapshot::{Snapshot, TrainState, diverged};
 use crate::config::Experiment;
 use crate::config::train::BatchSize;
-use crate::data::batches::{Images, order};
-use crate::data::split::Split;
+use crate::data::batches::order;
+use crate::data::{Dataset, split::Split};
 use crate::model::network::Network;
 
 /// Everything a training needs; nothing of it changes but the network's weights.
@@ -19,8 +19,8 @@ pub struct Trainer<'a> {
     pub experiment: &'a Experiment,
     /// What is trained.
     pub network: &'a Network,
-    /// On the network's device.
-    pub images: &'a Images,
+    /// Batches of them lie on the network's device.
+    pub images: &'a Dataset,
     /// Which images are for what.
     pub split: &'a Split,
 }

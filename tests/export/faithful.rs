@@ -258,7 +258,8 @@ fn an_artefact_that_fails_its_gate_does_not_take_the_place_of_one_that_passed() 
     let mut checkpoint = Checkpoint::load(&file).unwrap();
     let experiment = resume::experiment(&checkpoint.document, &[]).unwrap();
     let data = Dataset::load(&experiment.data).unwrap();
-    let images = Tensor::from_slice(&data.images).view([-1, 256]);
+    let all: Vec<usize> = (0..data.index.len()).collect();
+    let images = data.pixels.batch(&all).view([-1, 256]);
     let probes = Card::of(&checkpoint).unwrap().probes().view([-1, 256]);
     let brightness = images.mean_dim(0, false, None);
     let (_, bright) = brightness.topk(64, 0, true, true);

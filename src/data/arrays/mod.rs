@@ -18,14 +18,15 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::config::data::{ImageConfig, NpyLabels};
 use crate::data::order;
+use crate::data::pixels::{Levels, Pixels};
 use crate::disk::Folder;
 use array::Array;
 use number::{NumberKind, Type};
 
-/// Images picked from an array: numbers in 0..1 as `[N, C, H, W]`, class by class.
+/// Images picked from an array, class by class.
 pub struct Picked {
-    /// All images, one after the other.
-    pub images: Vec<f32>,
+    /// `[N, C, H, W]`.
+    pub levels: Levels,
     /// The row of each in the file.
     pub rows: Vec<usize>,
     /// Index into `classes`, one per image.
@@ -70,7 +71,7 @@ pub fn pick(
             }
         };
         let mut picked = Picked {
-            images: Vec::new(),
+            levels: Levels::Bytes(Vec::new()),
             rows: Vec::new(),
             labels: Vec::new(),
             classes,
@@ -82,8 +83,8 @@ pub fn pick(
             picked.labels.extend(own.iter().map(|_| label as i64));
             picked.rows.extend(own);
         }
-        let (images, note) = pixels(&mut array, &places, &picked.rows)?;
-        picked.images = images;
+        let (levels, note) = levels(&mut array, &places, &picked.rows)?;
+        picked.levels = levels;
         picked.notes.extend(note);
         Ok(picked)
     })
@@ -134,55 +135,68 @@ fn places(array: &Array, shape: &ImageConfig) -> Result<Vec<usize>> {
     )
 }
 
-/// The numbers of `rows`, one image after the other, and a sentence where they may not be meant so.
-fn pixels(
+/// The levels of `rows`, one image after the other, and a sentence where they may not be meant so.
+fn levels(array: &mut Array, places: &[usize], rows: &[usize]) -> Result<(Levels, Option<String>)> {
+    let element = array.element;
+    if element.kind == NumberKind::Float {
+        let (floats, _) = picked(array, places, rows, 1.0, |number| number)?;
+        return Ok((Levels::Floats(floats), None));
+    }
+    let is_bool = element.kind == NumberKind::Bool;
+    let most = if is_bool { 1.0 } else { 255.0 };
+    let (mut bytes, high) = picked(array, places, rows, most, |number| number as u8)?;
+    let is_byte = element.kind == NumberKind::Uint && element.width == 1;
+    if !is_byte && high <= 1.0 {
+        bytes.iter_mut().for_each(|byte| *byte *= 255);
+    }
+    let note = (!is_bool && high == 1.0).then(|| note_of_ones(array, is_byte));
+    Ok((Levels::Bytes(bytes), note))
+}
+
+/// The numbers of `rows` in 0..`most`, one image after the other, each kept as `keep` makes it; and the largest.
+fn picked<T: Copy + Default>(
     array: &mut Array,
     places: &[usize],
     rows: &[usize],
-) -> Result<(Vec<f32>, Option<String>)> {
+    most: f32,
+    keep: impl Fn(f32) -> T,
+) -> Result<(Vec<T>, f32)> {
     let image = places.len();
-    let mut numbers = room_for(rows.len(), image).with_context(|| array.name.clone())?;
+    let mut kept = room_for(rows.len(), image).with_context(|| array.name.clone())?;
     // Where the image of each row begins.
     let mut starts: Vec<Option<usize>> = vec![None; array.shape[0]];
     for (index, &row) in rows.iter().enumerate() {
         starts[row] = Some(index * image);
     }
-    let is_whole = matches!(array.element.kind, NumberKind::Int | NumberKind::Uint);
-    let most = if is_whole { 255.0 } else { 1.0 };
     let (mut low, mut high, mut bad) = (f32::INFINITY, f32::NEG_INFINITY, None);
     array.each(Type::floats, |row, place, number| {
         if let Some(start) = starts[row] {
-            numbers[start + places[place]] = number;
+            kept[start + places[place]] = keep(number);
             (low, high) = (low.min(number), high.max(number));
             if !(0.0..=most).contains(&number) {
                 bad.get_or_insert((row, number));
             }
         }
     })?;
-    if let Some((row, number)) = bad {
-        let line = if number.is_nan() {
-            array.saved_as(|load| format!("numpy.nan_to_num({load})"))
-        } else if !is_whole && low >= 0.0 && high <= 255.0 {
-            array.saved_as(|load| format!("{load} / 255"))
-        } else {
-            array.saved_as(|load| format!("numpy.interp({load}, [{low}, {high}], [0, 1])"))
-        };
-        bail!(
-            "{}: row {row} has the pixel {number}; floats must lie in 0..1, integers in 0..255, and {line} would make them so",
-            array.name
-        );
-    }
-    let is_byte = array.element.kind == NumberKind::Uint && array.element.width == 1;
-    let is_black_and_white = is_whole && high == 1.0;
-    if is_byte || is_whole && !is_black_and_white {
-        numbers.iter_mut().for_each(|number| *number /= 255.0);
-    }
-    let note = is_black_and_white.then(|| note_of_ones(array, is_byte));
-    Ok((numbers, note))
+    let Some((row, number)) = bad else {
+        return Ok((kept, high));
+    };
+    let is_float = array.element.kind == NumberKind::Float;
+    let line = if number.is_nan() {
+        array.saved_as(|load| format!("numpy.nan_to_num({load})"))
+    } else if is_float && low >= 0.0 && high <= 255.0 {
+        array.saved_as(|load| format!("{load} / 255"))
+    } else {
+        array.saved_as(|load| format!("numpy.interp({load}, [{low}, {high}], [0, 1])"))
+    };
+    bail!(
+        "{}: row {row} has the pixel {number}; floats must lie in 0..1, integers in 0..255, and {line} would make them so",
+        array.name
+    );
 }
 
 /// Zeros for `count` images of `image` numbers.
-fn room_for(count: usize, image: usize) -> Result<Vec<f32>> {
+fn room_for<T: Copy + Default>(count: usize, image: usize) -> Result<Vec<T>> {
     let mut numbers = Vec::new();
     let length = count.saturating_mul(image);
     if numbers.try_reserve_exact(length).is_err() {
@@ -190,7 +204,7 @@ fn room_for(count: usize, image: usize) -> Result<Vec<f32>> {
             "{count} images of {image} numbers do not fit into memory; data.per_class picks fewer"
         );
     }
-    numbers.resize(length, 0.0);
+    numbers.resize(length, T::default());
     Ok(numbers)
 }
 
@@ -214,14 +228,15 @@ fn note_of_ones(array: &Array, is_byte: bool) -> String {
 ///
 /// # Errors
 /// Files that cannot be written.
-pub fn write(folder: &Folder, images: &[f32], shape: &ImageConfig, labels: &[i64]) -> Result<()> {
-    let (height, width, depth) = (shape.height, shape.width, shape.depth());
+pub fn write(folder: &Folder, images: &Pixels, labels: &[i64]) -> Result<()> {
+    let [depth, height, width] = images.shape();
     let mut size = vec![labels.len(), height, width];
     if depth > 1 {
         size.push(depth);
     }
     let plane = height * width;
-    let numbers = images.chunks_exact(depth * plane).flat_map(|image| {
+    let numbers = (0..images.len()).flat_map(|index| {
+        let image = images.image(index);
         (0..plane * depth).map(move |at| image[at % depth * plane + at / depth].to_le_bytes())
     });
     write_array(folder, "X.npy", &header::written("<f4", &size), numbers)?;

@@ -3,19 +3,19 @@
 use anyhow::{Result, ensure};
 
 use super::Split;
-use crate::data::Dataset;
+use crate::data::index::Index;
 use crate::rng::Stream;
 
 /// The hand called `fold` is the test part, and the share `val` of the others, class by class, the val part.
 pub(super) fn in_folds(
-    data: &Dataset,
+    index: &Index,
     folds: usize,
     fold: usize,
     val: f64,
     stream: &mut Stream,
 ) -> Result<Split> {
-    let all: Vec<usize> = (0..data.len()).collect();
-    let (test, rest) = hand_out(data, &all, folds, fold, stream)?;
+    let all: Vec<usize> = (0..index.len()).collect();
+    let (test, rest) = hand_out(index, &all, folds, fold, stream)?;
     let mut split = Split {
         train: Vec::new(),
         val: Vec::new(),
@@ -31,7 +31,7 @@ pub(super) fn in_folds(
 
 /// The hand called `fold` of all that `outer` does not test on is the val part, the other hands train.
 pub(super) fn in_inner_folds(
-    data: &Dataset,
+    index: &Index,
     outer: Split,
     folds: usize,
     fold: usize,
@@ -39,7 +39,7 @@ pub(super) fn in_inner_folds(
 ) -> Result<Split> {
     let mut pool = [outer.train, outer.val].concat();
     pool.sort_unstable();
-    let (val, rest) = hand_out(data, &pool, folds, fold, stream)?;
+    let (val, rest) = hand_out(index, &pool, folds, fold, stream)?;
     let split = Split {
         train: rest.concat(),
         val,
@@ -51,7 +51,7 @@ pub(super) fn in_inner_folds(
 /// Deals each class of `pool` out to `folds` hands, one image after the other. Answers with the hand called
 /// `fold` and, by class, with the others.
 fn hand_out(
-    data: &Dataset,
+    index: &Index,
     pool: &[usize],
     folds: usize,
     fold: usize,
@@ -59,8 +59,8 @@ fn hand_out(
 ) -> Result<(Vec<usize>, Vec<Vec<usize>>)> {
     let (mut held, mut rest) = (Vec::new(), Vec::new());
     let mut hand = 0; // goes on from class to class, so that no fold gets the odd image of each
-    for (label, class) in data.classes.iter().enumerate() {
-        let of_class = |index: &usize| data.labels[*index] == label as i64;
+    for (label, class) in index.classes.iter().enumerate() {
+        let of_class = |image: &usize| index.labels[*image] == label as i64;
         let mut own: Vec<usize> = pool.iter().copied().filter(of_class).collect();
         ensure!(
             own.len() >= folds,
@@ -69,11 +69,11 @@ fn hand_out(
         );
         stream.shuffle(&mut own);
         let mut others = Vec::new();
-        for index in own {
+        for image in own {
             if hand % folds == fold {
-                held.push(index)
+                held.push(image)
             } else {
-                others.push(index)
+                others.push(image)
             }
             hand += 1;
         }
@@ -86,11 +86,11 @@ fn hand_out(
 mod tests {
     use crate::config::data::SplitConfig;
     use crate::data::split::Split;
-    use crate::data::split::tests::data;
+    use crate::data::split::tests::index;
 
     #[test]
     fn folds_test_every_image_once_and_give_every_fold_its_share() {
-        let data = data([103, 51]);
+        let index = index([103, 51]);
         let split = |fold, repeat| {
             let config = SplitConfig::Folds {
                 folds: 5,
@@ -98,14 +98,14 @@ mod tests {
                 val: 0.2,
                 repeat,
             };
-            Split::new(&data, &config, 1).unwrap()
+            Split::new(&index, &config, 1).unwrap()
         };
         let mut tested = Vec::new();
         for fold in 0..5 {
             let split = split(fold, 0);
             let ones = |part: &[usize]| {
                 part.iter()
-                    .filter(|&&index| data.labels[index] == 1)
+                    .filter(|&&image| index.labels[image] == 1)
                     .count()
             };
             assert!((30..=31).contains(&split.test.len()), "fold {fold}");
@@ -129,7 +129,7 @@ mod tests {
             val: 0.2,
             repeat: 0,
         };
-        let message = Split::new(&data, &few, 1).unwrap_err().to_string();
+        let message = Split::new(&index, &few, 1).unwrap_err().to_string();
         assert_eq!(
             message,
             "data.split.folds: 52 folds need 52 images of each class, but \"b\" has 51"
@@ -138,13 +138,13 @@ mod tests {
 
     #[test]
     fn inner_folds_choose_by_every_image_once_and_never_by_the_test_part() {
-        let data = data([103, 51]);
+        let index = index([103, 51]);
         let sklearn = SplitConfig::Sklearn {
             test: 0.15,
             val: 0.1,
             random_state: 42,
         };
-        let outer = Split::new(&data, &sklearn, 1).unwrap();
+        let outer = Split::new(&index, &sklearn, 1).unwrap();
         let mut chosen_by = Vec::new();
         for fold in 0..3 {
             let config = SplitConfig::InnerFolds {
@@ -153,9 +153,9 @@ mod tests {
                 repeat: 0,
                 outer: Box::new(sklearn.clone()),
             };
-            let split = Split::new(&data, &config, 1).unwrap();
+            let split = Split::new(&index, &config, 1).unwrap();
             assert_eq!(split.test.len(), outer.test.len());
-            assert!(split.test.iter().all(|index| outer.test.contains(index)));
+            assert!(split.test.iter().all(|image| outer.test.contains(image)));
             assert_eq!(split.train.len() + split.val.len(), 154 - 24);
             chosen_by.extend(split.val);
         }

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
 use super::Split;
-use crate::data::Dataset;
+use crate::data::index::Index;
 use crate::disk;
 
 /// A split as a file: names instead of indices, so that it holds when files come or go.
@@ -39,23 +39,23 @@ impl Manifest {
     }
 }
 
-pub(super) fn from_manifest(data: &Dataset, file: &Path) -> Result<Split> {
+pub(super) fn from_manifest(index: &Index, file: &Path) -> Result<Split> {
     let manifest = Manifest::read(file).context("data.split.file")?;
-    let index: HashMap<&str, usize> = data
+    let known: HashMap<&str, usize> = index
         .names
         .iter()
         .enumerate()
-        .map(|(index, name)| (name.as_str(), index))
+        .map(|(image, name)| (name.as_str(), image))
         .collect();
     let mut seen = BTreeMap::new();
     let mut part = |part: &'static str, names: &[String]| -> Result<Vec<usize>> {
         let mut indices = Vec::new();
         for name in names {
-            let Some(&found) = index.get(name.as_str()) else {
+            let Some(&found) = known.get(name.as_str()) else {
                 bail!(
                     "{}: {part} names {name:?}, which is not among the {} images of data.source",
                     file.display(),
-                    data.len()
+                    index.len()
                 );
             };
             if let Some(other) = seen.insert(name.clone(), part) {
@@ -79,29 +79,29 @@ pub(super) fn from_manifest(data: &Dataset, file: &Path) -> Result<Split> {
 mod tests {
     use super::*;
     use crate::config::data::SplitConfig;
-    use crate::data::split::tests::data;
+    use crate::data::split::tests::index;
 
     #[test]
     fn a_runs_split_reads_back_as_the_same_split_and_strangers_are_named() {
-        let data = data([20, 20]);
+        let index = index([20, 20]);
         let config = SplitConfig::Stratified {
             train: 0.7,
             val: 0.15,
             test: 0.15,
             repeat: 0,
         };
-        let split = Split::new(&data, &config, 1).unwrap();
+        let split = Split::new(&index, &config, 1).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("split.json");
-        let mut manifest = split.manifest(&data);
+        let mut manifest = split.manifest(&index);
         std::fs::write(&file, serde_json::to_string(&manifest).unwrap()).unwrap();
         assert_eq!(
-            Split::new(&data, &SplitConfig::Manifest { file: file.clone() }, 9).unwrap(),
+            Split::new(&index, &SplitConfig::Manifest { file: file.clone() }, 9).unwrap(),
             split
         );
         manifest.test.push("stranger".into());
         std::fs::write(&file, serde_json::to_string(&manifest).unwrap()).unwrap();
-        let message = Split::new(&data, &SplitConfig::Manifest { file }, 9)
+        let message = Split::new(&index, &SplitConfig::Manifest { file }, 9)
             .unwrap_err()
             .to_string();
         assert!(message.contains("test names \"stranger\""), "{message}");

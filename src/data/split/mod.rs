@@ -8,7 +8,7 @@ use anyhow::{Result, bail, ensure};
 
 pub use manifest::Manifest;
 
-use super::Dataset;
+use super::index::Index;
 use crate::config::data::SplitConfig;
 use crate::rng::{Purpose, Stream};
 use folds::{in_folds, in_inner_folds};
@@ -27,37 +27,37 @@ pub struct Split {
 }
 
 impl Split {
-    /// Deals the images of `data`.
+    /// Deals the images of `index`.
     ///
     /// # Errors
     /// A part that would be empty though a share was asked for it; a manifest that cannot be read, names
     /// images that are not there, or names one twice.
-    pub fn new(data: &Dataset, config: &SplitConfig, seed: u64) -> Result<Split> {
+    pub fn new(index: &Index, config: &SplitConfig, seed: u64) -> Result<Split> {
         let split = match config {
             SplitConfig::Stratified {
                 val, test, repeat, ..
-            } => stratified(data, *val, *test, &mut stream(seed, *repeat)),
+            } => stratified(index, *val, *test, &mut stream(seed, *repeat)),
             SplitConfig::Folds {
                 folds,
                 fold,
                 val,
                 repeat,
-            } => in_folds(data, *folds, *fold, *val, &mut stream(seed, *repeat))?,
+            } => in_folds(index, *folds, *fold, *val, &mut stream(seed, *repeat))?,
             SplitConfig::InnerFolds {
                 folds,
                 fold,
                 repeat,
                 outer,
             } => {
-                let outer = Split::new(data, outer, seed)?;
-                in_inner_folds(data, outer, *folds, *fold, &mut stream(seed, *repeat))?
+                let outer = Split::new(index, outer, seed)?;
+                in_inner_folds(index, outer, *folds, *fold, &mut stream(seed, *repeat))?
             }
             SplitConfig::Sklearn {
                 test,
                 val,
                 random_state,
-            } => sklearn(data.len(), *test, *val, *random_state as u32),
-            SplitConfig::Manifest { file } => from_manifest(data, file)?,
+            } => sklearn(index.len(), *test, *val, *random_state as u32),
+            SplitConfig::Manifest { file } => from_manifest(index, file)?,
         };
         let wanted = match config {
             SplitConfig::Stratified { val, test, .. } => [true, *val > 0.0, *test > 0.0],
@@ -71,10 +71,10 @@ impl Split {
             ensure!(
                 !wanted || !part.is_empty(),
                 "data.split: the {name} part of {} images is empty; give it a larger share or use more images",
-                data.len()
+                index.len()
             );
         }
-        if let Some(class) = data.lacks(&split.train).first() {
+        if let Some(class) = index.lacks(&split.train).first() {
             bail!(
                 "data.split: the training part has no image of {class:?}, so nothing could be learned of it; give it more \
                  images or another split"
@@ -101,14 +101,14 @@ impl Split {
     }
 
     /// The split by names.
-    pub fn manifest(&self, data: &Dataset) -> Manifest {
+    pub fn manifest(&self, index: &Index) -> Manifest {
         let names = |part: &[usize]| {
             part.iter()
-                .map(|&index| data.names[index].clone())
+                .map(|&image| index.names[image].clone())
                 .collect()
         };
         Manifest {
-            fingerprint: data.fingerprint(),
+            fingerprint: index.fingerprint().to_owned(),
             train: names(&self.train),
             val: names(&self.val),
             test: names(&self.test),
@@ -118,15 +118,15 @@ impl Split {
 
 /// The same shares of each class, rounded to whole images; train takes the rest. Every part is in the
 /// order of the data set.
-fn stratified(data: &Dataset, val: f64, test: f64, stream: &mut Stream) -> Split {
+fn stratified(index: &Index, val: f64, test: f64, stream: &mut Stream) -> Split {
     let mut split = Split {
         train: Vec::new(),
         val: Vec::new(),
         test: Vec::new(),
     };
-    for class in 0..data.classes.len() as i64 {
-        let mut own: Vec<usize> = (0..data.len())
-            .filter(|&index| data.labels[index] == class)
+    for class in 0..index.classes.len() as i64 {
+        let mut own: Vec<usize> = (0..index.len())
+            .filter(|&image| index.labels[image] == class)
             .collect();
         stream.shuffle(&mut own);
         let share = |part: f64| (own.len() as f64 * part).round() as usize;
@@ -150,35 +150,30 @@ fn stream(seed: u64, repeat: u64) -> Stream {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::pixels::{Levels, Pixels};
 
-    pub(super) fn data(per_class: [usize; 2]) -> Dataset {
+    pub(super) fn index(per_class: [usize; 2]) -> Index {
         let labels: Vec<i64> = (0..2)
             .flat_map(|class| vec![class as i64; per_class[class]])
             .collect();
-        Dataset {
-            images: vec![0.0; labels.len()],
-            shape: [1, 1, 1],
-            names: (0..labels.len()).map(|index| index.to_string()).collect(),
-            labels,
-            classes: vec!["a".into(), "b".into()],
-            left_out: Vec::new(),
-            notes: Vec::new(),
-        }
+        let names = (0..labels.len()).map(|image| image.to_string()).collect();
+        let pixels = Pixels::new(Levels::Bytes(vec![0; labels.len()]), [1, 1, 1]);
+        Index::new(names, labels, vec!["a".into(), "b".into()], &pixels)
     }
 
     #[test]
     fn a_stratified_split_deals_every_image_once_in_the_asked_shares() {
-        let data = data([200, 100]);
+        let index = index([200, 100]);
         let config = SplitConfig::Stratified {
             train: 0.7,
             val: 0.15,
             test: 0.15,
             repeat: 0,
         };
-        let split = Split::new(&data, &config, 1).unwrap();
+        let split = Split::new(&index, &config, 1).unwrap();
         let ones = |part: &[usize]| {
             part.iter()
-                .filter(|&&index| data.labels[index] == 1)
+                .filter(|&&image| index.labels[image] == 1)
                 .count()
         };
         assert_eq!(
@@ -192,8 +187,8 @@ mod tests {
             .collect();
         all.sort_unstable();
         assert_eq!(all, (0..300).collect::<Vec<_>>());
-        assert_eq!(Split::new(&data, &config, 1).unwrap(), split);
-        assert_ne!(Split::new(&data, &config, 2).unwrap(), split);
+        assert_eq!(Split::new(&index, &config, 1).unwrap(), split);
+        assert_ne!(Split::new(&index, &config, 2).unwrap(), split);
     }
 
     #[test]
@@ -204,7 +199,7 @@ mod tests {
             test: 0.05,
             repeat: 0,
         };
-        let message = Split::new(&data([4, 4]), &config, 1)
+        let message = Split::new(&index([4, 4]), &config, 1)
             .unwrap_err()
             .to_string();
         assert!(
