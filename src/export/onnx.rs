@@ -7,7 +7,7 @@ use tch::{Device, Kind, Tensor};
 use tract_onnx::pb::{ModelProto, tensor_shape_proto, type_proto};
 
 use super::card::{Card, Input};
-use crate::model::graph::{Attribute, Graph, Node};
+use crate::model::graph::{Attribute, Graph, OnnxNode};
 use crate::model::network::Network;
 use crate::protobuf::{bytes, float, number, text};
 use crate::run::checkpoint::bytes_of;
@@ -34,17 +34,14 @@ const INT64: u64 = 7;
 /// A tensor of a type that no layer has.
 pub fn write(network: &Network, card: &Card) -> Result<Vec<u8>> {
     let mut graph = Graph::default();
-    let mut x = normalise(&mut graph, card);
-    let mut weights = network.weights().iter();
-    for (module, layer) in &network.plan().layers {
-        let own: Vec<Tensor> = weights
-            .by_ref()
-            .take(layer.parameters().len())
-            .map(|weight| weight.tensor.detach().to_device(Device::Cpu))
-            .collect();
-        x = layer.onnx(&mut graph, module, &own, &x);
-    }
-    graph.nodes.push(Node {
+    let x = normalise(&mut graph, card);
+    let tensors: Vec<Tensor> = network
+        .weights()
+        .iter()
+        .map(|weight| weight.tensor.detach().to_device(Device::Cpu))
+        .collect();
+    let x = network.plan().root.onnx(&mut graph, &tensors, &x);
+    graph.nodes.push(OnnxNode {
         operator: "Identity",
         inputs: vec![x],
         outputs: vec![OUTPUT.to_owned()],
@@ -91,7 +88,7 @@ fn graph_proto(graph: &Graph, card: &Card) -> Result<Vec<u8>> {
     Ok(proto)
 }
 
-fn node_proto(node: &Node, index: usize) -> Vec<u8> {
+fn node_proto(node: &OnnxNode, index: usize) -> Vec<u8> {
     let inputs = node.inputs.iter().flat_map(|name| text(1, name));
     let outputs = node.outputs.iter().flat_map(|name| text(2, name));
     let mut proto: Vec<u8> = inputs.chain(outputs).collect();
