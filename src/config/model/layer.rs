@@ -78,7 +78,8 @@ pub enum LayerConfig {
     },
 }
 
-const LAYERS: [&str; 15] = [
+/// The words of all kinds of layers.
+pub const LAYER_KINDS: [&str; 15] = [
     "flatten",
     "linear",
     "conv2d",
@@ -123,7 +124,7 @@ impl LayerConfig {
     }
 
     fn read(mut section: Section) -> Option<LayerConfig> {
-        Some(match section.kind(&LAYERS, None)? {
+        Some(match section.kind(&LAYER_KINDS, None)? {
             "flatten" => LayerConfig::Flatten {},
             "linear" => LayerConfig::Linear {
                 units: section.optional_if("units", whole(1, MOST_UNITS)),

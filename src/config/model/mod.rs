@@ -7,7 +7,8 @@ use serde::Serialize;
 
 pub use init::{BiasLaw, InitConfig, NamedInit, WeightInit};
 pub use layer::{
-    ActivationKind, ConvConfig, LayerConfig, Nonlinearity, Padding, Pooling, RnnSizes, Sequence,
+    ActivationKind, ConvConfig, LAYER_KINDS, LayerConfig, Nonlinearity, Padding, Pooling, RnnSizes,
+    Sequence,
 };
 
 use super::section::Section;
