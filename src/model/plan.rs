@@ -74,10 +74,13 @@ impl Plan {
         let plan = Plan {
             root: Node::Chain(members),
         };
-        let numbers = plan
-            .parameters()
-            .into_iter()
-            .map(|(_, parameter)| parameter.numbers());
+        plan.check_size()?;
+        Ok(plan)
+    }
+
+    fn check_size(&self) -> Result<(), (String, String)> {
+        let parameters = self.parameters().into_iter();
+        let numbers = parameters.map(|(_, parameter)| parameter.numbers());
         let total = numbers.fold(0, usize::saturating_add);
         if total > MOST_PARAMETERS {
             let message = format!(
@@ -85,7 +88,7 @@ impl Plan {
             );
             return Err(("model".to_owned(), message));
         }
-        Ok(plan)
+        Ok(())
     }
 
     /// Every tensor with its full dotted name, in the order in which `torch.nn` makes them.
