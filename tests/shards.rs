@@ -65,7 +65,7 @@ fn gradients_of_shards_are_added_in_a_binary_tree_and_statistics_averaged() {
     let tree = |terms: &[Vec<Tensor>], at: usize| {
         (&terms[0][at] + &terms[1][at]) + (&terms[2][at] + &terms[3][at])
     };
-    let after = network.state();
+    let after = session.network.state();
     for (at, (name, parameter)) in names.iter().zip(&parameters).enumerate() {
         let expected = parameter.detach() - tree(&gradients, at) * 0.1;
         let difference = (&after[name] - expected).abs().max().double_value(&[]);
@@ -75,7 +75,7 @@ fn gradients_of_shards_are_added_in_a_binary_tree_and_statistics_averaged() {
         let moved = !after[name].equal(&parameter.detach());
         assert!(moved || name == "features.0.bias", "{name}");
     }
-    for (at, found) in network.buffers().enumerate() {
+    for (at, found) in session.network.buffers().enumerate() {
         let sum = tree(&statistics, at);
         let mean = match sum.kind() {
             Kind::Int64 => Tensor::from(1i64),

@@ -38,8 +38,8 @@ pub(super) fn run(command: VerifyArguments) -> Result<()> {
             let (data, part) = images(&folder, &checkpoint, &command.moved.set)?;
             let samples = Samples {
                 count: part.len(),
-                batch: &|range| data.pixels.batch(&part[range]),
-                labels: Some(&data.index.labels_of(&part)),
+                batch: Box::new(|range| data.pixels.batch(&part[range])),
+                labels: Some(data.index.labels_of(&part)),
             };
             let live = Classifier::live(&checkpoint).blame(Fault::Run)?;
             let live = |images: &Tensor| live.batch_logits(images);

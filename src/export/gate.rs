@@ -32,9 +32,20 @@ pub struct Samples<'s> {
     /// How many.
     pub count: usize,
     /// Those in a range, `[B, C, H, W]` in 0..1.
-    pub batch: &'s dyn Fn(Range<usize>) -> Tensor,
+    pub batch: Box<dyn Fn(Range<usize>) -> Tensor + 's>,
     /// The label of each, if known.
-    pub labels: Option<&'s [i64]>,
+    pub labels: Option<Vec<i64>>,
+}
+
+impl<'s> Samples<'s> {
+    /// Those of a tensor, `[N, C, H, W]` in 0..1, without labels.
+    pub fn of(images: &'s Tensor) -> Samples<'s> {
+        Samples {
+            count: images.size()[0] as usize,
+            batch: Box::new(|range| images.narrow(0, range.start as i64, range.len() as i64)),
+            labels: None,
+        }
+    }
 }
 
 /// What the gate found.
@@ -138,7 +149,8 @@ fn hold_against(
         count,
         batch,
         labels,
-    } = *samples;
+    } = samples;
+    let count = *count;
     ensure!(count > 0, "there is no image to compare on");
     let both = |range: Range<usize>| {
         let images = batch(range);
@@ -187,7 +199,9 @@ fn hold_against(
         tolerance: tolerance(largest_logit),
         checks,
         same_predictions,
-        accuracy: labels.map(|_| right.map(|right| right as f64 / count as f64)),
+        accuracy: labels
+            .as_ref()
+            .map(|_| right.map(|right| right as f64 / count as f64)),
     })
 }
 
@@ -216,16 +230,11 @@ pub fn compare_with_probes(artefact: &Classifier) -> Result<Report> {
             .collect();
         Ok(Tensor::stack(&rows, 0))
     };
-    let samples = Samples {
-        count: expected[0] as usize,
-        batch: &|range| probes.narrow(0, range.start as i64, range.len() as i64),
-        labels: None,
-    };
     hold_against(
         &|largest| relative(RECORDED, largest),
         &live,
         artefact,
-        &samples,
+        &Samples::of(&probes),
     )
 }
 

@@ -29,12 +29,7 @@ fn the_gate_notices_permuted_gates_swapped_biases_and_a_forgotten_normalisation(
                 return false;
             };
             let live = |images: &Tensor| live.batch_logits(images);
-            let samples = Samples {
-                count: images.size()[0] as usize,
-                batch: &|range| images.narrow(0, range.start as i64, range.len() as i64),
-                labels: None,
-            };
-            gate::compare(format, &live, &artefact, &samples)
+            gate::compare(format, &live, &artefact, &Samples::of(&images))
                 .unwrap()
                 .passed()
         };

@@ -10,7 +10,8 @@ use signet::config::model::LAYER_KINDS;
 use signet::config::run::Format;
 use signet::export::card::Card;
 use signet::export::classifier::Classifier;
-use signet::export::{gate, onnx_check};
+use signet::export::gate::{self, Samples};
+use signet::export::onnx_check;
 use signet::model::layer::Phase;
 use signet::model::network::Network;
 use signet::model::plan::check;
@@ -139,13 +140,14 @@ fn trees_drawn_at_random_of_all_layers_answer_the_same_in_every_format() {
 
 fn passes_in_every_format(workshop: &Workshop, network: &Network, card: &Card) {
     let live = |images: &Tensor| Ok(tch::no_grad(|| network.forward(images, Phase::Eval)));
+    let probes = card.probes();
     for format in [Format::Torchscript, Format::Onnx, Format::Safetensors] {
         let file = workshop.path(format.file());
         std::fs::write(&file, format.write(network, card).unwrap()).unwrap();
         let context = || format!("{}: {}", format.word(), card.config);
         let artefact =
             Classifier::open(&file).unwrap_or_else(|error| panic!("{error:#} {}", context()));
-        let report = gate::compare(format, &live, &artefact, &card.probes(), None)
+        let report = gate::compare(format, &live, &artefact, &Samples::of(&probes))
             .unwrap_or_else(|error| panic!("{error:#} {}", context()));
         assert!(report.passed(), "{} {}", report.failure(), context());
     }
