@@ -24,9 +24,9 @@ pub enum Level {
 pub enum ColorChoice {
     /// On a terminal, unless NO_COLOR is set.
     Auto,
-    /// Everywhere.
+    /// Also in files and pipes.
     Always,
-    /// Nowhere.
+    /// No colour.
     Never,
 }
 
