@@ -123,7 +123,7 @@ macro_rules! status {
     ($($words:tt)*) => { $crate::note_at!($crate::messages::Level::Usual, $($words)*) };
 }
 
-/// A line on standard error for those who asked for more.
+/// A line on standard error that --verbose shows.
 #[macro_export]
 macro_rules! verbose {
     ($($words:tt)*) => { $crate::note_at!($crate::messages::Level::Verbose, $($words)*) };
