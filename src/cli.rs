@@ -1,4 +1,4 @@
-//! The command line. Flags choose what to do; how to do it stands in the experiment.
+//! The command line: verbs, arguments and their help. Flags choose what to do; the experiment file says how.
 
 use std::path::PathBuf;
 
@@ -10,32 +10,38 @@ use crate::run::display::Style;
 use crate::run::resume::CheckpointRef;
 use crate::train::progress::ExtendMode;
 
-/// Train image classifiers from YAML experiments.
+/// The heading in help of the options that every verb takes.
+const GLOBAL: &str = "Global options";
+
+/// Train image classifiers described by YAML files, resume interrupted runs exactly, and export the models.
+///
+/// An experiment file describes the images, the network and the training. `signet train` makes a run directory from it,
+/// with checkpoints and metrics. `signet config show FILE` lists every key with its value.
 #[derive(Debug, Parser)]
 #[command(name = "signet", version, arg_required_else_help = true)]
 #[command(
     after_help = "Exit codes: 0 done, 1 a fault of signet's own, 2 command line or config, 3 data, 4 run, 5 an artefact that fails its check, 6 training diverged, 130 stopped by SIGINT, 143 by SIGTERM, SIGUSR1, SIGUSR2 or SIGHUP, after a checkpoint; a second signal ends it at once."
 )]
 pub struct Arguments {
-    /// How progress is shown, on standard error.
-    #[arg(long, global = true, value_enum, default_value = "auto")]
+    /// How to report progress on standard error.
+    #[arg(long, global = true, help_heading = GLOBAL, value_enum, default_value = "auto")]
     pub progress: Style,
-    /// Say nothing on standard error but errors.
-    #[arg(short, long, global = true, conflicts_with_all = ["verbose", "progress"])]
+    /// Print only results and errors.
+    #[arg(short, long, global = true, help_heading = GLOBAL, conflicts_with_all = ["verbose", "progress"])]
     pub quiet: bool,
-    /// Say more: layers, steps and memory before a training.
-    #[arg(short, long, global = true)]
+    /// Print more detail, such as the layers and the expected memory before training.
+    #[arg(short, long, global = true, help_heading = GLOBAL)]
     pub verbose: bool,
-    /// Whether words and bars are coloured.
-    #[arg(long, global = true, value_enum, default_value = "auto")]
+    /// When to use colour.
+    #[arg(long, global = true, help_heading = GLOBAL, value_enum, default_value = "auto")]
     pub color: ColorChoice,
-    /// What to do.
+    /// The verb with its arguments.
     #[command(subcommand)]
     pub command: Command,
 }
 
 impl Arguments {
-    /// How much is said.
+    /// How much is printed on standard error.
     pub fn level(&self) -> Level {
         match (self.quiet, self.verbose) {
             (true, _) => Level::Quiet,
@@ -44,7 +50,7 @@ impl Arguments {
         }
     }
 
-    /// How progress is shown, which quiet ones do not.
+    /// How progress is shown: not at all with --quiet.
     pub fn style(&self) -> Style {
         if self.quiet {
             Style::None
@@ -54,34 +60,34 @@ impl Arguments {
     }
 }
 
-/// What signet can do.
+/// The verbs.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Train an experiment; makes a run directory with the evidence.
+    /// Train the model of an experiment file; creates a run directory.
     Train(TrainArguments),
-    /// Go on with a run where it stopped, to the same bits it would have had.
+    /// Continue a run; the result is bit for bit that of an uninterrupted run.
     Resume(ResumeArguments),
-    /// Train an experiment on many splits of its images, and say how much the figures vary.
+    /// Cross-validate: train on many splits of the images and report how much the metrics vary.
     Cv(CvArguments),
-    /// Train an experiment under many settings, and say which are best.
+    /// Train with many combinations of settings and rank them.
     Sweep(SweepArguments),
-    /// Look at runs and studies: what there is, how they differ, what can go.
+    /// List, show, compare and clean up runs and studies (the directories that train, cv and sweep make).
     #[command(subcommand)]
     Runs(RunsCommand),
-    /// Say how good a model is.
+    /// Measure a model on labelled images: accuracy, loss, confusion matrix, wrong images.
     Eval(EvalArguments),
-    /// Say what images show.
+    /// Classify images.
     Predict(PredictArguments),
-    /// Export a run's model for others, and prove that they get the same from it.
+    /// Export a model as TorchScript, ONNX or safetensors, and check the exported files.
     Export(ExportArguments),
-    /// Prove again that an exported model is what it was.
+    /// Check that an exported model still gives the outputs it gave when it was exported.
     Verify(VerifyArguments),
-    /// Say what signet finds on this machine, and what to do about what is missing.
+    /// Report which libtorch, GPUs and CPU threads signet finds, and what is missing.
     Doctor,
-    /// Check experiment files, or show one with every default filled in.
+    /// Check experiment files, or print one with every default filled in.
     #[command(subcommand)]
     Config(ConfigCommand),
-    /// Work with images.
+    /// Describe, convert, download or generate images.
     #[command(subcommand)]
     Data(DataCommand),
 }
@@ -89,36 +95,36 @@ pub enum Command {
 /// `signet train`.
 #[derive(Debug, clap::Args)]
 pub struct TrainArguments {
-    /// Experiment file.
+    /// Experiment file (YAML).
     pub config: PathBuf,
-    /// Keys laid over the file.
+    /// Keys set on the command line, which take precedence over the file's.
     #[command(flatten)]
     pub overrides: Overrides,
-    /// The device, as -s device=D.
+    /// Device to train on; the same as -s device=DEVICE.
     #[arg(long, value_name = "auto|cpu|cuda|cuda:N")]
     pub device: Option<String>,
-    /// Threads of the CPU, as -s threads=N.
+    /// Number of CPU threads; the same as -s threads=N.
     #[arg(long, value_name = "N")]
     pub threads: Option<String>,
-    /// The very run directory to make, instead of one named after the experiment.
+    /// Run directory to create [default: one named after the experiment, in run.root].
     #[arg(long, value_name = "DIR")]
     pub run: Option<PathBuf>,
-    /// Go on with that run if it exists, as `signet resume` does.
+    /// Continue the run if its directory exists, as `signet resume` does; create it otherwise.
     #[arg(long)]
     pub resume: bool,
-    /// With --resume: what becomes of a schedule when train.epochs has changed.
+    /// With --resume, if train.epochs changed: how a cosine or one_cycle schedule goes on.
     #[arg(long, value_enum, requires = "resume")]
     pub extend: Option<ExtendMode>,
-    /// Pause after epoch N of the run, as Ctrl-C would, but as a success; `signet resume` goes on.
+    /// Stop after epoch N with a checkpoint and exit code 0; `signet resume` continues.
     #[arg(long, value_name = "N", value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
     pub until: Option<usize>,
-    /// Print layers, steps and memory, and stop.
+    /// Print the layers, the number of steps and the expected memory without training.
     #[arg(long)]
     pub dry_run: bool,
 }
 
 impl TrainArguments {
-    /// All keys laid over the file: what belongs to the machine rather than the experiment has flags too.
+    /// All keys set on the command line; those of the machine rather than the experiment have flags of their own, too.
     pub fn overrides(&self) -> Overrides {
         let machine = [("device", &self.device), ("threads", &self.threads)];
         let machine = machine
@@ -135,25 +141,26 @@ impl TrainArguments {
 pub struct ResumeArguments {
     /// Run directory.
     pub run: PathBuf,
-    /// Where to go on from: last, best, or a checkpoint file.
+    /// Checkpoint to continue from [default: last].
     #[arg(long, value_name = "last|best|FILE")]
     pub from: Option<CheckpointRef>,
-    /// Train up to so many epochs in all.
+    /// Total number of epochs, those already trained included; the same as -s train.epochs=N.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub epochs: Option<u64>,
-    /// What becomes of a cosine or one_cycle schedule when the number of epochs changes.
+    /// How a cosine or one_cycle schedule goes on when the number of epochs changed.
     #[arg(long, value_enum)]
     pub extend: Option<ExtendMode>,
-    /// Keys laid over the run's experiment.
+    /// Keys set on the command line, which take precedence over the run's.
     #[command(flatten)]
     pub overrides: Overrides,
-    /// Pause after epoch N of the run, as Ctrl-C would, but as a success.
+    /// Stop after epoch N with a checkpoint and exit code 0.
     #[arg(long, value_name = "N", value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
     pub until: Option<usize>,
-    /// Branch off into this new run directory and leave the old one as it is.
+    /// Continue in this new run directory and leave the old one unchanged; allows more keys to change.
     #[arg(long = "as", value_name = "NEW_RUN")]
     pub branch: Option<PathBuf>,
-    /// Train a copy from an earlier checkpoint to the newest one and compare all bits; changes nothing.
+    /// Check reproducibility: train again from an earlier checkpoint to the newest, in a temporary copy, and compare all
+    /// bits.
     #[arg(long, conflicts_with_all = ["epochs", "extend", "until", "set", "branch"])]
     pub prove: bool,
 }
@@ -162,24 +169,25 @@ pub struct ResumeArguments {
 #[derive(Debug, clap::Args)]
 #[command(group = clap::ArgGroup::new("resampling").required(true).args(["folds", "holdout"]))]
 pub struct CvArguments {
-    /// Experiment file.
+    /// Experiment file (YAML).
     pub config: PathBuf,
-    /// Keys laid over the file.
+    /// Keys set on the command line, which take precedence over the file's.
     #[command(flatten)]
     pub overrides: Overrides,
-    /// Resampling the images into K folds, and test on each of them in turn.
+    /// Split the images into K folds and test on each of them in turn.
     #[arg(long, value_name = "K", value_parser = clap::value_parser!(u64).range(2..))]
     pub folds: Option<u64>,
-    /// Resampling the folds anew so many times.
+    /// Repeat with R different splits into folds.
     #[arg(long, value_name = "R", default_value_t = 1, requires = "folds", value_parser = clap::value_parser!(u64).range(1..))]
     pub repeats: u64,
-    /// Leave the test part of data.split alone and split the rest: each fold is a val part in turn. For choosing settings.
+    /// Set the test part of data.split aside and split the rest; each fold is the validation part in turn. Use this to
+    /// choose settings.
     #[arg(long, requires = "folds")]
     pub inner: bool,
-    /// Take R random splits instead, of the kind that data.split names.
+    /// Use R random splits of the kind and sizes in data.split instead of folds.
     #[arg(long, value_name = "R", value_parser = clap::value_parser!(u64).range(1..))]
     pub holdout: Option<u64>,
-    /// How the study is run.
+    /// How the trials of the study are run.
     #[command(flatten)]
     pub study: StudyArguments,
 }
@@ -187,51 +195,51 @@ pub struct CvArguments {
 /// `signet sweep`.
 #[derive(Debug, clap::Args)]
 pub struct SweepArguments {
-    /// Sweep file: `base`, an experiment; `over`, keys with the values to try.
+    /// Sweep file (YAML): `base` names an experiment file, `over` lists keys and the values to try.
     pub sweep: PathBuf,
-    /// How the study is run.
+    /// How the trials of the study are run.
     #[command(flatten)]
     pub study: StudyArguments,
 }
 
-/// How a study is run.
+/// How the trials of a study are run.
 #[derive(Debug, clap::Args)]
 pub struct StudyArguments {
-    /// Trials at a time; they share the threads.
+    /// Number of trials to run at the same time; they share the CPU threads.
     #[arg(short, long, value_name = "N", default_value_t = 1, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
     pub jobs: usize,
-    /// The study's folder, instead of one named after the experiment or sweep; the same command goes on in it.
+    /// Directory of the study [default: one named after the file, in run.root]. An interrupted study continues there.
     #[arg(long, value_name = "DIR")]
     pub run: Option<PathBuf>,
-    /// What becomes of the others when a trial fails.
+    /// What to do with the remaining trials when one fails.
     #[arg(long, value_enum, default_value = "stop")]
     pub on_fail: OnFail,
 }
 
-/// What becomes of a study when a trial fails.
+/// What to do with the remaining trials when one fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum OnFail {
-    /// No further trial starts.
+    /// Start no more.
     Stop,
-    /// The others go on.
+    /// Run them.
     Continue,
 }
 
 /// `signet eval`.
 #[derive(Debug, clap::Args)]
 pub struct EvalArguments {
-    /// A run directory (its best epoch), one of its checkpoints, or an exported model.
+    /// Run directory (its best checkpoint is used), checkpoint file, or exported model (.pt, .onnx, .safetensors).
     pub target: PathBuf,
-    /// Which images of its experiment.
+    /// Part of the experiment's images to evaluate on.
     #[arg(long, value_enum, default_value = "test")]
     pub part: Part,
-    /// Other images instead, one folder per class.
+    /// Evaluate on the images in this folder instead, which has a subfolder per class.
     #[arg(long, value_name = "DIR", conflicts_with = "part")]
     pub data: Option<PathBuf>,
-    /// Where its data lies now.
+    /// Where its data is now, if it was moved.
     #[command(flatten)]
     pub moved: MovedArguments,
-    /// Where else the figures go; the CSV has every image's probabilities.
+    /// Files to write the metrics to; the CSV has every image's probabilities.
     #[command(flatten)]
     pub files: FilesArguments,
 }
@@ -239,27 +247,27 @@ pub struct EvalArguments {
 /// `signet predict`.
 #[derive(Debug, clap::Args)]
 pub struct PredictArguments {
-    /// A run directory (its best epoch), a checkpoint, or an exported model.
+    /// Run directory (its best checkpoint is used), checkpoint file, or exported model (.pt, .onnx, .safetensors).
     pub target: PathBuf,
-    /// Image files, folders of them, patterns, or - for a list on standard input.
+    /// Image files, folders, glob patterns, or - to read file names from standard input.
     #[arg(required = true)]
     pub inputs: Vec<PathBuf>,
-    /// How answers are printed.
+    /// Output format.
     #[arg(long, value_enum, default_value = "table", ignore_case = true)]
     pub format: PredictFormat,
-    /// How many classes are named per image, likeliest first.
+    /// Number of classes to print per image, most probable first.
     #[arg(long, value_name = "K", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
     pub top: u64,
 }
 
-/// How predictions are printed.
+/// Output format of predictions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum PredictFormat {
-    /// For people.
+    /// A table, printed when all images are done.
     Table,
-    /// One JSON object per image.
+    /// One JSON object per line and image.
     Jsonl,
-    /// One line per image.
+    /// One line per image, below a header.
     Csv,
 }
 
@@ -268,21 +276,21 @@ pub enum PredictFormat {
 pub struct ExportArguments {
     /// Run directory.
     pub run: PathBuf,
-    /// Which weights: best, last, or a checkpoint file.
+    /// Checkpoint to export.
     #[arg(long, value_name = "best|last|FILE", default_value = "best")]
     pub from: CheckpointRef,
-    /// Formats, instead of export.formats of the experiment: torchscript, onnx, safetensors.
+    /// Comma-separated formats: torchscript, onnx, safetensors [default: export.formats of the experiment].
     #[arg(long, value_name = "FORMATS", value_delimiter = ',', value_parser = in_any_case)]
     pub format: Vec<Format>,
-    /// Where its data lies now.
+    /// Where its data is now, if it was moved.
     #[command(flatten)]
     pub moved: MovedArguments,
-    /// Folder to put them in, instead of export/ in the run directory.
+    /// Folder to write to [default: export/ in the run directory].
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
 }
 
-/// A format, also in capitals.
+/// The format called `word`, in capitals or not.
 fn in_any_case(word: &str) -> Result<Format, String> {
     word.to_lowercase().parse()
 }
@@ -290,179 +298,180 @@ fn in_any_case(word: &str) -> Result<Format, String> {
 /// `signet verify`.
 #[derive(Debug, clap::Args)]
 pub struct VerifyArguments {
-    /// An exported model.
+    /// Exported model (.pt, .onnx or .safetensors).
     pub artefact: PathBuf,
-    /// The run it came from; without it, the model is tried on noise whose logits it carries along.
+    /// Compare with the checkpoint of this run on its test images. Without it, compare with the outputs for generated inputs
+    /// that are stored in the file.
     #[arg(long, value_name = "RUN")]
     pub against: Option<PathBuf>,
-    /// The checkpoint of that run to compare with, instead of the one that has the same weights.
+    /// Checkpoint of that run to compare with [default: the one with the same weights].
     #[arg(long, value_name = "FILE", requires = "against")]
     pub checkpoint: Option<PathBuf>,
-    /// Where its data lies now.
+    /// Where its data is now, if it was moved.
     #[command(flatten)]
     pub moved: MovedArguments,
-    /// Write the figures as JSON; - is standard output.
+    /// Write the result as JSON to FILE (- for standard output).
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
 }
 
-/// Which images.
+/// Which part of the images.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Part {
-    /// Those weights were moved by.
+    /// The training part: images whose gradients updated the weights.
     Train,
-    /// Those the best epoch was chosen by.
+    /// The validation part: images by which the best epoch was chosen.
     Val,
-    /// Those held back.
+    /// The test part: images used for nothing else.
     Test,
-    /// All of them.
+    /// All images.
     All,
 }
 
-/// What can be done with an experiment file.
+/// The verbs of `signet config`.
 #[derive(Debug, Subcommand)]
 pub enum ConfigCommand {
-    /// Find everything that is wrong with experiment files.
+    /// Report every mistake in experiment files, with its line.
     Check {
-        /// Experiment files.
+        /// Experiment files (YAML).
         #[arg(required = true)]
         files: Vec<PathBuf>,
-        /// Keys laid over the file.
+        /// Keys set on the command line, which take precedence over the file's.
         #[command(flatten)]
         overrides: Overrides,
     },
-    /// Print an experiment with every default filled in.
+    /// Print an experiment file with every default filled in.
     Show {
-        /// Experiment file.
+        /// Experiment file (YAML).
         file: PathBuf,
-        /// Keys laid over the file.
+        /// Keys set on the command line, which take precedence over the file's.
         #[command(flatten)]
         overrides: Overrides,
     },
 }
 
-/// What can be done with images.
+/// The verbs of `signet data`.
 #[derive(Debug, Subcommand)]
 pub enum DataCommand {
-    /// Describe the images of an experiment: counts, sizes, mean and sd, duplicates, fingerprint.
+    /// Describe an experiment's images: counts, sizes, mean and standard deviation, duplicates, fingerprint.
     Info {
-        /// Experiment file.
+        /// Experiment file (YAML).
         config: PathBuf,
-        /// Keys laid over the file.
+        /// Keys set on the command line, which take precedence over the file's.
         #[command(flatten)]
         overrides: Overrides,
     },
-    /// Write the images of an experiment as X.npy and Y.npy.
+    /// Write an experiment's images and labels as NumPy files, X.npy and Y.npy.
     Npy {
-        /// Experiment file.
+        /// Experiment file (YAML).
         config: PathBuf,
-        /// A folder that does not exist yet.
+        /// Folder to create; it must not exist.
         out: PathBuf,
-        /// Keys laid over the file.
+        /// Keys set on the command line, which take precedence over the file's.
         #[command(flatten)]
         overrides: Overrides,
     },
-    /// Download the Sign Language Digits images, check them and unpack them.
+    /// Download the Sign Language Digits data set, check it and unpack it.
     Fetch {
-        /// A folder that does not exist yet.
+        /// Folder to create; it must not exist.
         #[arg(long, default_value = "data/sign-language-digits")]
         out: PathBuf,
-        /// Another address of the same archive.
+        /// Download the same archive from this address instead.
         #[arg(long)]
         url: Option<String>,
     },
-    /// Draw hand signs into DIR/<digit>/*.png.
+    /// Draw synthetic hand signs as DIR/<digit>/*.png, to try signet without a data set.
     Generate {
-        /// A folder that does not exist yet.
+        /// Folder to create; it must not exist.
         dir: PathBuf,
-        /// Digits to draw.
+        /// Comma-separated digits to draw.
         #[arg(long, value_delimiter = ',', default_value = "0,1", value_parser = clap::value_parser!(u8).range(0..=9))]
         digits: Vec<u8>,
         /// Images per digit.
         #[arg(long, alias = "pictures", default_value_t = 205, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
         images: u64,
-        /// The same seed gives the same images.
+        /// Seed of the drawing; equal seeds give equal images.
         #[arg(long, default_value_t = 0)]
         seed: u64,
-        /// Side of each image in pixels.
+        /// Width and height of each image, in pixels.
         #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(8..=1024))]
         side: u32,
     },
 }
 
-/// What can be done with runs and studies.
+/// The verbs of `signet runs`.
 #[derive(Debug, Subcommand)]
 pub enum RunsCommand {
-    /// List the runs and studies in folders.
+    /// List runs and studies.
     List {
-        /// Folders of runs.
+        /// Folders that hold run directories.
         #[arg(default_value = "runs")]
         folders: Vec<PathBuf>,
-        /// Trials of studies too, one by one.
+        /// Also list each trial of a study.
         #[arg(long)]
         trials: bool,
-        /// Where figures go.
+        /// Files to write the metrics to.
         #[command(flatten)]
         files: FilesArguments,
     },
-    /// Show one run or study: what it was asked, how far it came, what it holds.
+    /// Show the settings, progress and files of one run or study.
     Show {
         /// Run or study directory.
         run: PathBuf,
-        /// Where figures go.
+        /// Files to write the metrics to.
         #[command(flatten)]
         files: FilesArguments,
     },
-    /// Lay runs or studies side by side: differing settings, figures, and the paired difference of studies that
-    /// share their splits.
+    /// Compare runs or studies: settings that differ, metrics and, for studies with equal splits, the paired difference with
+    /// its confidence interval.
     Compare {
-        /// Run or study directories; the first is what the others are compared with.
+        /// Run or study directories; the others are compared with the first.
         #[arg(required = true, num_args = 2..)]
         runs: Vec<PathBuf>,
-        /// Where figures go.
+        /// Files to write the metrics to.
         #[command(flatten)]
         files: FilesArguments,
     },
-    /// Show what retention rules no longer ask for, and remove it when told to.
+    /// List checkpoints that the retention settings no longer keep; delete them with --yes.
     Gc {
-        /// Folders of runs, or runs.
+        /// Run directories, or folders that hold them.
         #[arg(default_value = "runs")]
         folders: Vec<PathBuf>,
-        /// Newest checkpoints to keep of each run, instead of its checkpoint.keep_last.
+        /// Number of newest checkpoints to keep of each run [default: its checkpoint.keep_last].
         #[arg(long, value_name = "N", value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
         keep_last: Option<usize>,
-        /// Best checkpoints to keep of each run, instead of its checkpoint.keep_best.
+        /// Number of best checkpoints to keep of each run [default: its checkpoint.keep_best].
         #[arg(long, value_name = "N", value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
         keep_best: Option<usize>,
-        /// Remove what was shown.
+        /// Delete the listed files.
         #[arg(long)]
         yes: bool,
     },
 }
 
-/// Where figures go beside the terminal.
+/// Files to write metrics to.
 #[derive(Debug, clap::Args)]
 pub struct FilesArguments {
-    /// Write all figures as JSON; - is standard output.
+    /// Write all results as JSON to FILE (- for standard output).
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
-    /// Write them line by line as CSV: images with their probabilities, runs, settings; - is standard output.
+    /// Write a row per image (eval), run (runs) or setting (runs compare) as CSV to FILE (- for standard output).
     #[arg(long, value_name = "FILE")]
     pub csv: Option<PathBuf>,
 }
 
-/// Where data lies that has moved.
+/// Where data is that was moved.
 #[derive(Debug, clap::Args)]
 pub struct MovedArguments {
-    /// Say where the data lies now, such as -s data.source.root=DIR.
+    /// Set where the data is now, for example -s data.source.root=DIR; may be repeated.
     #[arg(short = 's', long = "set", value_name = "data.source.KEY=VALUE")]
     pub set: Vec<String>,
 }
 
-/// Keys laid over an experiment file.
+/// Keys that take precedence over those of an experiment file.
 #[derive(Debug, clap::Args)]
 pub struct Overrides {
-    /// Set a key, such as -s train.epochs=5; the value is YAML.
+    /// Override a key of the experiment file, for example -s train.epochs=5; the value is YAML; may be repeated.
     #[arg(short = 's', long = "set", value_name = "KEY=VALUE")]
     pub set: Vec<String>,
 }

@@ -24,9 +24,9 @@ pub enum Level {
 pub enum ColorChoice {
     /// On a terminal, unless NO_COLOR is set.
     Auto,
-    /// Everywhere.
+    /// Also in files and pipes.
     Always,
-    /// Nowhere.
+    /// No colour.
     Never,
 }
 
@@ -123,7 +123,7 @@ macro_rules! status {
     ($($words:tt)*) => { $crate::note_at!($crate::messages::Level::Usual, $($words)*) };
 }
 
-/// A line on standard error for those who asked for more.
+/// A line on standard error that --verbose shows.
 #[macro_export]
 macro_rules! verbose {
     ($($words:tt)*) => { $crate::note_at!($crate::messages::Level::Verbose, $($words)*) };

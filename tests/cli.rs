@@ -69,7 +69,7 @@ fn generating_into_an_existing_folder_is_refused_and_leaves_it_alone() {
     assert_eq!(answer.code, 3);
     assert_eq!(
         answer.stderr,
-        "signet: mine exists already; name a folder that does not\n"
+        "signet: mine already exists; choose a folder that does not\n"
     );
     assert_eq!(workshop.names(), ["mine"]);
     let inside = std::fs::read_dir(workshop.path("mine")).unwrap();
@@ -138,7 +138,7 @@ fn json_and_csv_never_go_to_the_same_place() {
     let workshop = Workshop::with_folders(10);
     workshop.write("own.yaml", SMALL);
     workshop.signet(&["train", "own.yaml", "--run", "r"]);
-    for place in ["-", "figures"] {
+    for place in ["-", "metrics"] {
         for command in [&["eval", "r"][..], &["runs", "list", "r"]] {
             let files = ["--json", place, "--csv", place];
             let answer = workshop.call(&[command, &files[..]].concat());
@@ -245,7 +245,7 @@ fn automatic_threads_obey_the_environment_and_say_so() {
             "0",
             "2",
             2,
-            "signet: OMP_NUM_THREADS is \"0\" and no number from 1 to 1024, so threads: auto passes it over\n",
+            "signet: OMP_NUM_THREADS is \"0\", which is not a number from 1 to 1024; threads: auto ignores it\n",
         ),
     ];
     for (omp, slurm, count, words) in cases {
@@ -375,7 +375,7 @@ fn what_cannot_be_known_of_a_class_is_called_undefined() {
     workshop.signet(&[
         "train", "own.yaml", "--run", "r", "-s", keys[0], "-s", keys[1],
     ]);
-    let answer = workshop.signet(&["eval", "r", "--json", "figures.json"]);
+    let answer = workshop.signet(&["eval", "r", "--json", "metrics.json"]);
     let line = answer
         .stdout
         .lines()
@@ -383,7 +383,7 @@ fn what_cannot_be_known_of_a_class_is_called_undefined() {
         .unwrap();
     let cells: Vec<&str> = line.split_whitespace().collect();
     assert_eq!(cells, ["1", "undefined", "0.00", "0.00", "2"]);
-    let class = &workshop.json("figures.json")["classes"][1];
+    let class = &workshop.json("metrics.json")["classes"][1];
     assert!(
         class["precision"].is_null() && class["recall"] == 0.0,
         "{class}"

@@ -271,7 +271,7 @@ fn a_silent_server_is_given_up() {
 }
 
 #[test]
-fn a_flipped_byte_in_a_image_is_found() {
+fn a_flipped_byte_in_an_image_is_found() {
     let mut images = IMAGES;
     images[2].1 = b"mine";
     let (archive, _) = serve(with_length(&pack(|_| (), &images)));
@@ -438,7 +438,7 @@ fn a_target_below_a_file_is_refused_before_the_download() {
 }
 
 #[test]
-fn a_image_changed_later_is_found_out() {
+fn an_image_changed_later_is_found_out() {
     let around = TempDir::new().unwrap();
     let target = around.path().join("digits");
     let (archive, _) = serve(with_length(&packed()));

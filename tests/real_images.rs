@@ -159,7 +159,7 @@ fn the_tutorials_split_is_dealt_again() {
 
 #[test]
 #[ignore = "needs SIGNET_DATA"]
-fn a_image_turned_by_exif_is_read_upright() {
+fn an_image_turned_by_exif_is_read_upright() {
     // IMG_5874 is 3024x3024 with orientation 6. Upright, the sleeve is at the bottom and the middle of the
     // top edge is background, as in every other image; unturned, the sleeve comes from the side.
     let (_, data) = folders("classes: ['7', '8']");

@@ -33,7 +33,7 @@ fn a_run_paused_after_an_epoch_goes_on_to_the_bits_of_one_that_never_paused() {
     assert!(
         answer
             .stdout
-            .starts_with("paused after epoch 1 (step 5); go on with `signet resume paused`"),
+            .starts_with("paused after epoch 1 (step 5); continue with `signet resume paused`"),
         "{}",
         answer.stdout
     );
@@ -87,10 +87,10 @@ fn runs_and_studies_are_listed_with_their_state_and_their_figures() {
             ("runs/whole", "complete")
         ]
     );
-    // The figures are those of the run's own records.
-    let records = workshop.text("runs/whole/metrics.jsonl");
+    // The metrics are those of the run's own log.
+    let log = workshop.text("runs/whole/metrics.jsonl");
     let best = &listed[3]["best"];
-    let record = records
+    let record = log
         .lines()
         .nth(best["epoch"].as_u64().unwrap() as usize - 1)
         .unwrap();
@@ -206,7 +206,7 @@ fn gc_shows_what_the_rules_do_not_name_and_removes_it_only_when_told() {
         .as_u64()
         .unwrap();
     let shown = workshop.signet(&["runs", "gc", "--keep-last", "1"]).stdout;
-    assert!(shown.contains("--yes removes them"), "{shown}");
+    assert!(shown.contains("add --yes to delete them"), "{shown}");
     assert_eq!(files(), before, "showing removes nothing");
     workshop.signet(&["runs", "gc", "--keep-last", "1", "--yes"]);
     let mut kept = vec![best, 15];
@@ -222,7 +222,7 @@ fn gc_shows_what_the_rules_do_not_name_and_removes_it_only_when_told() {
     let again = workshop
         .signet(&["runs", "gc", "--keep-last", "1", "--yes"])
         .stdout;
-    assert_eq!(again, "nothing may go\n");
+    assert_eq!(again, "nothing to delete\n");
     workshop.signet(&["eval", "runs/own"]);
     workshop.signet(&["resume", "runs/own", "--epochs", "4", "--progress", "none"]);
 }
@@ -247,7 +247,7 @@ fn gc_leaves_a_run_in_use_alone() {
     assert!(
         answer
             .stderr
-            .contains("left alone: runs/busy is in use by process"),
+            .contains("not touched: runs/busy is in use by process"),
         "{}",
         answer.stderr
     );

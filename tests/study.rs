@@ -1,4 +1,4 @@
-//! The promise of studies: many splits, figures that say how much they vary, and the same figures however often
+//! The promise of studies: many splits, metrics with how much they vary, and the same metrics however often
 //! the study was stopped.
 
 mod support;
@@ -59,7 +59,7 @@ fn a_study_killed_again_and_again_ends_with_the_summary_of_one_left_alone() {
             workshop.text(&format!("straight/{file}"))
         );
     }
-    // Two at a time give the same figures, one thread each.
+    // Two at a time give the same metrics, one thread each.
     workshop.signet(&[&study("double")[..], &["-j", "2"]].concat());
     assert_eq!(
         workshop.text("double/summary.json"),
@@ -320,7 +320,7 @@ fn everything_wrong_with_a_sweep_is_found_before_its_first_point_starts() {
             "version: 1\nbase: own.yaml\nover: {train.epochs: {low: 1, high: 9}}\n",
             2,
             vec![
-                "train.epochs is a range, from which points are drawn; set points: {kind: random, count: 20}",
+                "train.epochs is a range, which is sampled; set points: {kind: random, count: 20}",
             ],
         ),
         (

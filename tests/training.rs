@@ -143,7 +143,7 @@ fn a_run_directory_holds_the_evidence_and_agrees_with_itself() {
         (&1.into(), &"2.11.0".into())
     );
 
-    // The best epoch's weights give the best epoch's figures again.
+    // The best epoch's weights give the best epoch's metrics again.
     workshop.signet(&["eval", "runs/small", "--part", "val", "--json", "val.json"]);
     let val: serde_json::Value = serde_json::from_str(&workshop.text("val.json")).unwrap();
     let best: serde_json::Value =
@@ -233,10 +233,10 @@ fn every_kind_of_model_learns_eight_images_by_heart() {
              data: {{source: {{kind: generated, pictures: 4}}, image: {{height: 16, width: 16}}, split: {{train: 1, val: 0, test: 0}}}}\n\
              model: {model}\ntrain: {{epochs: 150, batch_size: full, optimizer: {{kind: adamw, lr: 0.01}}}}\n"
         ));
-        let figures = train(&session);
+        let metrics = train(&session);
         assert!(
-            figures.accuracy == 1.0 && figures.loss < 0.1,
-            "{model}: {figures:?}"
+            metrics.accuracy == 1.0 && metrics.loss < 0.1,
+            "{model}: {metrics:?}"
         );
     }
 }
@@ -251,8 +251,8 @@ fn bf16_learns_too_and_keeps_f32_weights() {
          train: {epochs: 100, batch_size: full, optimizer: {kind: adamw, lr: 0.01}, precision: bf16}\n",
     );
     let before = session.network.state();
-    let figures = train(&session);
-    assert!(figures.accuracy == 1.0 && figures.loss < 0.1, "{figures:?}");
+    let metrics = train(&session);
+    assert!(metrics.accuracy == 1.0 && metrics.loss < 0.1, "{metrics:?}");
     let after = session.network.state();
     assert!(!equal(&before, &after));
     assert!(

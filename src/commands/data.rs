@@ -63,7 +63,7 @@ pub(super) fn run(command: DataCommand, style: Style) -> Result<()> {
             let fetched = fetch(&archive, &out, &shown).blame(Fault::Data)?;
             let root = fetched.root.display();
             if fetched.already_there {
-                crate::show!("{} images lie in {root} already, whole", fetched.files)
+                crate::show!("{root} already holds all {} images", fetched.files)
             } else {
                 crate::show!("{} images in {root}, checked", fetched.files)
             }
@@ -101,7 +101,7 @@ fn names_again(classes: &[String]) -> String {
         .map(|(number, class)| format!("{class:?}: {number}"))
         .collect();
     format!(
-        "; data.source.label_map: {{{}}} names them again",
+        "; read them again with data.source.label_map: {{{}}}",
         map.join(", ")
     )
 }
@@ -132,12 +132,12 @@ fn write_folder(dir: &Path, write: impl Fn(&Folder) -> Result<()>) -> Result<()>
     let (above, name) = Folder::above(dir).with_context(place)?;
     if above.kind(&name).is_some() {
         bail!(
-            "{} exists already; name a folder that does not",
+            "{} already exists; choose a folder that does not",
             dir.display()
         );
     }
     let unfinished = above.unfinished().with_context(place)?;
-    // A folder within, because the lock is none of what was asked for.
+    // A folder within, because the lock is not part of the result.
     let whole = unfinished
         .folder()
         .make_folder("whole")

@@ -12,14 +12,11 @@ pub(super) fn run() -> Result<()> {
     let libtorch = bridge::library_of_libtorch();
     line(
         "libtorch",
-        libtorch.unwrap_or("cannot tell from where it was loaded".to_owned()),
+        libtorch.unwrap_or("loaded from an unknown place".to_owned()),
     );
     let cuda = device::cuda_devices();
     let library = device::cuda_library();
-    line(
-        "CUDA library",
-        library.unwrap_or("none was opened".to_owned()),
-    );
+    line("CUDA library", library.unwrap_or("not loaded".to_owned()));
     let driver = std::fs::read_to_string("/proc/driver/nvidia/version").unwrap_or_default();
     let driver = driver.lines().next();
     line(

@@ -109,14 +109,14 @@ fn describe(evaluation: &Evaluation) -> String {
         evaluation.loss
     );
     let mut classes = Table::new(1, &["class", "precision %", "recall %", "F1 %", "images"]);
-    for figures in &evaluation.classes {
-        let shares = [figures.precision, figures.recall, figures.f1]
+    for metrics in &evaluation.classes {
+        let shares = [metrics.precision, metrics.recall, metrics.f1]
             .map(|share| share.map_or("undefined".to_owned(), percent));
         classes.add_row(
             [
-                vec![figures.class.clone()],
+                vec![metrics.class.clone()],
                 shares.to_vec(),
-                vec![figures.support.to_string()],
+                vec![metrics.support.to_string()],
             ]
             .concat(),
         );
@@ -125,7 +125,7 @@ fn describe(evaluation: &Evaluation) -> String {
     let names: Vec<&str> = evaluation
         .classes
         .iter()
-        .map(|figures| figures.class.as_str())
+        .map(|metrics| metrics.class.as_str())
         .collect();
     let mut confusion = Table::new(1, &[&["is \\ taken for"], &names[..]].concat());
     for (name, row) in names.iter().zip(&evaluation.confusion) {

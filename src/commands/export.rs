@@ -49,7 +49,7 @@ pub(super) fn on_finish(
         artefacts::export(folder, &found, source, formats, None, interrupt).map_err(|error| {
             match interrupt.signal() {
                 Some(_) => error.context(format!(
-                    "the model is trained but not exported, which `signet resume {}` does",
+                    "the model is trained but not exported; export it with `signet resume {}`",
                     shell_quote(folder.path())
                 )),
                 None => error,

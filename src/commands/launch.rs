@@ -37,13 +37,13 @@ pub(super) fn go(
     messages::note_text(Level::Verbose, &before);
     let done = state.progress.epoch - 1;
     let began = Instant::now();
-    let mut records = Records::open(session, folder).blame(Fault::Run)?;
-    let mut keeper = Checkpointer::new(session, folder);
+    let mut logs = Records::open(session, folder).blame(Fault::Run)?;
+    let mut checkpointer = Checkpointer::new(session, folder);
     let epochs = session.experiment.train.epochs;
     let mut shown = display::listener(style, done, epochs, trainer.steps_per_epoch());
     let ended = trainer.run(
         &mut state,
-        &mut [&mut records, &mut keeper, shown.as_mut()],
+        &mut [&mut logs, &mut checkpointer, shown.as_mut()],
         &|progress| {
             interrupt.signal().is_some() || until.is_some_and(|until| progress.epoch > until)
         },

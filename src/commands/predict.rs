@@ -67,7 +67,7 @@ fn predict(classifier: &Classifier, files: &[PathBuf], top: usize) -> Result<Vec
         let named = read.map_err(|error| format!("{error:#}")).and_then(|_| {
             let row = rows.next().unwrap_or_default();
             if row.iter().any(|probability| !probability.is_finite()) {
-                return Err("gets no answer: the model's logits are not finite".to_owned());
+                return Err("cannot be classified: the model's logits are not finite".to_owned());
             }
             let classes = classifier.card.classes.iter().cloned();
             let mut named: Vec<(String, f64)> = classes.zip(row).collect();
@@ -104,7 +104,8 @@ fn list(inputs: &[PathBuf]) -> Result<Vec<PathBuf>> {
             }
             files.extend(found.images.into_iter().map(|path| input.join(path)));
         } else if !input.exists() && text.contains(['*', '?', '[']) {
-            let matches = glob::glob(&text).with_context(|| format!("{text} is no pattern"))?;
+            let matches =
+                glob::glob(&text).with_context(|| format!("{text} is not a valid glob pattern"))?;
             let mut found: Vec<PathBuf> = matches.collect::<Result<_, _>>()?;
             found.retain(|path| path.is_file());
             ensure!(!found.is_empty(), "{text} matches no file");
@@ -114,7 +115,10 @@ fn list(inputs: &[PathBuf]) -> Result<Vec<PathBuf>> {
             files.push(input.clone());
         }
     }
-    ensure!(!files.is_empty(), "there is no image to look at");
+    ensure!(
+        !files.is_empty(),
+        "there are no input images; name image files, folders or glob patterns"
+    );
     Ok(files)
 }
 

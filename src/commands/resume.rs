@@ -67,7 +67,7 @@ pub(super) fn go_on(
     }
     if style.is_for_people() {
         crate::status!(
-            "goes on from {} (epoch {}, step {})",
+            "continuing from {} (epoch {}, step {})",
             ready.from.display(),
             state.progress.epoch,
             state.progress.step
@@ -91,6 +91,6 @@ fn prove(command: &ResumeArguments, style: Style) -> Result<()> {
     if proof.differences.is_empty() {
         Ok(())
     } else {
-        Err(anyhow!("this run does not repeat bit for bit")).blame(Fault::Run)
+        Err(anyhow!("training the same steps again gave different bits")).blame(Fault::Run)
     }
 }

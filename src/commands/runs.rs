@@ -23,7 +23,7 @@ pub(super) fn run(command: RunsCommand) -> Result<()> {
             let found = find(&folders).blame(Fault::Run)?;
             let entries: Vec<&CatalogEntry> = found.iter().collect();
             let shown = if entries.is_empty() {
-                "there is no run yet; `signet train CONFIG` makes one".to_owned()
+                "there are no runs yet; `signet train CONFIG` creates one".to_owned()
             } else {
                 tables::list(&entries, trials).to_string()
             };
@@ -66,7 +66,7 @@ fn find(folders: &[PathBuf]) -> Result<Vec<CatalogEntry>> {
     Ok(found)
 }
 
-/// Shows what may go and, if that was asked for, removes it; runs in use are left alone.
+/// Lists what the retention rules no longer keep and, with `yes`, deletes it; runs in use are not touched.
 fn gc(
     found: &[CatalogEntry],
     keep_last: Option<usize>,
@@ -83,23 +83,26 @@ fn gc(
         };
         match look() {
             Ok(found) => garbage.extend(found),
-            Err(error) => crate::status!("signet: left alone: {error:#}"),
+            Err(error) => crate::status!("signet: not touched: {error:#}"),
         }
     }
     if garbage.is_empty() {
-        crate::out!("nothing may go");
+        crate::out!("nothing to delete");
         return Ok(());
     }
     crate::out!("{}\n", tables::garbage(&garbage));
     let bytes: u64 = garbage.iter().map(|garbage| garbage.bytes).sum();
     let size = mebibytes(bytes as usize);
     if !yes {
-        crate::out!("{} file(s), {size}; --yes removes them", garbage.len());
+        crate::out!(
+            "{} file(s), {size}; add --yes to delete them",
+            garbage.len()
+        );
         return Ok(());
     }
     for Garbage { folder, name, .. } in &garbage {
         folder.remove_all(name)?;
     }
-    crate::out!("removed {} file(s), {size}", garbage.len());
+    crate::out!("deleted {} file(s), {size}", garbage.len());
     Ok(())
 }

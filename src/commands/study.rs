@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, anyhow};
 
 use crate::bridge::process;
-use crate::cli::{OnFail, StudyArguments as Asked};
+use crate::cli::{OnFail, StudyArguments};
 use crate::config::Experiment;
 use crate::fault::{Blame, Fault};
 use crate::run::display::Style;
@@ -28,19 +28,19 @@ pub(super) struct Launch {
 }
 
 impl Launch {
-    /// Begins a study in the folder that was `asked` for, or else in `usual`, or goes on with it there.
+    /// Creates a study in the folder of `request`, or else in `usual`, or continues the one there.
     pub(super) fn open(
-        asked: &Asked,
+        request: &StudyArguments,
         usual: &Path,
         experiment: &Experiment,
         kind: StudyKind,
         trials: Vec<Trial>,
         style: Style,
     ) -> Result<Launch> {
-        let jobs = asked.jobs;
+        let jobs = request.jobs;
         let cores = process::cpus();
         if jobs > cores {
-            crate::status!("signet: {jobs} trials at a time share {cores} core(s)");
+            crate::status!("signet: {jobs} trials at a time share {cores} CPU core(s)");
         }
         let threads = experiment.threads.settle();
         for remark in threads.remarks() {
@@ -54,7 +54,7 @@ impl Launch {
             threads: (threads.count / jobs).max(1),
             trials,
         };
-        let folder = asked.run.as_deref().unwrap_or(usual);
+        let folder = request.run.as_deref().unwrap_or(usual);
         let (dir, study) = StudyDir::open(folder, experiment, fresh).blame(Fault::Run)?;
         Ok(Launch {
             experiment: dir.experiment(),
@@ -62,7 +62,7 @@ impl Launch {
             dir,
             study,
             jobs,
-            go_on: asked.on_fail == OnFail::Continue,
+            go_on: request.on_fail == OnFail::Continue,
             interrupt: Interrupt::listen()?,
             display: Display::new(style),
         })
@@ -81,14 +81,15 @@ impl Launch {
         }
     }
 
-    /// An error if somebody asked the study to stop, with `done` trials done.
+    /// An error if a signal stopped the study, with `done` trials done.
     pub(super) fn stopped(&self, done: usize) -> Result<()> {
         let Some(signal) = self.interrupt.signal() else {
             return Ok(());
         };
         let trials = self.study.trials.len();
-        let error =
-            anyhow!("stopped with {done} of {trials} trials done; the same command goes on");
+        let error = anyhow!(
+            "stopped with {done} of {trials} trials done; run the same command again to continue"
+        );
         Err(error).blame(Fault::stopped_by(signal))
     }
 }

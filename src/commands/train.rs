@@ -38,14 +38,17 @@ pub(super) fn run(command: TrainArguments, style: Style) -> Result<()> {
         Start::Refuse => {
             let folder = folder.display();
             let error = anyhow!(
-                "{folder} exists already; name another with --run, or go on with it by --resume"
+                "{folder} already exists; choose another directory with --run, or continue the run with --resume"
             );
             return Err(error).blame(Fault::Run);
         }
         Start::Exactly | Start::Numbered => {}
     }
     if if_exists == IfExists::Resume && style.is_for_people() {
-        crate::status!("{} is not there yet, so it begins now", folder.display());
+        crate::status!(
+            "{} does not exist yet; starting a new run",
+            folder.display()
+        );
     }
     let session = Session::open(experiment)?;
     report_findings(&session);

@@ -51,7 +51,7 @@ pub(super) fn run(command: VerifyArguments) -> Result<()> {
         Ok(())
     } else {
         Err(anyhow!(
-            "{} is not the model it says it is: {}",
+            "{} does not match its model: {}",
             command.artefact.display(),
             report.failure()
         ))
@@ -84,8 +84,8 @@ fn same_weights(folder: &RunDir, card: &Card, artefact: &Path) -> Result<Checkpo
         }
     }
     Err(anyhow!(
-        "{} is a model of {} after epoch {}, and no checkpoint of {} has its weights; name the run it came from, or try it \
-         without --against",
+        "{} is the model of {} after epoch {}, and no checkpoint of {} has its weights; name the run it was \
+         exported from, or run verify without --against",
         artefact.display(),
         card.name,
         card.epoch,

@@ -45,19 +45,19 @@ pub struct Experiment {
     pub device: Device,
     /// Threads of the CPU; recorded with every run, because results depend on it.
     pub threads: Threads,
-    /// Images.
+    /// Where images come from, how they are split, normalised and augmented.
     pub data: DataConfig,
-    /// Network.
+    /// Kind and sizes of the network.
     pub model: ModelConfig,
-    /// Training.
+    /// Epochs, batches, optimiser, schedule, loss.
     pub train: TrainConfig,
     /// Choice of the best epoch.
     pub checkpoint: CheckpointConfig,
-    /// Records.
+    /// Logs beside `metrics.jsonl`.
     pub log: LogConfig,
-    /// Artefacts.
+    /// Formats to export to, and whether to do so when training ends.
     pub export: ExportConfig,
-    /// Run directory.
+    /// Where run directories are made and what to do if one exists.
     pub run: RunConfig,
 }
 
@@ -66,7 +66,7 @@ pub struct Experiment {
 pub enum Device {
     /// CUDA if there is any, else the CPU.
     Auto,
-    /// The CPU.
+    /// Always the CPU.
     Cpu,
     /// A CUDA device by number; `cuda` is `cuda:0`.
     Cuda(usize),
@@ -154,7 +154,8 @@ impl Experiment {
     fn read(mut top: Section, file: &Path) -> Experiment {
         let version: Option<u64> = top.required("version", "write `version: 1` as the first line");
         if let Some(other) = version.filter(|version| *version != VERSION) {
-            let message = format!("{other} is not a format this signet reads; it reads {VERSION}");
+            let message =
+                format!("version {other} is not supported; this signet reads version {VERSION}");
             top.wrong("version", message);
         }
         let name = top.get_if("name", name_from(file), |name: &String| file_name(name));
@@ -191,7 +192,7 @@ impl Experiment {
         for (key, metric) in self.needs_val() {
             if !self.data.may_have_val() {
                 let message = format!(
-                    "{} needs a val part, but data.split.val is 0; use train.loss, or hold back a val part",
+                    "{} needs a validation part, but data.split.val is 0; use train.loss, or make data.split.val greater than 0",
                     metric.word()
                 );
                 top.wrong(key, message);
@@ -199,7 +200,7 @@ impl Experiment {
         }
     }
 
-    /// The keys that watch a figure of the val part, with that figure.
+    /// The keys that name a metric of the val part, with that metric.
     pub fn needs_val(&self) -> Vec<(&'static str, Metric)> {
         let early = self.train.early_stopping.as_ref().map(|early| early.metric);
         let plateau = match self.train.schedule {

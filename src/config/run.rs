@@ -12,7 +12,7 @@ use super::train::{Metric, Mode};
 /// When checkpoints are written, and which are kept.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct CheckpointConfig {
-    /// How often.
+    /// Interval between checkpoints.
     pub every: Every,
     /// How many of the newest stay.
     pub keep_last: usize,
@@ -167,7 +167,7 @@ words! {
     IfExists {
         /// Number the new one: name-2, name-3, ...
         New = "new",
-        /// Refuse.
+        /// An existing directory is an error.
         Error = "error",
         /// Go on where the old one stopped, as with --resume.
         Resume = "resume",

@@ -10,7 +10,7 @@ use serde_yaml::{Mapping, Value};
 use super::document::{Document, key_text, readings};
 use super::setting::{Setting, describe, nearest, one_of, read};
 
-/// A map in the experiment (or its absence), and the keys asked of it so far.
+/// A map in the experiment (or its absence), and the keys read from it so far.
 pub struct Section<'d> {
     document: &'d Document,
     path: Vec<String>,
@@ -171,7 +171,7 @@ impl<'d> Section<'d> {
             let twice = entries.iter().any(|(known, _)| *known == key);
             match read(value) {
                 Ok(_) if twice => {
-                    let message = "stands there twice".to_owned();
+                    let message = "is listed twice".to_owned();
                     self.document.wrong_value(&self.below(&[&key]), message);
                 }
                 Ok(setting) => entries.push((key, setting)),

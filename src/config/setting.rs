@@ -211,7 +211,7 @@ pub fn one_of(word: &str, words: &[&str]) -> String {
     let near = nearest(word, words);
     let near = near.map_or(String::new(), |near| format!("; did you mean {near}?"));
     let (word, rest) = cut(word);
-    format!("{word}{rest} is none of {}{near}", words.join(", "))
+    format!("{word}{rest} is not one of {}{near}", words.join(", "))
 }
 
 /// A rule for [`super::section::Section::get_if`]: at least `low`.

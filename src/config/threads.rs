@@ -19,7 +19,7 @@ const VARIABLES: [&str; 2] = ["OMP_NUM_THREADS", "SLURM_CPUS_PER_TASK"];
 pub enum Threads {
     /// As many as the environment says, or else one per processor that this process may use.
     Auto,
-    /// So many.
+    /// This number of threads, from 1 to 1024.
     Count(usize),
 }
 
@@ -81,7 +81,7 @@ impl Settled {
         let remark = |(variable, value): &(&str, String)| {
             let value = describe(&Value::from(value.as_str()));
             format!(
-                "{variable} is {value} and no number from 1 to {MOST}, so threads: auto passes it over"
+                "{variable} is {value}, which is not a number from 1 to {MOST}; threads: auto ignores it"
             )
         };
         self.passed_over.iter().map(remark)

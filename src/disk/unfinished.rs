@@ -55,7 +55,7 @@ impl Folder {
     pub fn clear_unfinished(&self, age: Duration) -> Result<()> {
         for name in self.abandoned(age)? {
             if let Err(error) = self.remove_all(&name) {
-                crate::status!("signet: left alone: {error:#}");
+                crate::status!("signet: not touched: {error:#}");
             }
         }
         Ok(())

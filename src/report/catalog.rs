@@ -87,8 +87,8 @@ fn study_row(study: &StudyEntry) -> Vec<String> {
         (false, Some(_)) => "complete",
         (false, None) => "unfinished",
     };
-    let figures = |figure: &dyn Fn(&RunEntry) -> Option<f64>| {
-        let found: Vec<f64> = study.begun.iter().filter_map(figure).collect();
+    let metrics = |metric: &dyn Fn(&RunEntry) -> Option<f64>| {
+        let found: Vec<f64> = study.begun.iter().filter_map(metric).collect();
         or_dash((!found.is_empty()).then(|| mean_and_sd(&Spread::of(&found))))
     };
     vec![
@@ -102,8 +102,8 @@ fn study_row(study: &StudyEntry) -> Vec<String> {
             .sum::<usize>()
             .to_string(),
         "-".to_owned(),
-        figures(&|run| run.best.as_ref()?.get(Metric::ValAccuracy)),
-        figures(&|run| run.test.as_ref().map(|test| test.accuracy)),
+        metrics(&|run| run.best.as_ref()?.get(Metric::ValAccuracy)),
+        metrics(&|run| run.test.as_ref().map(|test| test.accuracy)),
         size(study.bytes),
     ]
 }
@@ -152,7 +152,7 @@ fn show_run(run: &RunEntry) -> String {
             word("cpu")
         ),
         format!("repeats      {}", word("repeatability")),
-        format!("last launch {}", word("started")),
+        format!("launched     {}", word("started")),
     ];
     let parent = document("parent.json");
     if let Some(of) = parent["run"].as_str() {
@@ -162,7 +162,7 @@ fn show_run(run: &RunEntry) -> String {
             parent["step"]
         ));
     }
-    let figures = best_and_last(run.best.as_ref(), run.last.as_ref());
+    let metrics = best_and_last(run.best.as_ref(), run.last.as_ref());
     let mut files = Table::new(1, &["file", "MiB"]);
     let kept = checkpoints::list(&run.path)
         .into_iter()
@@ -183,7 +183,7 @@ fn show_run(run: &RunEntry) -> String {
         files.add_row([name, size(bytes)]);
     }
     files.add_row(["in all".to_owned(), size(run.bytes)]);
-    format!("{}\n\n{figures}\n\n{files}", lines.join("\n"))
+    format!("{}\n\n{metrics}\n\n{files}", lines.join("\n"))
 }
 
 fn show_study(study: &StudyEntry) -> String {
@@ -195,7 +195,7 @@ fn show_study(study: &StudyEntry) -> String {
     let waiting = study.trials.len() - study.begun.len();
     let mut text = format!("{trials}\n\n{}", escaped(&study_row(study)[..3].join("  ")));
     if waiting > 0 {
-        text += &format!("; {waiting} have not begun");
+        text += &format!("; {waiting} not started");
     }
     if let Some(found) = &study.summary
         && let (Some(mean), Some(sd)) = (found["mean"].as_f64(), found["sd"].as_f64())
@@ -210,7 +210,7 @@ fn show_study(study: &StudyEntry) -> String {
     text
 }
 
-/// Settings that differ, figures, and differences.
+/// Settings that differ, metrics, and paired differences with their 95 % intervals.
 pub fn compare(found: &Comparison) -> String {
     let names: Vec<String> = found
         .figures
@@ -228,12 +228,12 @@ pub fn compare(found: &Comparison) -> String {
     } else {
         settings.to_string()
     };
-    let mut figures = Table::new(1, &[&["figure"], &names[..]].concat());
-    for (name, cells) in figure_rows(found, &shown) {
-        figures.add_row(std::iter::once(name.to_owned()).chain(cells));
+    let mut metrics = Table::new(1, &[&["metric"], &names[..]].concat());
+    for (name, cells) in metric_rows(found, &shown) {
+        metrics.add_row(std::iter::once(name.to_owned()).chain(cells));
     }
     let first = names.first().copied().unwrap_or_default();
-    let mut text = format!("{settings}\n\n{figures}");
+    let mut text = format!("{settings}\n\n{metrics}");
     for (column, name) in found.figures.iter().zip(&names).skip(1) {
         let Some(paired) = &column.paired else {
             continue;
@@ -241,7 +241,7 @@ pub fn compare(found: &Comparison) -> String {
         let [low, high] = paired.interval.map(|end| format!("{:+.2}", 100.0 * end));
         let (name, first) = (escaped(name), escaped(first));
         text += &format!(
-            "\n\n{name} minus {first}, on {} splits they share: accuracy {:+.2} points (95 % interval {low} to {high}, \
+            "\n\n{name} minus {first}, on {} common splits: accuracy {:+.2} points (95 % interval {low} to {high}, \
              corrected for shared images)",
             paired.splits,
             100.0 * paired.mean
@@ -250,7 +250,7 @@ pub fn compare(found: &Comparison) -> String {
     text
 }
 
-/// The same as CSV: a line per setting that differs and per figure.
+/// The same as CSV: a line per setting that differs and per metric.
 pub fn compare_csv(found: &Comparison) -> String {
     let line = |name: &str, cells: Vec<String>| {
         let cells = std::iter::once(quoted(name)).chain(cells.iter().map(|cell| quoted(cell)));
@@ -269,7 +269,7 @@ pub fn compare_csv(found: &Comparison) -> String {
         text += &line(&setting.key, values.collect());
     }
     let full = |spread: &Spread| spread.mean.to_string();
-    for (name, cells) in figure_rows(found, &full) {
+    for (name, cells) in metric_rows(found, &full) {
         let cells = cells
             .into_iter()
             .map(|cell| if cell == "-" { String::new() } else { cell });
@@ -293,15 +293,15 @@ pub fn compare_csv(found: &Comparison) -> String {
     text
 }
 
-fn figure_rows(
+fn metric_rows(
     found: &Comparison,
     word: &dyn Fn(&Spread) -> String,
 ) -> Vec<(&'static str, Vec<String>)> {
-    let row = |figure: &dyn Fn(&crate::study::compare::Column) -> Option<Spread>| {
+    let row = |metric: &dyn Fn(&crate::study::compare::Column) -> Option<Spread>| {
         let cells = found
             .figures
             .iter()
-            .map(|column| or_dash(figure(column).as_ref().map(word)));
+            .map(|column| or_dash(metric(column).as_ref().map(word)));
         cells.collect()
     };
     vec![
@@ -316,11 +316,11 @@ fn figure_rows(
         ("train accuracy", row(&|column| column.train_accuracy)),
         ("val accuracy", row(&|column| column.val_accuracy)),
         ("val loss", row(&|column| column.val_loss)),
-        ("judged accuracy", row(&|column| column.judged)),
+        ("evaluated accuracy", row(&|column| column.judged)),
     ]
 }
 
-/// A figure, with its spread if there is one.
+/// A mean, with its standard deviation if there is more than one value.
 fn shown(spread: &Spread) -> String {
     match spread.sd {
         0.0 => format!("{:.4}", spread.mean),
@@ -330,7 +330,7 @@ fn shown(spread: &Spread) -> String {
 
 /// What may go, and why.
 pub fn garbage(found: &[Garbage]) -> Table {
-    let mut table = Table::new(2, &["file", "why it may go", "MiB"]);
+    let mut table = Table::new(2, &["file", "reason", "MiB"]);
     for garbage in found {
         table.add_row([
             garbage.folder.file(&garbage.name).display().to_string(),

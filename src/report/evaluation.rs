@@ -7,31 +7,31 @@ use tch::{Kind, Tensor};
 /// The evidence on one part of the data.
 #[derive(Debug, Clone, Serialize)]
 pub struct Evaluation {
-    /// Which part.
+    /// Part evaluated: train, val, test, all, or `given` for `--data`.
     pub part: String,
     /// Images in it.
     pub images: usize,
     /// Mean cross-entropy.
     pub loss: f64,
-    /// Share recognised.
+    /// Share of images classified correctly, 0 to 1.
     pub accuracy: f64,
     /// Its 95 % Wilson interval.
     pub accuracy_interval: [f64; 2],
     /// By class, in the order of the outputs.
-    pub classes: Vec<ClassFigures>,
+    pub classes: Vec<ClassMetrics>,
     /// `confusion[i][j]`: images of class i taken for class j.
     pub confusion: Vec<Vec<usize>>,
-    /// Every image.
+    /// One per image, in the order of the data.
     #[serde(skip)]
     pub predictions: Vec<Prediction>,
     /// The images taken for something else.
     pub wrong: Vec<Prediction>,
 }
 
-/// Figures of one class. A ratio without a denominator is undefined (scikit-learn's `zero_division=nan`).
+/// Metrics of one class. A ratio without a denominator is undefined (scikit-learn's `zero_division=nan`).
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct ClassFigures {
-    /// Name.
+pub struct ClassMetrics {
+    /// Class name.
     pub class: String,
     /// Of the images taken for it, the share that are.
     pub precision: Option<f64>,
@@ -39,14 +39,14 @@ pub struct ClassFigures {
     pub recall: Option<f64>,
     /// Harmonic mean of both.
     pub f1: Option<f64>,
-    /// Its images.
+    /// Number of images of the class.
     pub support: usize,
 }
 
 /// What was made of one image.
 #[derive(Debug, Clone, Serialize)]
 pub struct Prediction {
-    /// The image.
+    /// Name of the image within its source.
     pub name: String,
     /// What it shows.
     pub label: String,
@@ -105,7 +105,7 @@ impl Evaluation {
             classes: classes
                 .iter()
                 .enumerate()
-                .map(|(class, name)| figures(name, class, &confusion))
+                .map(|(class, name)| class_metrics(name, class, &confusion))
                 .collect(),
             wrong: predictions
                 .iter()
@@ -118,12 +118,12 @@ impl Evaluation {
     }
 }
 
-fn figures(name: &str, class: usize, confusion: &[Vec<usize>]) -> ClassFigures {
+fn class_metrics(name: &str, class: usize, confusion: &[Vec<usize>]) -> ClassMetrics {
     let right = confusion[class][class];
     let support: usize = confusion[class].iter().sum();
     let taken: usize = confusion.iter().map(|row| row[class]).sum();
     let ratio = |a: usize, b: usize| (b > 0).then(|| a as f64 / b as f64);
-    ClassFigures {
+    ClassMetrics {
         class: name.to_owned(),
         precision: ratio(right, taken),
         recall: ratio(right, support),
@@ -164,14 +164,14 @@ mod tests {
             [1.0, 2.0 / 3.0, 0.8, 3.0],
         ];
         for (class, expected) in found.classes.iter().zip(expected) {
-            let figures = [
+            let metrics = [
                 class.precision.unwrap(),
                 class.recall.unwrap(),
                 class.f1.unwrap(),
                 class.support as f64,
             ];
             assert!(
-                figures
+                metrics
                     .iter()
                     .zip(expected)
                     .all(|(a, b)| (a - b).abs() < 1e-12),
@@ -196,13 +196,13 @@ mod tests {
             .to_kind(Kind::Float);
         let classes = ["a", "b", "c"].map(str::to_owned);
         let found = Evaluation::new("test", &logits, &[0, 0, 1], &["x"; 3], &classes).unwrap();
-        let figures = |class: &ClassFigures| [class.precision, class.recall, class.f1];
+        let metrics = |class: &ClassMetrics| [class.precision, class.recall, class.f1];
         assert_eq!(
-            figures(&found.classes[0]),
+            metrics(&found.classes[0]),
             [Some(2.0 / 3.0), Some(1.0), Some(0.8)]
         );
-        assert_eq!(figures(&found.classes[1]), [None, Some(0.0), Some(0.0)]);
-        assert_eq!(figures(&found.classes[2]), [None; 3]);
+        assert_eq!(metrics(&found.classes[1]), [None, Some(0.0), Some(0.0)]);
+        assert_eq!(metrics(&found.classes[2]), [None; 3]);
         let json = serde_json::to_value(&found).unwrap();
         assert!(json["classes"][2]["recall"].is_null());
     }

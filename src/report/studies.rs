@@ -58,7 +58,7 @@ pub fn sweep(found: &Ranking, base: &Path, folder: &Path) -> String {
             .iter()
             .map(|(_, value)| value.trim_matches('"').to_owned());
         let [value, sd] = match &standing.value {
-            Some(value) => [value.mean, value.sd].map(|figure| format!("{figure:.4}")),
+            Some(value) => [value.mean, value.sd].map(|number| format!("{number:.4}")),
             None => ["diverged".to_owned(), "-".to_owned()],
         };
         let row = [standing.point.name.clone()].into_iter().chain(settings);
@@ -77,7 +77,7 @@ pub fn sweep(found: &Ranking, base: &Path, folder: &Path) -> String {
         );
     }
     match found.points.first().filter(|best| best.value.is_some()) {
-        None => text += "no point came to its end without diverging\n",
+        None => text += "training diverged at every point\n",
         Some(best) => {
             let settings = best
                 .point
@@ -85,7 +85,7 @@ pub fn sweep(found: &Ranking, base: &Path, folder: &Path) -> String {
                 .iter()
                 .map(|(key, value)| format!(" -s '{key}={value}'"));
             text += &format!(
-                "best by {}: {}; as a run: signet train {}{}\n",
+                "best by {}: {}; to train it: signet train {}{}\n",
                 found.metric,
                 best.point.name,
                 shell_quote(base),
@@ -100,15 +100,12 @@ pub fn sweep(found: &Ranking, base: &Path, folder: &Path) -> String {
         .filter(|best| found.test.is_none() && best.value.is_some() && Some(best.epochs) < longest);
     if let Some(best) = left_behind {
         text += &format!(
-            "it was left behind after {} epochs, so its test part was not looked at: those that went on diverged\n",
+            "it was stopped after {} epochs, so it was not evaluated on its test part; the points trained longer diverged\n",
             best.epochs
         );
     }
     if let Some(test) = &found.test {
-        text += &format!(
-            "its test part, looked at once: accuracy {}\n",
-            spread(&test.accuracy)
-        );
+        text += &format!("on its test part: accuracy {}\n", spread(&test.accuracy));
     }
     text + &format!("the sweep is in {}", escaped(&folder.display().to_string()))
 }

@@ -72,7 +72,7 @@ pub fn after(session: &Session, progress: &Progress, folder: &Path, took: Durati
         _ => "",
     };
     format!(
-        "{table}\n\n{} in {:.1} s; the evidence is in {}\nnext: signet eval {}{part}",
+        "{table}\n\n{} in {:.1} s; results are in {}\nnext: signet eval {}{part}",
         how_it_ended(&session.experiment, progress),
         took.as_secs_f64(),
         escaped(&folder.display().to_string()),
@@ -80,7 +80,7 @@ pub fn after(session: &Session, progress: &Progress, folder: &Path, took: Durati
     )
 }
 
-/// The figures of two epochs of a run.
+/// Loss (mean per image) and accuracy (per cent) of the best and the last epoch, on the train and val parts.
 pub fn best_and_last(best: Option<&EpochRecord>, last: Option<&EpochRecord>) -> Table {
     let header = [
         "",
@@ -110,9 +110,9 @@ pub fn best_and_last(best: Option<&EpochRecord>, last: Option<&EpochRecord>) -> 
 /// One line on a run that has nothing left to do.
 pub fn complete(experiment: &Experiment, progress: &Progress, folder: &Path) -> String {
     let longer = if progress.stopped_early(experiment) {
-        "-s train.early_stopping.patience=N lets it wait longer"
+        "a greater -s train.early_stopping.patience=N trains on"
     } else {
-        "--epochs N makes it longer"
+        "--epochs N trains on"
     };
     format!(
         "{} is complete: {}; {longer}",
@@ -121,10 +121,10 @@ pub fn complete(experiment: &Experiment, progress: &Progress, folder: &Path) -> 
     )
 }
 
-/// One line on a run that pauses where it was asked to.
+/// One line on a run paused by `--until`.
 pub fn paused(progress: &Progress, folder: &Path) -> String {
     format!(
-        "paused after epoch {} (step {}); go on with `signet resume {}`",
+        "paused after epoch {} (step {}); continue with `signet resume {}`",
         progress.epoch - 1,
         progress.step,
         shell_quote(folder)
@@ -157,20 +157,20 @@ pub fn changes(changes: &[Change]) -> Table {
     table
 }
 
-/// What became of the weights a training was to begin with, a line each.
+/// What `train.init_from` found: tensors taken, initialised at random, and not used, a line each.
 pub fn transferred(transfer: &Transfer) -> String {
     let mut text = format!(
-        "begins with {} tensor(s) of another training",
+        "initialised {} tensor(s) from another model",
         transfer.taken.len()
     );
     text += &format!(": {}\n", escaped(&transfer.taken.join(", ")));
     for (name, why) in &transfer.missing {
-        text += &escaped(&format!("begins at random: {name}, which {why}"));
+        text += &escaped(&format!("initialised at random: {name}, which {why}"));
         text += "\n";
     }
     if !transfer.left.is_empty() {
         text += &format!(
-            "left out, having no place here: {}\n",
+            "not used, since this model has no such tensors: {}\n",
             escaped(&transfer.left.join(", "))
         );
     }
@@ -194,20 +194,20 @@ pub fn proof(proof: &Proof) -> String {
         );
     };
     let causes = match causes.as_slice() {
-        [] => "nothing that is recorded has changed since, so please report this".to_owned(),
+        [] => "no recorded setting of the machine has changed, so please report this".to_owned(),
         causes => format!("the likely cause: {}", causes.join("; ")),
     };
     let count = proof.differences.len();
     format!("not proved: {scope}, gave {count} difference(s), the first in {first}; {causes}")
 }
 
-/// Artefacts with the figures of their gates.
+/// Artefacts, each with its size, its largest difference of logits from the live model, and its accuracy.
 pub fn exported(artefacts: &[Exported]) -> Table {
     let header = [
         "artefact",
         "bytes",
         "largest difference",
-        "accuracy % of those compared",
+        "accuracy %",
         "seconds",
     ];
     let mut table = Table::new(1, &header);
@@ -258,8 +258,8 @@ pub fn gate(report: &Report) -> String {
     format!("{checks}\n\n{verdict}{accuracy}")
 }
 
-fn cells(figures: Option<Metrics>) -> [String; 2] {
-    match figures {
+fn cells(metrics: Option<Metrics>) -> [String; 2] {
+    match metrics {
         Some(Metrics { loss, accuracy }) => {
             [format!("{loss:.4}"), format!("{:.2}", 100.0 * accuracy)]
         }

@@ -143,7 +143,7 @@ pub fn newest(folder: &Path) -> Result<FoundCheckpoint> {
     }
     match passed_over.as_slice() {
         [] => bail!(
-            "{} has no checkpoint; begin again with `signet train {}`",
+            "{} has no checkpoint; start again with `signet train {}`",
             folder.display(),
             shell_quote(&folder.join("config.yaml"))
         ),

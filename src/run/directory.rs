@@ -111,7 +111,7 @@ impl RunDir {
             if exact.is_some() || run.if_exists == IfExists::Error {
                 let taken = above.file(&free);
                 bail!(
-                    "{} exists already; name another with --run, or go on with it by `signet resume {}`",
+                    "{} already exists; choose another directory with --run, or continue the run with `signet resume {}`",
                     taken.display(),
                     shell_quote(&taken)
                 );

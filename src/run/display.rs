@@ -12,15 +12,15 @@ use crate::train::metrics::{EpochRecord, Metrics};
 /// How progress is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Style {
-    /// Bars on a terminal that can draw them, else plain lines.
+    /// Progress bars on a terminal that can draw them, plain lines elsewhere.
     Auto,
-    /// An epoch bar and a step bar; where they cannot be drawn, plain lines.
+    /// A bar for epochs and one for steps; plain lines where bars cannot be drawn.
     Bar,
     /// One line per epoch.
     Plain,
-    /// One JSON object per epoch, and one with a `note` for whatever else there is to say.
+    /// One JSON object per epoch, and one with the key `note` for each other message.
     Json,
-    /// Nothing.
+    /// No progress.
     None,
 }
 

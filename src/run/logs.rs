@@ -226,7 +226,7 @@ impl Observer for Records<'_> {
             Event::EpochEnded { record, .. } => {
                 let folder = self.folder.path();
                 self.write_epoch(record)
-                    .with_context(|| format!("cannot write the records of {}", folder.display()))
+                    .with_context(|| format!("cannot write the logs of {}", folder.display()))
                     .blame(Fault::Run)?;
             }
             _ => {}

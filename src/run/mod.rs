@@ -1,6 +1,6 @@
 //! A run: what it needs in memory (`session`), what it depends on (`environment`), its folder (`directory`, `lock`)
-//! and what lies there before a step (`beginning`), its files (`records`, `tensorboard`; `checkpoint`, `checkpoints`,
-//! `keeper`, `retention`), going on with it (`resume`, `policy`, `prove`), and what is seen of it (`display`,
+//! and what lies there before a step (`create`), its files (`logs`, `tensorboard`; `checkpoint`, `checkpoints`,
+//! `checkpointer`, `retention`), going on with it (`resume`, `policy`, `prove`), and what is seen of it (`display`,
 //! `interrupt`).
 
 pub mod checkpoint;

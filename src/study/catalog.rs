@@ -22,7 +22,7 @@ use crate::train::metrics::EpochRecord;
 #[derive(Debug, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum CatalogEntry {
-    /// One run.
+    /// A run directory of its own, not part of a study.
     Run(RunEntry),
     /// Many runs of one experiment.
     Study(StudyEntry),
@@ -31,21 +31,21 @@ pub enum CatalogEntry {
 /// One run on disk.
 #[derive(Debug, Serialize)]
 pub struct RunEntry {
-    /// Its folder.
+    /// Run or study directory.
     pub path: PathBuf,
     /// Whether it goes on, and whether it could.
     pub state: RunState,
-    /// Epochs done.
+    /// Number of complete epochs.
     pub epochs_done: usize,
     /// Its best epoch so far.
     pub best: Option<EpochRecord>,
     /// Its last epoch so far.
     pub last: Option<EpochRecord>,
-    /// What its best weights make of the test part, if a study has asked.
+    /// The metrics of its best epoch on the test part, if a study has evaluated them.
     pub test: Option<Evaluated>,
     /// Bytes on disk.
     pub bytes: u64,
-    /// What it was asked for.
+    /// The experiment it trains.
     #[serde(skip)]
     pub experiment: Experiment,
 }
@@ -53,7 +53,7 @@ pub struct RunEntry {
 /// One study on disk.
 #[derive(Debug, Serialize)]
 pub struct StudyEntry {
-    /// Its folder.
+    /// Run or study directory.
     pub path: PathBuf,
     /// Whether a process works on it.
     pub running: bool,
@@ -120,7 +120,7 @@ impl CatalogEntry {
         )
     }
 
-    /// Its folder.
+    /// Run or study directory.
     pub fn path(&self) -> &Path {
         match self {
             CatalogEntry::Run(run) => &run.path,
@@ -128,7 +128,7 @@ impl CatalogEntry {
         }
     }
 
-    /// What it was asked for.
+    /// The experiment it trains.
     pub fn experiment(&self) -> &Experiment {
         match self {
             CatalogEntry::Run(run) => &run.experiment,
@@ -259,7 +259,7 @@ pub fn find(folder: &Path, report: &mut dyn FnMut(anyhow::Error)) -> Result<Vec<
 pub struct Garbage {
     /// The folder it lies in.
     pub folder: Folder,
-    /// Its name there.
+    /// File name in `folder`.
     pub name: OsString,
     /// What it holds.
     pub bytes: u64,
@@ -321,7 +321,7 @@ pub fn garbage(
         .collect::<Result<Vec<_>>>()?;
     for folder in std::iter::once(run.clone()).chain(within) {
         for name in folder.abandoned(Duration::ZERO)? {
-            let why = "left unfinished by a process that was killed";
+            let why = "unfinished file of a killed process";
             add(&folder, name, why.to_owned());
         }
     }
@@ -329,7 +329,7 @@ pub fn garbage(
         let own = run.folder(checkpoints::FOLDER)?;
         for name in own.names()? {
             if checkpoints::is_put_aside(&name.to_string_lossy()) {
-                add(&own, name, "damaged, and put aside".to_owned());
+                add(&own, name, "damaged, set aside by a resume".to_owned());
             }
         }
     }

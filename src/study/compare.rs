@@ -21,19 +21,19 @@ pub struct Comparison {
     pub figures: Vec<Column>,
 }
 
-/// One setting.
+/// A setting in which runs or studies differ.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub struct ComparedSetting {
-    /// Dotted.
+    /// Dotted key, such as `train.optimizer.lr`.
     pub key: String,
     /// Its value in each; none where it is not set.
     pub values: Vec<Option<String>>,
 }
 
-/// The figures of one run or study.
+/// The metrics of one run or study.
 #[derive(Debug, Serialize)]
 pub struct Column {
-    /// Its folder.
+    /// Run or study directory.
     pub path: PathBuf,
     /// Epochs done; of a study, of all its trials together.
     pub epochs: usize,
@@ -43,7 +43,7 @@ pub struct Column {
     pub val_accuracy: Option<Spread>,
     /// Mean loss on the val part there.
     pub val_loss: Option<Spread>,
-    /// Share recognised of the part that the study judged, test or val.
+    /// Accuracy (0..1) on the part that the study evaluates, test or val.
     pub judged: Option<Spread>,
     /// How much better it is than the first on the same images, split by split; none for the first, for
     /// single runs, and for studies that share fewer than two splits.
@@ -72,9 +72,9 @@ impl Comparison {
 impl Column {
     fn of(entry: &CatalogEntry, judged: &[OnSplit], paired: Option<Paired>) -> Column {
         let runs = entry.runs();
-        let spread = |figure: &dyn Fn(&RunEntry) -> Option<f64>| {
-            let figures: Vec<f64> = runs.iter().filter_map(|run| figure(run)).collect();
-            (!figures.is_empty()).then(|| Spread::of(&figures))
+        let spread = |metric: &dyn Fn(&RunEntry) -> Option<f64>| {
+            let found: Vec<f64> = runs.iter().filter_map(|run| metric(run)).collect();
+            (!found.is_empty()).then(|| Spread::of(&found))
         };
         let best = |run: &RunEntry| run.best.clone();
         let accuracies: Vec<f64> = judged.iter().map(|on| on.accuracy).collect();

@@ -62,7 +62,7 @@ impl Display {
         ));
     }
 
-    /// `trial` has its figures, the last of `so_far`.
+    /// `trial` has its result, the last of `so_far`.
     pub fn done<F: TrialResult>(&self, trial: &str, so_far: &[F], trials: usize) {
         self.left(trial);
         let Some(last) = so_far.last() else { return };

@@ -27,7 +27,7 @@ pub struct Study {
     /// What is varied.
     #[serde(flatten)]
     pub kind: StudyKind,
-    /// Threads of each trial, settled by the first launch, since figures depend on them.
+    /// Threads of each trial, settled by the first launch, since results depend on them.
     pub threads: usize,
     /// Every run of it.
     pub trials: Vec<Trial>,
@@ -40,7 +40,7 @@ pub enum StudyKind {
     /// The split, or the seed.
     #[serde(alias = "deal")] // as version 0.2 says
     Resampling(Resampling),
-    /// Settings.
+    /// `signet sweep`: one experiment under many settings.
     Sweep(Sweep),
 }
 
@@ -65,7 +65,7 @@ impl StudyDir {
         if !file.exists() && std::fs::read_dir(folder).is_ok_and(|mut held| held.next().is_some()) {
             ensure!(
                 is_unfinished(folder),
-                "{} holds something that is no study; name another folder with --run",
+                "{} exists and is not a study; choose another folder with --run",
                 folder.display()
             );
         }
@@ -86,7 +86,7 @@ impl StudyDir {
         let other = |change: &&Change| !policy::says_where_data_lies(&change.key);
         if let Some(change) = changes.iter().find(other) {
             bail!(
-                "{} is a study of another experiment: {} is {} there, but {} here; name another folder with --run",
+                "{} is a study of another experiment: {} is {} there, but {} here; choose another folder with --run",
                 folder.display(),
                 change.key,
                 change.old,
@@ -98,14 +98,14 @@ impl StudyDir {
         }
         ensure!(
             known.kind == wanted.kind && known.trials == wanted.trials,
-            "{} is a study of other trials ({} of them); name another folder with --run",
+            "{} is a study of other trials ({} of them); choose another folder with --run",
             folder.display(),
             known.trials.len()
         );
         Ok((dir, known))
     }
 
-    /// Its path.
+    /// Path of the study's folder, as it was given.
     pub fn path(&self) -> &Path {
         self.folder.path()
     }

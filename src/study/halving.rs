@@ -12,7 +12,7 @@ use super::sweep::Sweep;
 use super::trials::{self, Trial};
 use crate::config::Experiment;
 
-/// How a race ended.
+/// How a halving ended.
 pub struct Finish {
     /// All points, best first.
     pub standings: Vec<Standing>,

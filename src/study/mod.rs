@@ -1,6 +1,6 @@
 //! Many runs of one experiment: which ones (`trials`; `sweep`, `points`), in which folder (`folder`), run in processes of
-//! their own (`runner`, `race`) with one `display`, and what they say, one by one (`figures`) and together (`summary`,
-//! `ranking`, `statistics`). `shelf` finds what earlier launches left, and `compare` lays it side by side.
+//! their own (`runner`, `halving`) with one `display`, and what they say, one by one (`results`) and together (`summary`,
+//! `ranking`, `statistics`). `catalog` finds what earlier launches left, and `compare` lays it side by side.
 
 pub mod catalog;
 pub mod compare;

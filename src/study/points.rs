@@ -18,9 +18,9 @@ pub enum Axis {
     Values(Vec<String>),
     /// Anything between two ends.
     Range {
-        /// Lower end.
+        /// Smallest value, included.
         low: f64,
-        /// Upper end.
+        /// Largest value.
         high: f64,
         /// Whether every factor is equally likely instead of every difference.
         log: bool,
@@ -37,7 +37,7 @@ pub enum Points {
     Grid,
     /// So many, each value drawn by chance.
     Random {
-        /// How many.
+        /// Number of points to draw.
         count: usize,
         /// The same seed draws the same points.
         seed: u64,
@@ -70,7 +70,7 @@ impl Setting for Axis {
         };
         match value {
             Value::Sequence(values) if values.is_empty() => {
-                Err("an empty list leaves nothing to try; name a value at least".to_owned())
+                Err("the list is empty; add at least one value".to_owned())
             }
             Value::Sequence(values) => values
                 .iter()

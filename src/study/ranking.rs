@@ -21,10 +21,10 @@ pub struct Ranking {
     pub test: Option<Tested>,
 }
 
-/// One point.
+/// A point with the scores of its trials.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Standing {
-    /// Its settings.
+    /// Name and settings.
     #[serde(flatten)]
     pub point: Point,
     /// Epochs it was trained for at most; fewer than the experiment's if it was stopped early.
@@ -33,7 +33,7 @@ pub struct Standing {
     pub value: Option<Spread>,
     /// Mean loss on the val part at the best epoch, between points of equal value.
     pub loss: Option<f64>,
-    /// Each trial.
+    /// Scores of its trials.
     pub trials: Vec<Score>,
 }
 
@@ -80,7 +80,7 @@ impl Tested {
         if trials.is_empty() {
             return Ok(None);
         }
-        let accuracies: Vec<f64> = trials.iter().map(|judged| judged.accuracy).collect();
+        let accuracies: Vec<f64> = trials.iter().map(|trial| trial.accuracy).collect();
         Ok(Some(Tested {
             accuracy: Spread::of_shares(&accuracies),
             trials,

@@ -1,4 +1,4 @@
-//! What single trials say: figures on a part of the data that no choice has looked at (`Evaluated`), or the figure
+//! What single trials give: metrics on a part of the data that no choice has looked at (`Evaluated`), or the metric
 //! that choices are made by (`Score`). Both are read from the trial's own folder, so that a study can ask
 //! again after any interruption.
 
@@ -35,9 +35,9 @@ pub trait TrialResult: Serialize {
 /// What one trial gave on a part of its images.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Evaluated {
-    /// The trial.
+    /// Name of the trial, which is its folder's.
     pub trial: String,
-    /// The step of the weights that were judged: those of its best epoch.
+    /// The step of the weights that were evaluated: those of its best epoch.
     pub step: usize,
     /// Share of the part that was recognised.
     pub accuracy: f64,
@@ -60,12 +60,12 @@ impl TrialResult for Evaluated {
     }
 
     fn together(so_far: &[Evaluated]) -> String {
-        let sum: f64 = so_far.iter().map(|judged| judged.accuracy).sum();
+        let sum: f64 = so_far.iter().map(|evaluated| evaluated.accuracy).sum();
         format!("mean accuracy {:6.2} %", 100.0 * sum / so_far.len() as f64)
     }
 }
 
-/// The figures of the trial in `folder` on `part`, kept in its folder once they are known; none while it has
+/// The metrics of the trial in `folder` on `part`, kept in its folder once they are known; none while it has
 /// not been trained to its end.
 ///
 /// # Errors
@@ -89,7 +89,7 @@ pub fn evaluate(folder: &Path, part: &str) -> Result<Option<Evaluated>> {
         anyhow!("it cannot be evaluated: {}", said.trim())
     })?;
     let wrong = evaluation["wrong"].as_array().into_iter().flatten();
-    let judged = Evaluated {
+    let evaluated = Evaluated {
         trial: name_of(folder),
         step: best.step,
         accuracy: evaluation["accuracy"].as_f64().context("no accuracy")?,
@@ -99,11 +99,11 @@ pub fn evaluate(folder: &Path, part: &str) -> Result<Option<Evaluated>> {
             .filter_map(|made| made["name"].as_str().map(str::to_owned))
             .collect(),
     };
-    let text = serde_json::to_string_pretty(&judged)? + "\n";
+    let text = serde_json::to_string_pretty(&evaluated)? + "\n";
     let (study, name) = Folder::above(folder)?;
     let trial = study.folder(name)?;
     trial.write_whole(evaluation_of(part), text.as_bytes())?;
-    Ok(Some(judged))
+    Ok(Some(evaluated))
 }
 
 /// Where the data of the trial in `folder` lies by now, if it has moved: where the study's own does.
@@ -121,21 +121,21 @@ fn moved(folder: &Path) -> Vec<String> {
     }
 }
 
-/// The figures of the run in `folder` on `part` that are kept there, if they are those of its `best` epoch still.
+/// The metrics of the run in `folder` on `part` that are kept there, if they are those of its `best` epoch still.
 pub fn known(folder: &Path, part: &str, best: &EpochRecord) -> Option<Evaluated> {
     let text = disk::read_text(&kept(folder, part)).ok()?;
-    let judged: Evaluated = serde_json::from_str(&text).ok()?;
-    (judged.step == best.step).then_some(judged)
+    let evaluated: Evaluated = serde_json::from_str(&text).ok()?;
+    (evaluated.step == best.step).then_some(evaluated)
 }
 
 fn kept(folder: &Path, part: &str) -> PathBuf {
     folder.join(evaluation_of(part))
 }
 
-/// How far a trial has come by the figure that choices are made by.
+/// How far a trial has come by the metric that choices are made by.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Score {
-    /// The trial.
+    /// Name of the trial, which is its folder's.
     pub trial: String,
     /// Epochs it was trained for.
     pub epochs: usize,
@@ -164,7 +164,7 @@ impl TrialResult for Score {
 /// it has not been trained so far. Later epochs are not looked at.
 ///
 /// # Errors
-/// Records that cannot be read.
+/// A metrics log that cannot be read.
 pub fn score(folder: &Path, until: usize) -> Result<Option<Score>> {
     let mut records = logs::read(folder)?;
     if records.len() < until && trained(folder).is_none() {
@@ -174,7 +174,7 @@ pub fn score(folder: &Path, until: usize) -> Result<Option<Score>> {
     let experiment = Experiment::load(&folder.join("resolved.yaml"), &[], &[])?;
     let epochs = records.len();
     let best = progress::best(records, &experiment.checkpoint)
-        .with_context(|| format!("{} has no records", folder.display()))?;
+        .with_context(|| format!("{} has no metrics", folder.display()))?;
     let metric = experiment.checkpoint.metric;
     let value = best.get(metric).context("the metric needs a val part")?;
     Ok(Some(Score {

@@ -1,6 +1,6 @@
 //! Running trials in processes of their own, some at a time, and telling one display how they go.
 //!
-//! A trial is `signet train --run TRIAL`, or `signet resume TRIAL` if it has begun; one that has its figures is
+//! A trial is `signet train --run TRIAL`, or `signet resume TRIAL` if it has begun; one that has its result is
 //! not run again. So a study can be stopped anywhere, as its runs can.
 
 use std::collections::VecDeque;
@@ -57,7 +57,7 @@ pub struct Outcome<F> {
 /// A trial that failed.
 #[derive(Debug)]
 pub struct Failure {
-    /// Its name.
+    /// Name of the trial.
     pub trial: String,
     /// What it said last, and where to read more.
     pub why: String,
@@ -65,11 +65,11 @@ pub struct Failure {
     pub diverged: bool,
 }
 
-/// Asks a trial's folder for its figures; none while it has not been trained far enough.
+/// Asks a trial's folder for its result; none while it has not been trained far enough.
 pub type Ask<'a, F> = &'a (dyn Fn(&Path) -> Result<Option<F>> + Sync);
 
 impl Runner<'_> {
-    /// Has all of `trials` trained, to their ends or up to epoch `until`, and asks for their figures.
+    /// Has all of `trials` trained, to their ends or up to epoch `until`, and asks for their results.
     pub fn run<F: TrialResult + Send>(
         &self,
         trials: &[Trial],
@@ -89,11 +89,11 @@ impl Runner<'_> {
                 let next = queue.lock().ok().and_then(|mut queue| queue.pop_front());
                 let Some(trial) = next else { return };
                 match self.trial(trial, until, ask) {
-                    Ok(Some(figures)) => {
+                    Ok(Some(result)) => {
                         let Ok(mut results) = results.lock() else {
                             return;
                         };
-                        results.push(figures);
+                        results.push(result);
                         self.display.done(&trial.name, &results, trials.len());
                     }
                     Ok(None) => self.display.left(&trial.name),
@@ -117,13 +117,13 @@ impl Runner<'_> {
         }
         let place = |name: &str| trials.iter().position(|trial| trial.name == name);
         let mut results = results.into_inner().unwrap_or_default();
-        results.sort_by_key(|figures: &F| place(figures.trial()));
+        results.sort_by_key(|result: &F| place(result.trial()));
         let mut failed: Vec<Failure> = failed.into_inner().unwrap_or_default();
         failed.sort_by_key(|failure| place(&failure.trial));
         Outcome { results, failed }
     }
 
-    /// The figures of one trial, which is trained first if they are not to be had yet; none if it was stopped.
+    /// The result of one trial, which is trained first if there is none yet; none if it was stopped.
     fn trial<F>(
         &self,
         trial: &Trial,
@@ -135,7 +135,7 @@ impl Runner<'_> {
         let failure = |why: String, diverged| Failure {
             trial: trial.name.clone(),
             why: format!(
-                "{why}; its log is {}, and the same command tries it again",
+                "{why}; its log is {}; run the same command to try again",
                 log.display()
             ),
             diverged,
@@ -166,8 +166,8 @@ impl Runner<'_> {
                 return Err(failure(format!("ended with {code}: {said}"), diverged));
             }
         }
-        let figures = ask(&folder).and_then(|known| known.context("it has no figures"));
-        figures.map(Some).map_err(broken)
+        let result = ask(&folder).and_then(|known| known.context("it has no result"));
+        result.map(Some).map_err(broken)
     }
 
     /// Trains one trial in a process of its own.
@@ -271,11 +271,11 @@ enum Trained {
     Enough,
     /// Somebody asked the study to stop.
     Stopped,
-    /// By itself.
+    /// Its process ended with an error.
     Failed {
         /// None if a signal ended it.
         code: Option<i32>,
-        /// Its last words.
+        /// Last line it wrote to standard error.
         said: String,
     },
 }

@@ -1,18 +1,18 @@
-//! How much figures of trials vary, and what a difference between two studies is worth.
+//! How much metrics of trials vary, and what a difference between two studies is worth.
 
 use serde::{Deserialize, Serialize};
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
-/// What some figures say together.
+/// Mean, spread and interval of some numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Spread {
-    /// Their mean.
+    /// Arithmetic mean.
     pub mean: f64,
     /// Their standard deviation, with n - 1; 0 for a single one.
     pub sd: f64,
-    /// The middle one.
+    /// Median; of an even count, the mean of the two in the middle.
     pub median: f64,
-    /// The lowest.
+    /// Smallest of the numbers.
     pub worst: f64,
     /// Student's 95 % interval of the mean. Trials share images, so it is a little too narrow (Nadeau and
     /// Bengio, 2003).
@@ -20,12 +20,12 @@ pub struct Spread {
 }
 
 impl Spread {
-    /// Of `figures`, of which there must be one at least.
-    pub fn of(figures: &[f64]) -> Spread {
-        let mut sorted = figures.to_vec();
+    /// Of `numbers`, of which there must be at least one.
+    pub fn of(numbers: &[f64]) -> Spread {
+        let mut sorted = numbers.to_vec();
         sorted.sort_by(f64::total_cmp);
         let count = sorted.len();
-        let (mean, sd) = mean_and_sd(figures);
+        let (mean, sd) = mean_and_sd(numbers);
         let half = student_95(count) * sd / (count as f64).sqrt();
         Spread {
             mean,
@@ -82,18 +82,18 @@ impl Paired {
     }
 }
 
-fn mean_and_sd(figures: &[f64]) -> (f64, f64) {
-    let count = figures.len() as f64;
-    let mean = figures.iter().sum::<f64>() / count;
-    let squares: f64 = figures.iter().map(|figure| (figure - mean).powi(2)).sum();
-    let sd = match figures.len() {
+fn mean_and_sd(numbers: &[f64]) -> (f64, f64) {
+    let count = numbers.len() as f64;
+    let mean = numbers.iter().sum::<f64>() / count;
+    let squares: f64 = numbers.iter().map(|number| (number - mean).powi(2)).sum();
+    let sd = match numbers.len() {
         1 => 0.0,
         _ => (squares / (count - 1.0)).sqrt(),
     };
     (mean, sd)
 }
 
-/// The 97.5 % quantile of Student's t for the mean of `count` figures; 0 for a single one.
+/// The 97.5 % quantile of Student's t for the mean of `count` numbers; 0 for a single one.
 fn student_95(count: usize) -> f64 {
     match StudentsT::new(0.0, 1.0, count as f64 - 1.0) {
         Ok(law) => law.inverse_cdf(0.975),

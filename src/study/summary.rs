@@ -12,14 +12,14 @@ use super::statistics::Spread;
 pub struct Summary {
     /// The part of each trial that is counted: test, or val in a study on inner folds.
     pub part: String,
-    /// Trials counted.
+    /// Number of trials with a result.
     pub trials: usize,
     /// Of their accuracies on that part.
     #[serde(flatten)]
     pub accuracy: Spread,
     /// Images that were wrong in more than one trial, with the number of trials, most first.
     pub often_wrong: Vec<(String, usize)>,
-    /// Each trial.
+    /// Results, in the order of the trials.
     pub results: Vec<Evaluated>,
 }
 

@@ -1,7 +1,7 @@
 //! A sweep: one experiment under many settings, described in a YAML file of its own.
 //!
 //! `over` names keys with lists (every combination is a point) or ranges (points are drawn). Each point is
-//! trained once, or under several seeds, or on inner folds; points are ranked by a figure of their val parts,
+//! trained once, or under several seeds, or on inner folds; points are ranked by a metric of their val parts,
 //! and nothing here ever looks at a test part.
 
 use std::path::{Path, PathBuf};
@@ -64,7 +64,8 @@ impl Sweep {
     fn read(mut top: Section, file: &Path) -> Sweep {
         let version: Option<u64> = top.required("version", "write `version: 1` as the first line");
         if let Some(other) = version.filter(|version| *version != VERSION) {
-            let message = format!("{other} is not a format this signet reads; it reads {VERSION}");
+            let message =
+                format!("version {other} is not supported; this signet reads version {VERSION}");
             top.wrong("version", message);
         }
         let base: Option<PathBuf> = top.required("base", "the experiment file to vary");
@@ -72,7 +73,7 @@ impl Sweep {
         if over.is_empty() {
             top.wrong(
                 "over",
-                "names nothing to try; write a key with a list, such as train.optimizer.lr: [0.001, 0.01]".to_owned(),
+                "is empty; add a key with a list of values, such as train.optimizer.lr: [0.001, 0.01]".to_owned(),
             );
         }
         let points = Points::read(top.section("points"), &over);
@@ -82,7 +83,9 @@ impl Sweep {
         {
             top.wrong(
                 "over",
-                format!("{key} is a range, from which points are drawn; set points: {{kind: random, count: 20}}"),
+                format!(
+                    "{key} is a range, which is sampled; set points: {{kind: random, count: 20}}"
+                ),
             );
         }
         let sweep = Sweep {
@@ -102,7 +105,7 @@ impl Sweep {
         if sweep.halving.is_some() && sweep.over.iter().any(|(key, _)| key == "train.epochs") {
             top.wrong(
                 "over",
-                "train.epochs cannot be tried out under halving, which compares points after equal epochs".to_owned(),
+                "train.epochs cannot be swept with halving, which compares points after equal numbers of epochs".to_owned(),
             );
         }
         sweep
@@ -126,7 +129,7 @@ impl Sweep {
         overrides
     }
 
-    /// All points.
+    /// The points to try: the grid of all lists, or those drawn at random.
     pub fn points(&self) -> Vec<Point> {
         self.points.of(&self.over)
     }

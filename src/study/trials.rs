@@ -25,24 +25,24 @@ pub enum Resampling {
     Folds {
         /// Test parts of one split.
         folds: usize,
-        /// Dealings.
+        /// Number of different splits into folds, at least 1.
         repeats: u64,
     },
     /// `folds` disjoint val parts of all that the experiment's own split does not test on, split `repeats` times.
     InnerFolds {
         /// Val parts of one split.
         folds: usize,
-        /// Dealings.
+        /// Number of different splits into folds, at least 1.
         repeats: u64,
     },
     /// Random splits, each of the kind the experiment names.
     Holdout {
-        /// How many.
+        /// Number of random splits, at least 1.
         splits: u64,
     },
     /// The experiment's own split, under other seeds.
     Seeds {
-        /// Which.
+        /// Values of `seed`, one trial each.
         seeds: Vec<u64>,
     },
 }
@@ -59,7 +59,7 @@ impl Resampling {
         }
     }
 
-    /// The part of each trial that the study's figures are taken on.
+    /// The part of each trial that the study's metrics are computed on.
     pub fn part(&self) -> &'static str {
         match self {
             Resampling::InnerFolds { .. } => "val",
@@ -123,7 +123,7 @@ pub fn plan(experiment: &Experiment, resampling: &Resampling) -> Result<Vec<Tria
                 SplitConfig::Sklearn { .. } => "random_state",
                 _ => {
                     return Err(
-                        "--holdout splits stratified and sklearn splits again, and data.split is of another kind; use --folds"
+                        "--holdout needs data.split of kind stratified or sklearn; use --folds for other kinds"
                             .to_owned(),
                     );
                 }

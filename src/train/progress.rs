@@ -48,11 +48,11 @@ pub struct Extension {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum ExtendMode {
-    /// It ends where it would have ended; further epochs keep its last rate.
+    /// Ends at its original last epoch; further epochs keep its last learning rate.
     Hold,
-    /// It ends where it would have ended, and begins anew over the further epochs.
+    /// Ends at its original last epoch and starts again over the further epochs.
     Restart,
-    /// It is as long as the run is now.
+    /// Is computed over the new number of epochs, as if it had been planned so.
     Stretch,
 }
 

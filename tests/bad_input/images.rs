@@ -111,7 +111,7 @@ fn a_png_that_claims_60000_by_60000_pixels_is_refused() {
 }
 
 #[test]
-fn a_link_to_a_image_that_is_gone_is_a_image_that_cannot_be_read() {
+fn a_link_to_an_image_that_is_gone_is_an_image_that_cannot_be_read() {
     let workshop = Workshop::with_folders(10);
     std::os::unix::fs::symlink("nowhere.jpg", workshop.path("data/1/0100.jpg")).unwrap();
     refused(

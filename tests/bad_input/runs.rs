@@ -11,7 +11,7 @@ fn a_run_directory_that_exists_is_left_alone() {
     let answer = workshop.call(&["train", "own.yaml", "--run", "taken"]);
     assert_eq!(answer.code, 4);
     assert!(
-        answer.stderr.contains("taken exists already"),
+        answer.stderr.contains("taken already exists"),
         "{}",
         answer.stderr
     );

@@ -55,15 +55,15 @@ fn settings_that_would_change_nothing_or_mean_two_things_are_refused() {
     let cases = [
         (
             "model={kind: ann, hidden: [], dropout: 0.5}".to_owned(),
-            "model.dropout: belongs to hidden layers, and model.hidden is empty",
+            "model.dropout: applies to hidden layers, and model.hidden is empty",
         ),
         (
             "model={kind: lstm, batch_norm: true}".to_owned(),
-            "model.batch_norm: belongs to hidden layers",
+            "model.batch_norm: applies to hidden layers",
         ),
         (
             "data.augment=[{kind: shift}, {kind: erase}, {kind: shift}]".to_owned(),
-            "data.augment.2: one of this kind stands before it",
+            "data.augment.2: its kind is in the list already",
         ),
         (
             format!("data.source={{{npy}, rows: {{a: [0, 30], b: [29, 40]}}}}"),
@@ -71,7 +71,7 @@ fn settings_that_would_change_nothing_or_mean_two_things_are_refused() {
         ),
         (
             format!("data.source={{{npy}, rows: {{'0': [0, 3], 0: [3, 6]}}}}"),
-            "data.source.rows.0: stands there twice",
+            "data.source.rows.0: is listed twice",
         ),
         (
             format!("data.source={{{npy}, rows: {{}}}}"),
@@ -103,7 +103,7 @@ fn settings_that_would_change_nothing_or_mean_two_things_are_refused() {
         ),
         (
             "train.schedule={kind: cosine, min_lr: 0.1}".to_owned(),
-            "train.schedule.min_lr: 0.1 is above train.optimizer.lr, 0.001",
+            "train.schedule.min_lr: 0.1 is above train.optimizer.lr (0.001)",
         ),
     ];
     for (setting, words) in cases {
@@ -264,7 +264,10 @@ fn overrides_are_pointed_at_where_they_made_what_is_wrong() {
             "train.epochs=",
             "-s train.epochs=: the value is missing; null takes the default",
         ),
-        ("model.kind=\"a\\nb\"", "model.kind: a\\nb is none of ann"),
+        (
+            "model.kind=\"a\\nb\"",
+            "model.kind: a\\nb is not one of ann",
+        ),
     ];
     for (setting, words) in cases {
         refused(&workshop, &[setting], 2, &[words]);
@@ -329,7 +332,7 @@ fn quotations_are_cut_and_words_are_guessed_whatever_their_case() {
         ),
         (
             format!("model.kind={long}"),
-            "x and 29920 more characters is none of ann, ",
+            "x and 29920 more characters is not one of ann, ",
         ),
         (
             format!("{long}=1"),
@@ -346,7 +349,7 @@ fn quotations_are_cut_and_words_are_guessed_whatever_their_case() {
 }
 
 #[test]
-fn work_on_strangers_settings_is_bounded() {
+fn work_on_settings_of_any_size_is_bounded() {
     let workshop = Workshop::new();
     let check = |arguments: &[&str], words: &str| {
         let began = std::time::Instant::now();
@@ -361,7 +364,7 @@ fn work_on_strangers_settings_is_bounded() {
         );
         answer.stderr
     };
-    let deep = "nested more than 32 deep";
+    let deep = "nested more than 32 levels deep";
     workshop.write("own.yaml", SMALL);
     let key = format!("{}=1", ["a"; 30_000].join("."));
     check(&["config", "check", "own.yaml", "-s", &key], deep);

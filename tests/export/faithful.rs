@@ -43,19 +43,19 @@ fn every_kind_of_model_passes_the_gate_in_every_format() {
                 // On a machine that has nothing but the artefact.
                 workshop.signet(&["verify", &target]);
             }
-            let figures = workshop.signet(&["eval", &target, "--json", "-"]).stdout;
-            let figures: serde_json::Value = serde_json::from_str(&figures).unwrap();
+            let metrics = workshop.signet(&["eval", &target, "--json", "-"]).stdout;
+            let metrics: serde_json::Value = serde_json::from_str(&metrics).unwrap();
             let lines = workshop
                 .signet(&[
                     "predict", &target, "data", "--format", "jsonl", "--top", "2",
                 ])
                 .stdout;
-            answers.push((target, figures, lines));
+            answers.push((target, metrics, lines));
         }
         let (_, expected, lines) = &answers[0];
-        for (target, figures, other) in &answers[1..] {
+        for (target, metrics, other) in &answers[1..] {
             for key in ["accuracy", "confusion", "images"] {
-                assert_eq!(figures[key], expected[key], "{target}: {key}");
+                assert_eq!(metrics[key], expected[key], "{target}: {key}");
             }
             assert_same_probabilities(lines, other, target);
         }
@@ -172,11 +172,11 @@ fn a_script_trains_on_in_rust_by_the_names_of_pytorch() {
 fn a_training_can_export_when_it_ends() {
     let workshop = Workshop::with_folders(30);
     workshop.write("own.yaml", config(MODELS[1].1));
-    let wish = [
+    let request = [
         "-s",
         "export={formats: [safetensors, torchscript], on_finish: true}",
     ];
-    let answer = workshop.signet(&[&["train", "own.yaml", "--run", "r"], &wish[..]].concat());
+    let answer = workshop.signet(&[&["train", "own.yaml", "--run", "r"], &request[..]].concat());
     assert!(
         answer.stdout.contains("r/export/model.safetensors"),
         "{}",

@@ -36,8 +36,8 @@ fn the_gate_notices_permuted_gates_swapped_biases_and_a_forgotten_normalisation(
         let state = signet::train::snapshot::weights(&checkpoint.tensors);
         let module = name.split('-').next().unwrap();
         for format in [Format::Torchscript, Format::Onnx, Format::Safetensors] {
-            let sound = judge(format, &live.card, &state);
-            assert!(sound, "{name} {}: a sound one fails", format.word());
+            let passed = judge(format, &live.card, &state);
+            assert!(passed, "{name} {}: a valid one fails", format.word());
 
             if module != "rnn" {
                 let mut permuted = state.clone_all();
@@ -128,7 +128,7 @@ fn what_is_no_model_or_not_this_one_is_refused_in_one_line() {
         (
             &["export", "r", "--format", "tensorflow"],
             2,
-            "tensorflow is none of torchscript, onnx, safetensors",
+            "tensorflow is not one of torchscript, onnx, safetensors",
         ),
         (
             &["export", "r", "--out", "own.yaml"],
@@ -226,7 +226,7 @@ fn a_large_model_is_known_again_without_its_run_and_a_changed_one_is_not() {
             answer.stdout
         );
     }
-    // One format exported again leaves the figures of the others.
+    // One format exported again leaves the results of the others.
     workshop.signet(&["export", "r", "--format", "torchscript"]);
     let parity = workshop.json("r/export/parity.json");
     let formats: Vec<&String> = parity.as_object().unwrap().keys().collect();

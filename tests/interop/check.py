@@ -1,5 +1,5 @@
 """Exported models in the hands of their users: PyTorch in Python and C++, onnxruntime, safetensors. With them run the
-tests of strangers' images and arrays, and of YAML documents.
+tests of other people's images and arrays, and of YAML documents.
 
 Run by `scripts/test --interop`, which sets SIGNET (the binary) and LIBTORCH_HOME (the libtorch to compile against).
 """

@@ -1,4 +1,4 @@
-"""The images of strangers: signet's pixels against Pillow's, for every layout, every orientation, every kind of damage.
+"""Other people's images: signet's pixels against Pillow's, for every layout, every orientation, every kind of damage.
 
 `data npy` shows what signet reads; files of one size go in one call, so that nothing is resized. Run by check.py.
 """
@@ -54,7 +54,7 @@ def signet_reads(files, width, height, channels="rgb"):
         home = pathlib.Path(folder)
         for name, level in [("a", 10), ("b", 20)]:
             (home / "data" / name).mkdir(parents=True)
-            Image.new("RGB", (width, height), (level,) * 3).save(home / "data" / name / "sound.png")
+            Image.new("RGB", (width, height), (level,) * 3).save(home / "data" / name / "valid.png")
         placed = {file_name(number, data): data for number, data in enumerate(files.values())}
         for name, data in placed.items():
             (home / "data" / "a" / name).write_bytes(data)

@@ -1,4 +1,4 @@
-"""JPEG files of every layout: (name, width, height, bytes), nearly all of them sound.
+"""JPEG files of every layout: (name, width, height, bytes), nearly all of them valid.
 
 Whether they can be read is not said here, Pillow is asked; but `UNSUPPORTED` says which of those that it refuses, or that
 its libjpeg-turbo reads and others do not, are no damage.
@@ -21,7 +21,7 @@ USUAL = {
     "4:4:4": [ONE, ONE, ONE], "4:2:2": [(2, 1), ONE, ONE], "4:4:0": [(1, 2), ONE, ONE],
     "4:2:0": [TWO, ONE, ONE], "4:1:1": [(4, 1), ONE, ONE], "4:1:0": [(4, 2), ONE, ONE],
 }  # fmt: skip
-# Words in the names of files that are sound, and of a kind that a decoder may lack.
+# Words in the names of files that are valid, and of a kind that a decoder may lack.
 UNSUPPORTED = [
     "fractional", "of two components", "of five components", "12 bits", "lossless", "arithmetic", "hierarchical",
     "other quantisation tables between scans",
@@ -252,7 +252,7 @@ def all_layouts():
 
 
 def damaged():
-    """(kind, width, height, bytes) of files in which something is amiss, made from four sound ones."""
+    """(kind, width, height, bytes) of files in which something is amiss, made from four valid ones."""
     width, height = 64, 40
     image = Image.fromarray(drawn(width, height, "noise"))
 
@@ -261,10 +261,10 @@ def damaged():
         image.save(file, "JPEG", quality=80, **keywords)
         return file.getvalue()
 
-    sound = [saved(), saved(progressive=True), of(width, height, [ONE, TWO, ONE], content="noise", restart=2, scans=[[0], [1], [2]])]
-    sound += [of(width, height, USUAL["4:2:0"], content="noise", restart=1, markers=[jfif()])]
+    valid = [saved(), saved(progressive=True), of(width, height, [ONE, TWO, ONE], content="noise", restart=2, scans=[[0], [1], [2]])]
+    valid += [of(width, height, USUAL["4:2:0"], content="noise", restart=1, markers=[jfif()])]
     chance = random.Random(2)
-    for data in sound:
+    for data in valid:
         start = data.index(b"\xff\xda")  # the first scan's header
         scan = start + 2 + struct.unpack(">H", data[start + 2 : start + 4])[0]
         for part in range(1, 40):

@@ -1,4 +1,4 @@
-"""Every place and form in which a JPEG or PNG file says how it is to be turned, sound and nonsense, as files.
+"""Every place and form in which a JPEG or PNG file says how it is to be turned, valid and nonsense, as files.
 
 `jpeg_cases` and `png_cases` give (name, a function from a size to the file's bytes). Which of them count is not said
 here: Pillow's `ImageOps.exif_transpose` is asked. Layouts are those of TIFF 6.0, section 2 (IFDs), Exif 2.32, section

@@ -106,9 +106,9 @@ fn a_log_that_has_another_name_elsewhere_is_copied_before_it_grows() {
 #[test]
 fn a_file_named_for_figures_is_replaced_and_no_link_followed() {
     let workshop = workshop();
-    symlink(workshop.path("victim/file"), workshop.path("figures.json")).unwrap();
+    symlink(workshop.path("victim/file"), workshop.path("metrics.json")).unwrap();
     let before = contents(&workshop.path("victim"));
-    let answer = workshop.call(&["eval", "r", "--json", "figures.json"]);
+    let answer = workshop.call(&["eval", "r", "--json", "metrics.json"]);
     assert_eq!(answer.code, 4, "{}", answer.stderr);
     assert!(
         answer.stderr.contains("it is a link; name the file itself"),

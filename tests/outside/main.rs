@@ -1,4 +1,4 @@
-//! Nothing outside the folder it was asked to work in is ever touched, whatever lies in a run that came from somebody else,
+//! Nothing outside the folder it works in is ever touched, whatever lies in a run that came from somebody else,
 //! and no run is stuck by what lies there.
 
 mod documents;

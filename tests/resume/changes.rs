@@ -65,7 +65,7 @@ fn a_longer_run_asks_what_becomes_of_its_schedule() {
     let refused = workshop.call(&["resume", "straight", "--epochs", "16"]);
     assert_eq!(refused.code, 2);
     assert!(
-        refused.stderr.contains("say how with --extend"),
+        refused.stderr.contains("choose how with --extend"),
         "{}",
         refused.stderr
     );
@@ -152,12 +152,12 @@ fn changes_are_free_branch_off_or_are_refused() {
         (
             "train.optimizer.lr=0.01",
             2,
-            "makes another run of it; add --as NEW_RUN",
+            "would make it another run; add --as NEW_RUN",
         ),
         (
             "train.batch_size=5",
             2,
-            "train.batch_size: 6 -> 5 makes another run of it",
+            "train.batch_size: 6 -> 5 would make it another run",
         ),
         ("train.epoch=9", 2, "did you mean epochs?"),
     ];
@@ -311,7 +311,7 @@ fn training_can_begin_with_the_weights_of_another() {
         "checkpoint.keep_last=1000",
     ]);
     assert!(
-        answer.stderr.contains("begins at random: "),
+        answer.stderr.contains("initialised at random: "),
         "{}",
         answer.stderr
     );
@@ -381,7 +381,7 @@ fn the_best_epoch_is_the_best_by_the_rule_that_holds_now() {
     assert!(losses.is_sorted_by(|a, b| a >= b), "{losses:?}");
     assert_eq!(workshop.json("r/best.json")["step"], ranking[0].step);
 
-    // A pointer that is sound and names another epoch is no reason to use that.
+    // A pointer that is valid and names another epoch is no reason to use that.
     let expected = workshop.signet(&["eval", "r", "--json", "-"]).stdout;
     std::fs::copy(workshop.path("r/last.json"), workshop.path("r/best.json")).unwrap();
     assert_eq!(

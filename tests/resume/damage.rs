@@ -52,27 +52,27 @@ fn a_flipped_bit_anywhere_in_a_checkpoint_is_noticed() {
     let workshop = demanding();
     straight(&workshop);
     let file = checkpoints(&workshop, "straight").pop().unwrap();
-    let sound = std::fs::read(&file).unwrap();
+    let valid = std::fs::read(&file).unwrap();
     let altered = workshop.path("altered.safetensors");
     // Every byte of the header, where a flip might go unnoticed, and a sample of the numbers.
-    let header = 8 + u64::from_le_bytes(sound[..8].try_into().unwrap()) as usize;
-    let places = (0..header).chain((header..sound.len()).step_by(97));
+    let header = 8 + u64::from_le_bytes(valid[..8].try_into().unwrap()) as usize;
+    let places = (0..header).chain((header..valid.len()).step_by(97));
     for place in places {
-        let mut bytes = sound.clone();
+        let mut bytes = valid.clone();
         bytes[place] ^= 1 << (place % 8);
         std::fs::write(&altered, bytes).unwrap();
         assert!(
             Checkpoint::load(&altered).is_err(),
             "byte {place} of {}",
-            sound.len()
+            valid.len()
         );
     }
-    for length in (0..sound.len()).step_by(211) {
-        std::fs::write(&altered, &sound[..length]).unwrap();
+    for length in (0..valid.len()).step_by(211) {
+        std::fs::write(&altered, &valid[..length]).unwrap();
         assert!(
             Checkpoint::load(&altered).is_err(),
             "cut to {length} of {}",
-            sound.len()
+            valid.len()
         );
     }
 }
@@ -117,25 +117,25 @@ fn a_checkpoint_of_a_newer_format_or_of_another_model_is_refused() {
 }
 
 #[test]
-fn a_checkpoint_that_is_sound_and_cannot_be_used_stops_the_run_and_stays() {
+fn a_checkpoint_that_is_valid_and_cannot_be_used_stops_the_run_and_stays() {
     let workshop = demanding();
     straight(&workshop);
     interrupted_at(&workshop, "r", 5);
     let newest = checkpoints(&workshop, "r").pop().unwrap();
-    let sound = Checkpoint::load(&newest).unwrap();
-    let step = sound.document.progress.step;
+    let valid = Checkpoint::load(&newest).unwrap();
+    let step = valid.document.progress.step;
     let place = |step: usize| workshop.path(&format!("r/checkpoints/step-{step:08}.safetensors"));
     let mut newer = Checkpoint::load(&newest).unwrap();
     newer.document.format = 2;
     newer.document.progress.step = step + 1;
     save(&newer, &place(step + 1));
-    let mut stranger = Checkpoint::load(&newest).unwrap();
-    stranger.document.config = stranger.document.config.replace("seed: 42", "seed: 99");
-    stranger.document.progress.step = step + 2;
+    let mut foreign = Checkpoint::load(&newest).unwrap();
+    foreign.document.config = foreign.document.config.replace("seed: 42", "seed: 99");
+    foreign.document.progress.step = step + 2;
     let cases = [
         (&newer, step + 1, "its format is 2, but this signet reads 1"),
         (
-            &stranger,
+            &foreign,
             step + 2,
             "belongs to another run: seed is 99 there, but 42 in r",
         ),

@@ -127,7 +127,7 @@ fn a_run_killed_before_its_export_is_exported_when_it_is_asked_for_again() {
     assert!(answer.stdout.contains("is complete"), "{}", answer.stdout);
     assert_eq!(workshop.read("r/export/model.pt"), exported);
 
-    // Killed before the export of a run that was made longer: the model of before is not the one that was asked for.
+    // Killed before the export of a run that was made longer: the older model is not the one to export.
     std::fs::create_dir(workshop.path("before")).unwrap();
     for file in ["model.pt", "parity.json"] {
         std::fs::copy(
@@ -388,7 +388,7 @@ fn an_export_that_is_stopped_is_finished_by_resume() {
         assert_eq!(
             said,
             format!(
-                "signet: the model is trained but not exported, which `signet resume {name}` does: \
+                "signet: the model is trained but not exported; export it with `signet resume {name}`: \
                  stopped by SIG{name}; nothing was left behind\n"
             )
         );

@@ -5,7 +5,7 @@ use crate::{checkpoints, demanding};
 use signet::run::checkpoint::Checkpoint;
 
 #[test]
-fn a_proof_holds_for_a_sound_run_and_names_what_differs_in_another() {
+fn a_proof_holds_for_a_valid_run_and_names_what_differs_in_another() {
     let workshop = demanding();
     workshop.signet(&[
         "train",

@@ -11,12 +11,12 @@ use crate::config::setting::{at_least, below, between};
 pub enum Augment {
     /// Moves by up to `max_px` pixels along both axes.
     Shift {
-        /// Pixels.
+        /// Largest shift in pixels, each axis drawn from -max_px to max_px.
         max_px: f64,
     },
     /// Turns by up to `max_degrees` either way.
     Rotate {
-        /// Degrees.
+        /// Largest angle in degrees, drawn from -max_degrees to max_degrees.
         max_degrees: f64,
     },
     /// Grows or shrinks by a factor in 1 - max .. 1 + max.
@@ -26,7 +26,7 @@ pub enum Augment {
     },
     /// Mirrors left and right with probability `p`.
     FlipHorizontal {
-        /// Probability.
+        /// Probability that an image is changed, 0 to 1.
         p: f64,
     },
     /// Multiplies all pixels by a factor in 1 - max .. 1 + max.
@@ -46,7 +46,7 @@ pub enum Augment {
     },
     /// Paints a rectangle over with the image's mean, with probability `p`.
     Erase {
-        /// Probability.
+        /// Probability that an image is changed, 0 to 1.
         p: f64,
         /// Largest share of the image's area.
         max_area: f64,

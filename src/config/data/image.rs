@@ -23,7 +23,7 @@ words! {
     Channels {
         /// One channel: luma 0.299 R + 0.587 G + 0.114 B (ITU-R BT.601).
         Gray = "gray",
-        /// Three channels.
+        /// Red, green, blue; gray files are repeated.
         Rgb = "rgb",
     }
 }
@@ -31,7 +31,7 @@ words! {
 words! {
     /// What happens to an image between decoding and resizing.
     Preprocess {
-        /// Nothing.
+        /// Pixels as they are decoded.
         Plain = "plain",
         /// Its own darkest pixel becomes 0 and its brightest 255, as in the Kaggle file.
         Stretch = "stretch",
@@ -65,19 +65,19 @@ impl ImageConfig {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum Normalize {
-    /// A named way.
+    /// By name, without settings.
     Named(NamedNormalize),
-    /// Given figures, one per channel, for pixels in 0..1.
+    /// Means and standard deviations as given, one per channel, for pixels in 0..1.
     Fixed {
-        /// Subtracted.
+        /// Subtracted from each pixel of the channel.
         mean: Vec<f64>,
-        /// Divided by.
+        /// What each pixel is divided by after that, above 0.
         std: Vec<f64>,
     },
 }
 
 words! {
-    /// Ways to normalise that need no figures.
+    /// Normalisations without settings.
     NamedNormalize {
         /// Mean and standard deviation of the training part.
         TrainStats = "train_stats",
@@ -91,18 +91,18 @@ impl Normalize {
         if !section.holds_section("normalize") {
             return Normalize::Named(section.get("normalize", NamedNormalize::TrainStats));
         }
-        let mut figures = section.section("normalize");
-        let mean = figures
+        let mut given = section.section("normalize");
+        let mean = given
             .values_if("mean", |_: &f64| Ok(()))
             .unwrap_or(vec![0.0; channels]);
-        let std = figures
+        let std = given
             .values_if("std", above_zero)
             .unwrap_or(vec![1.0; channels]);
         for (key, list) in [("mean", &mean), ("std", &std)] {
             if list.len() != channels {
-                figures.wrong(
+                given.wrong(
                     key,
-                    format!("one figure per channel: {channels}, found {}", list.len()),
+                    format!("one number per channel ({channels}), found {}", list.len()),
                 );
             }
         }

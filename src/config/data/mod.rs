@@ -52,7 +52,7 @@ words! {
 words! {
     /// Whether an image that cannot be read ends the run.
     OnBadImage {
-        /// It does.
+        /// An image that cannot be read is an error.
         Error = "error",
         /// It is left out, and named.
         Skip = "skip",
@@ -73,16 +73,13 @@ impl DataConfig {
                 );
             }
             if let Some(twice) = (1..classes.len()).find(|&i| classes[..i].contains(&classes[i])) {
-                section.wrong(
-                    "classes",
-                    format!("{:?} stands there twice", classes[twice]),
-                );
+                section.wrong("classes", format!("{:?} is listed twice", classes[twice]));
             }
         }
         let order = section.get("order", Order::Name);
         let image = ImageConfig::read(section.section("image"));
         if !matches!(source, Source::ClassFolders { .. }) {
-            let why = "is for kind class_folders alone; other sources come in their own order, already prepared";
+            let why = "applies to kind class_folders only; other sources come prepared and keep their order";
             if order != Order::Name {
                 section.wrong("order", format!("{} {why}", order.word()));
             }
@@ -95,8 +92,9 @@ impl DataConfig {
         }
         let on_bad_image = section.get("on_bad_image", OnBadImage::Error);
         if on_bad_image == OnBadImage::Skip && !matches!(source, Source::ClassFolders { .. }) {
-            let message = "skip is for kind class_folders alone; other sources hold no image files"
-                .to_owned();
+            let message =
+                "skip applies to kind class_folders only; other sources have no image files"
+                    .to_owned();
             section.wrong("on_bad_image", message);
         }
         let augment: Vec<Augment> = section
@@ -111,9 +109,7 @@ impl DataConfig {
                 .iter()
                 .any(|other| kind(other) == kind(&augment[i]))
         }) {
-            let message =
-                "one of this kind stands before it, and each image is changed once by each"
-                    .to_owned();
+            let message = "its kind is in the list already; each kind can be used once".to_owned();
             section.wrong(&format!("augment.{twice}"), message);
         }
         DataConfig {

@@ -41,7 +41,7 @@ pub enum Source {
 pub enum NpyLabels {
     /// A label array: `[N]` whole numbers or names, or `[N, K]` one-hot.
     File {
-        /// The file.
+        /// Path of the .npy file, or of an array in a .npz file.
         labels: PathBuf,
         /// Class name to number (or one-hot column); null reads number k as class "k", and names as they are.
         #[serde(serialize_with = "as_map")]
@@ -137,7 +137,7 @@ impl NpyLabels {
         for (index, (class, number)) in label_map.iter().enumerate() {
             if let Some((other, _)) = label_map[..index].iter().find(|(_, known)| known == number) {
                 let message = format!(
-                    "{other:?} and {class:?} are both {number}; one number means one class"
+                    "{other:?} and {class:?} are both {number}; give each class a number of its own"
                 );
                 section.wrong("label_map", message);
             }
@@ -163,7 +163,7 @@ impl NpyLabels {
             };
             if let Some((other, _)) = others.find(shared) {
                 let message =
-                    format!("{other:?} and {class:?} share rows, and an image shows one thing");
+                    format!("{other:?} and {class:?} share rows, but each image has one class");
                 section.wrong("rows", message);
             }
         }

@@ -56,7 +56,7 @@ pub enum SplitConfig {
     },
     /// A JSON file with the names in each part, such as the `split.json` of a run.
     Manifest {
-        /// The file.
+        /// JSON file with the image names of each part, such as a run's `split.json`.
         file: PathBuf,
     },
 }
@@ -128,7 +128,7 @@ fn read_fold(section: &mut Section) -> [usize; 2] {
         let last = folds - 1;
         section.wrong(
             "fold",
-            format!("folds are counted from 0 to {last}, so {fold} is none"),
+            format!("there is no fold {fold}; folds are numbered from 0 to {last}"),
         );
     }
     [folds, fold]

@@ -1,5 +1,5 @@
-//! From a file of strangers to YAML values: bounded in size and depth, and with words of ours where the parser's would
-//! not help.
+//! From a file that anybody may have written to YAML values: bounded in size and depth, with
+//! messages of our own where the parser's would not help.
 
 use std::fs::File;
 use std::io::Read;
@@ -14,7 +14,7 @@ const LARGEST: u64 = 1 << 20;
 pub const DEEPEST: usize = 32;
 
 /// What is wrong with a text or a key that is nested deeper.
-pub const TOO_DEEP: &str = "nested more than 32 deep, which no experiment is";
+pub const TOO_DEEP: &str = "nested more than 32 levels deep, the most that is read";
 
 /// Why a text is no document.
 pub struct Misread {
@@ -37,7 +37,7 @@ pub fn read(file: &Path) -> Result<String, String> {
     })?;
     if bytes.len() as u64 > LARGEST {
         let most = LARGEST >> 10;
-        return Err(format!("larger than {most} KiB, which no experiment is"));
+        return Err(format!("larger than {most} KiB, the most that is read"));
     }
     // UTF-16 begins with a mark, or with a zero in its first character, which is ASCII.
     let utf_16 = bytes.starts_with(&[0xff, 0xfe])
@@ -108,7 +108,7 @@ fn what_is_wrong(error: &serde_yaml::Error, text: &str) -> String {
             u64::MAX
         )
     } else if message.contains("more than one document") {
-        "not valid YAML: it holds more than one document; take out every --- but one at its top"
+        "not valid YAML: the file holds more than one document; remove all lines --- but the first"
             .to_owned()
     } else {
         format!("not valid YAML: {message}")

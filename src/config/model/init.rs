@@ -9,19 +9,19 @@ use crate::config::setting::{at_least, words};
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum InitConfig {
-    /// A named way.
+    /// By name, without settings.
     Named(NamedInit),
     /// The same law for every weight; biases are zero.
     Custom {
-        /// The law.
+        /// How weights (not biases) are drawn.
         weights: WeightInit,
-        /// Always zero.
+        /// Biases; `zero` is the only choice.
         bias: BiasLaw,
     },
 }
 
 words! {
-    /// Initialisations that need no figures.
+    /// Initialisations without settings.
     NamedInit {
         /// Bit for bit what `torch.manual_seed(seed)` and `torch.nn` give.
         Pytorch = "pytorch",
@@ -31,7 +31,7 @@ words! {
 words! {
     /// Biases before the first step.
     BiasLaw {
-        /// All zero.
+        /// Weights and biases are 0.
         Zero = "zero",
     }
 }
@@ -40,12 +40,12 @@ words! {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum WeightInit {
-    /// All the same.
+    /// Every weight is the same number.
     Constant {
-        /// That number.
+        /// Value of every weight.
         value: f64,
     },
-    /// Normal.
+    /// Independent draws from a normal distribution.
     Normal {
         /// Mean.
         mean: f64,
@@ -54,9 +54,9 @@ pub enum WeightInit {
     },
     /// Uniform in [low, high).
     Uniform {
-        /// Lower end.
+        /// Smallest value.
         low: f64,
-        /// Upper end.
+        /// Upper bound of the values.
         high: f64,
     },
 }

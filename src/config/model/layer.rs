@@ -12,7 +12,7 @@ use crate::config::setting::{below, whole, words};
 pub enum LayerConfig {
     /// Everything in one row.
     Flatten {},
-    /// Fully connected.
+    /// `torch.nn.Linear`: [B, n] to [B, units].
     Linear {
         /// Numbers that come out; null is as many as the classes need.
         units: Option<usize>,
@@ -33,14 +33,14 @@ pub enum LayerConfig {
     },
     /// Mean of each channel: `[C, H, W]` becomes `[C, 1, 1]`, as in `nn.AdaptiveAvgPool2d(1)`.
     GlobalAvgPool {},
-    /// An activation.
+    /// An activation function, applied to each number.
     Activation {
-        /// Which.
+        /// The function, `relu` by default.
         function: ActivationKind,
     },
     /// Zeroes a share of all numbers in training.
     Dropout {
-        /// The share.
+        /// Probability that a number is set to 0 in training, 0 to below 1.
         p: f64,
     },
     /// An image becomes a sequence of steps.
@@ -55,7 +55,7 @@ pub enum LayerConfig {
     Rnn {
         /// The function inside each step.
         nonlinearity: Nonlinearity,
-        /// Sizes.
+        /// Sizes, number of layers and directions.
         #[serde(flatten)]
         cells: RnnSizes,
     },
@@ -234,7 +234,7 @@ impl RnnSizes {
             dropout: section.get_if("dropout", 0.0, below(0.0, 1.0)),
         };
         if cells.num_layers == 1 && cells.dropout > 0.0 {
-            let message = "stands between recurrent layers, and there is one; add {kind: dropout} behind it instead";
+            let message = "applies between recurrent layers, and there is only one; add {kind: dropout} after it instead";
             section.wrong("dropout", message.to_owned());
         }
         cells
@@ -264,7 +264,7 @@ words! {
     Padding {
         /// As many zeros as keep the size at stride 1; needs an odd kernel.
         Same = "same",
-        /// Nothing.
+        /// No padding: at stride 1 the output is smaller by kernel - 1.
         Valid = "valid",
     }
 }

@@ -18,7 +18,7 @@ use layer::{MOST_LAYERS, MOST_PIXELS, MOST_UNITS, read_patch};
 /// Everything about the network.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ModelConfig {
-    /// Which network.
+    /// The kind of network with its settings.
     #[serde(flatten)]
     pub kind: ModelKind,
     /// What the last layer computes.
@@ -37,7 +37,7 @@ words! {
     }
 }
 
-/// Which network.
+/// The kinds of networks, each with its own settings.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum ModelKind {
@@ -65,7 +65,7 @@ pub enum ModelKind {
     Lstm(RecurrentConfig),
     /// The same with gated recurrent units.
     Gru(RecurrentConfig),
-    /// An explicit list.
+    /// The layers as listed.
     Layers {
         /// First to last; the last must give one number per class.
         layers: Vec<LayerConfig>,
@@ -102,7 +102,7 @@ impl ModelConfig {
         {
             section.wrong(
                 "hidden",
-                "a dnn has two hidden layers or more; with fewer it is kind ann".to_owned(),
+                "a dnn has at least two hidden layers; use kind: ann for fewer".to_owned(),
             );
         }
         check_effects(&kind, &section);
@@ -132,7 +132,7 @@ fn check_effects(kind: &ModelKind, section: &Section) {
     ];
     for (key, _) in idle.into_iter().filter(|(_, set)| *set) {
         let message =
-            "belongs to hidden layers, and model.hidden is empty; add some, or take this out";
+            "applies to hidden layers, and model.hidden is empty; add some, or remove this key";
         section.wrong(key, message.to_owned());
     }
 }
@@ -208,7 +208,8 @@ impl Block {
         if blocks.is_empty() {
             section.wrong(
                 "blocks",
-                "a cnn needs at least one block; without convolution it is kind ann".to_owned(),
+                "a cnn has at least one block; use kind: ann for a network without convolutions"
+                    .to_owned(),
             );
         }
         blocks.into_iter().map(Block::read).collect()

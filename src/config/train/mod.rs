@@ -56,7 +56,7 @@ impl TrainConfig {
             let lr = optimizer.lr();
             section.wrong(
                 "schedule.min_lr",
-                format!("{min_lr} is above train.optimizer.lr, {lr}, from which rates fall"),
+                format!("{min_lr} is above train.optimizer.lr ({lr}), from which the learning rate decreases"),
             );
         }
         TrainConfig {
@@ -186,7 +186,7 @@ impl InitFrom {
 }
 
 words! {
-    /// A figure an epoch ends with.
+    /// A metric computed at the end of each epoch.
     Metric {
         /// Mean loss on the training part, as it was met during the epoch.
         TrainLoss = "train.loss",
@@ -200,7 +200,7 @@ words! {
 }
 
 impl Metric {
-    /// Which way is better for this figure.
+    /// Whether smaller (loss) or larger (accuracy) is better.
     pub fn mode(self) -> Mode {
         match self {
             Metric::TrainLoss | Metric::ValLoss => Mode::Min,
@@ -217,9 +217,9 @@ impl Metric {
 words! {
     /// Which way is better.
     Mode {
-        /// Lower.
+        /// Smaller values are better, as of a loss.
         Min = "min",
-        /// Higher.
+        /// Larger values are better, as of an accuracy.
         Max = "max",
     }
 }

@@ -11,13 +11,13 @@ use crate::config::setting::{above_zero, at_least, below};
 pub enum OptimizerConfig {
     /// Stochastic gradient descent.
     Sgd {
-        /// Learning rate.
+        /// Learning rate, above 0; the schedule varies it from step to step.
         lr: f64,
         /// Share of the last step that is kept.
         momentum: f64,
         /// Whether to look ahead.
         nesterov: bool,
-        /// L2 penalty.
+        /// L2 penalty: this times the weight is added to each gradient; 0 or more.
         weight_decay: f64,
     },
     /// Adam with the penalty in the gradient.
@@ -26,7 +26,7 @@ pub enum OptimizerConfig {
     Adamw(AdamConfig),
     /// Root mean square propagation.
     Rmsprop {
-        /// Learning rate.
+        /// Learning rate, above 0; the schedule varies it from step to step.
         lr: f64,
         /// Memory of the squared gradients.
         alpha: f64,
@@ -34,7 +34,7 @@ pub enum OptimizerConfig {
         eps: f64,
         /// Share of the last step that is kept.
         momentum: f64,
-        /// L2 penalty.
+        /// L2 penalty: this times the weight is added to each gradient; 0 or more.
         weight_decay: f64,
     },
 }
@@ -42,7 +42,7 @@ pub enum OptimizerConfig {
 /// Settings that Adam and AdamW share.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct AdamConfig {
-    /// Learning rate.
+    /// Learning rate, above 0; the schedule varies it from step to step.
     pub lr: f64,
     /// Memory of the gradients.
     pub beta1: f64,
@@ -72,7 +72,8 @@ impl OptimizerConfig {
                 if nesterov && momentum == 0.0 {
                     section.wrong(
                         "nesterov",
-                        "looks ahead along the momentum, so set momentum, such as 0.9".to_owned(),
+                        "requires momentum; set train.optimizer.momentum, for example to 0.9"
+                            .to_owned(),
                     );
                 }
                 OptimizerConfig::Sgd {

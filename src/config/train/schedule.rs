@@ -82,9 +82,8 @@ impl Schedule {
         }
         let warmup_epochs = section.get_if("warmup_epochs", 0.0, at_least(0.0));
         if warmup_epochs > 0.0 && warmup_epochs >= epochs as f64 {
-            let message = format!(
-                "{warmup_epochs} leaves nothing of the {epochs} epochs of train.epochs; make it smaller"
-            );
+            let message =
+                format!("must be less than train.epochs ({epochs}), but is {warmup_epochs}");
             section.wrong("warmup_epochs", message);
         }
         match kind {

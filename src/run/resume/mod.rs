@@ -138,7 +138,9 @@ pub fn prepare(folder: &RunDir, request: ResumeRequest) -> Result<Resumed> {
         .differences(&session.environment)
         .into_iter()
         .map(|difference| {
-            format!("{difference}: from here on the bits may differ from those of a run that never stopped")
+            format!(
+                "{difference}: from here on the bits may differ from those of an uninterrupted run"
+            )
         })
         .collect();
     let (folder, lock) = match place {

@@ -27,13 +27,16 @@ pub fn rewind(folder: &RunDir, found: &FoundCheckpoint, session: &Session) -> Re
         match Checkpoint::load_at(step, &file) {
             Ok(_) => {
                 own.remove(name)?;
-                remarks.push(format!("removed {}, which lies ahead", file.display()));
+                remarks.push(format!(
+                    "removed {}, which is later than the checkpoint resumed from",
+                    file.display()
+                ));
             }
             Err(error) if is_damage(&error) => {
                 let aside = checkpoints::aside(step);
                 own.rename(&name, &own, &aside)?;
                 remarks.push(format!(
-                    "put the damaged one aside as {}",
+                    "moved the damaged checkpoint to {}",
                     own.file(aside).display()
                 ));
             }

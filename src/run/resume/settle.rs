@@ -34,7 +34,7 @@ pub fn settle(
     let refused = of(Policy::Refused);
     ensure!(
         refused.is_empty(),
-        "{refused} cannot change in a run that goes on, since nothing learned so far would mean the same; start a new \
+        "{refused} cannot change when a run is resumed, since its weights would no longer apply; start a new \
          run with `signet train`"
     );
     let (before, after) = (tensors(old), tensors(new));
@@ -54,20 +54,20 @@ pub fn settle(
     let done = progress.epoch - 1;
     ensure!(
         new.train.epochs >= done,
-        "train.epochs: {} is less than the {done} epochs done; go on from an earlier checkpoint with --from",
+        "train.epochs: {} is less than the {done} epochs done; continue from an earlier checkpoint with --from",
         new.train.epochs
     );
     let branching = of(Policy::Branch);
     ensure!(
         branch || branching.is_empty(),
-        "{branching} makes another run of it; add --as NEW_RUN to branch off"
+        "{branching} would make it another run; add --as NEW_RUN to continue in a new run directory"
     );
     let (before, now) = (old.train.epochs, new.train.epochs);
     let asks = before != now && depends_on_epochs(&new.train.schedule);
     match extend {
         None => ensure!(
             !asks,
-            "train.epochs: {before} -> {now} changes every rate of the schedule; say how with --extend: hold (keep its last \
+            "train.epochs: {before} -> {now} changes the learning-rate schedule; choose how with --extend: hold (keep its last \
              rate), restart (a second schedule over the further epochs) or stretch (one schedule over all {now})"
         ),
         // Said again by a command that is repeated after its first success.

@@ -174,8 +174,7 @@ fn the_classes_0_to_11_are_the_outputs_0_to_11_from_arrays_and_folders() {
     // Other names come by name, and say how their numbers are names again.
     workshop.write("Y.npy", npy("|S3", "(36,)", &b"dogcat".repeat(18)));
     let answer = workshop.signet(&["data", "npy", "own.yaml", "named", "-s", SOURCE]);
-    let words =
-        "the classes cat, dog; data.source.label_map: {\"cat\": 0, \"dog\": 1} names them again\n";
+    let words = "the classes cat, dog; read them again with data.source.label_map: {\"cat\": 0, \"dog\": 1}\n";
     assert!(answer.stdout.ends_with(words), "{}", answer.stdout);
 }
 
