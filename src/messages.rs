@@ -8,6 +8,8 @@ use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use clap::ValueEnum;
 use serde_json::json;
 
+use crate::bridge::first_words;
+
 /// How much is said on standard error beside errors, which always are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
@@ -90,26 +92,6 @@ pub fn escaped(text: &str) -> Cow<'_, str> {
         }
     });
     Cow::Owned(shown.collect())
-}
-
-/// Where libtorch's messages go on with C++ frames or with all numbers of a tensor.
-const FRAMES: [&str; 5] = [
-    "\nException raised from ",
-    "\\nException raised from ",
-    "\nframe #",
-    "\\nframe #",
-    "Tensor:\n",
-];
-
-/// What an error says; if it is libtorch's, before its C++ frames and on one line.
-pub fn first_words(text: &str) -> Cow<'_, str> {
-    match FRAMES.iter().filter_map(|mark| text.find(mark)).min() {
-        None => Cow::Borrowed(text),
-        Some(end) => {
-            let words: Vec<&str> = text[..end].split_whitespace().collect();
-            Cow::Owned(words.join(" "))
-        }
-    }
 }
 
 /// The name errors begin with.
@@ -241,20 +223,5 @@ mod tests {
                 .output();
             assert_eq!(output.unwrap().stdout, name.as_bytes(), "{script}");
         }
-    }
-
-    #[test]
-    fn an_error_of_libtorch_loses_its_frames_and_keeps_its_sentence() {
-        let ones = || tch::Tensor::ones([2, 3], (tch::Kind::Float, tch::Device::Cpu));
-        let text = ones().f_matmul(&ones()).unwrap_err().to_string();
-        assert!(
-            text.contains("frame #"),
-            "libtorch no longer sends frames: {text}"
-        );
-        let words = first_words(&text);
-        assert!(
-            words.contains("shapes cannot be multiplied") && !words.contains("frame #"),
-            "{words}"
-        );
     }
 }

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use crate::bridge::{self, device, process};
+use crate::bridge::{self, cuda, process};
 use crate::config::Threads;
 
 pub(super) fn run() -> Result<()> {
@@ -14,8 +14,8 @@ pub(super) fn run() -> Result<()> {
         "libtorch",
         libtorch.unwrap_or("cannot tell from where it was loaded".to_owned()),
     );
-    let cuda = device::cuda_devices();
-    let library = device::cuda_library();
+    let devices = cuda::devices();
+    let library = cuda::library();
     line(
         "CUDA library",
         library.unwrap_or("none was opened".to_owned()),
@@ -26,9 +26,9 @@ pub(super) fn run() -> Result<()> {
         "driver",
         driver.unwrap_or("no NVIDIA driver is loaded").to_owned(),
     );
-    match cuda {
+    match devices {
         Ok(count) => {
-            let names = device::gpu_names();
+            let names = cuda::gpu_names();
             for number in 0..count {
                 let name = names.get(number).map_or("a CUDA device", String::as_str);
                 line(&format!("cuda:{number}"), name.to_owned());
