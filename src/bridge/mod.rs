@@ -9,7 +9,7 @@
 mod calls;
 pub mod cuda;
 #[cfg(target_os = "linux")]
-mod early;
+pub mod early;
 mod gradients;
 pub mod jpeg;
 mod libtorch;
@@ -19,8 +19,6 @@ mod precision;
 pub mod process;
 
 pub use calls::first_words;
-#[cfg(target_os = "linux")]
-pub use early::before_libraries;
 pub use gradients::{clip, gradients, zero_grad};
 pub use libtorch::{LIBTORCH, cpu_capability, library_of_libtorch};
 pub use memory::keep_freed_memory;
