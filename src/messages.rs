@@ -1,8 +1,8 @@
 //! Saying things to people. Nobody may be listening any more, and that is no reason to stop a training.
 
 use std::borrow::Cow;
+use std::ffi::OsStr;
 use std::io::Write;
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 use clap::ValueEnum;
@@ -50,26 +50,23 @@ pub fn says(level: Level) -> bool {
     level as u8 <= LEVEL.load(Ordering::Relaxed)
 }
 
-/// `path` as one word of a shell, for commands that people are to copy.
-pub fn shell_quote(path: &Path) -> String {
-    let text = path.display().to_string();
-    let plain = |c: char| c.is_alphanumeric() || "_./+-=:,@%".contains(c);
-    if text.chars().any(is_hidden) {
-        // What bash, zsh and ksh take for a text with escapes.
-        let inside = text.replace('\\', r"\\").replace('\'', r"\'");
-        let shown = inside.chars().map(|c| {
-            if is_hidden(c) {
-                format!("\\u{:04x}", c as u32)
-            } else {
-                c.to_string()
-            }
-        });
-        return format!("$'{}'", shown.collect::<String>());
-    }
-    if !text.is_empty() && text.chars().all(plain) {
-        text
-    } else {
-        format!("'{}'", text.replace('\'', r"'\''"))
+/// `text`, a path for example, as one word of a shell, for commands that people are to copy.
+pub fn shell_quote(text: impl AsRef<OsStr>) -> String {
+    let text = text.as_ref().to_string_lossy();
+    match shlex::try_quote(&text) {
+        Ok(word) if !text.contains(is_hidden) => word.into_owned(),
+        // What a terminal would obey is escaped, as bash, zsh and ksh read it.
+        _ => {
+            let inside = text.replace('\\', r"\\").replace('\'', r"\'");
+            let shown = inside.chars().map(|c| {
+                if is_hidden(c) {
+                    format!("\\u{:04x}", c as u32)
+                } else {
+                    c.to_string()
+                }
+            });
+            format!("$'{}'", shown.collect::<String>())
+        }
     }
 }
 
@@ -216,8 +213,8 @@ mod tests {
 
     #[test]
     fn a_path_that_is_copied_into_a_shell_is_the_same_path() {
-        for name in ["r", "my run", "it's", "a\nb'\\\x1b", ""] {
-            let script = format!("printf %s {}", shell_quote(Path::new(name)));
+        for name in ["r", "my run", "it's", "$HOME", "é*,~", "a\nb'\\\x1b", ""] {
+            let script = format!("printf %s {}", shell_quote(name));
             let output = std::process::Command::new("bash")
                 .args(["-c", &script])
                 .output();

@@ -83,13 +83,13 @@ pub fn sweep(found: &Ranking, base: &Path, folder: &Path) -> String {
                 .point
                 .settings
                 .iter()
-                .map(|(key, value)| format!(" -s '{key}={value}'"));
+                .map(|(key, value)| format!(" -s {}", shell_quote(format!("{key}={value}"))));
             text += &format!(
                 "best by {}: {}; as a run: signet train {}{}\n",
                 found.metric,
                 best.point.name,
                 shell_quote(base),
-                escaped(&settings.collect::<String>())
+                settings.collect::<String>()
             );
         }
     }
