@@ -83,7 +83,7 @@ fn tell(
     files: &FilesArguments,
     shown: &str,
     found: &impl Serialize,
-    csv: impl Fn() -> String,
+    csv: impl Fn() -> anyhow::Result<String>,
 ) -> anyhow::Result<()> {
     let to_stdout = |file: &Option<PathBuf>| file.as_deref() == Some(Path::new("-"));
     if files.json.is_some() && files.json == files.csv {
@@ -101,7 +101,7 @@ fn tell(
         write_text(file, &text).blame(Fault::Run)?;
     }
     if let Some(file) = &files.csv {
-        write_text(file, &csv()).blame(Fault::Run)?;
+        write_text(file, &csv()?).blame(Fault::Run)?;
     }
     Ok(())
 }
