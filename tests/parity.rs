@@ -14,9 +14,9 @@ use signet::train::metrics;
 use signet::train::optimizer::Optimizer;
 use tch::{Device, Tensor};
 
-const CASES: [&str; 11] = [
+const CASES: [&str; 12] = [
     "softmax", "ann", "binary", "dnn", "cnn", "cnn-gelu", "rnn", "rnn-relu", "lstm", "gru",
-    "layers",
+    "layers", "residual",
 ];
 
 /// libtorch has one generator for the whole process, so tests that seed it take turns.

@@ -225,6 +225,7 @@ fn every_kind_of_model_learns_eight_images_by_heart() {
         "{kind: lstm, hidden_size: 24, sequence: columns, pooling: mean}",
         "{kind: gru, hidden_size: 24, sequence: patches, patch_px: 4, bidirectional: true, num_layers: 2}",
         "{kind: layers, layers: [{kind: conv2d, filters: 4}, {kind: activation, function: gelu}, {kind: flatten}, {kind: linear}]}",
+        "{kind: layers, layers: [{kind: conv2d, filters: 4}, {kind: residual, body: [{kind: conv2d, filters: 8, stride: 2}, {kind: activation}, {kind: conv2d, filters: 8}], shortcut: [{kind: conv2d, filters: 8, kernel: 1, stride: 2}]}, {kind: flatten}, {kind: linear}]}",
     ];
     for model in models {
         let session = session(&format!(

@@ -123,7 +123,7 @@ impl<'d> Section<'d> {
 
     /// The section under `key`, or nothing if it is absent or null.
     pub fn optional_section(&mut self, key: &'static str) -> Option<Section<'d>> {
-        self.value(key).is_some().then(|| self.section(key))
+        self.holds(key).then(|| self.section(key))
     }
 
     /// The value under `key` if it is one plain word or number rather than a section.
@@ -132,6 +132,11 @@ impl<'d> Section<'d> {
             Some(Value::Mapping(_)) | None => None,
             Some(_) => self.optional(key),
         }
+    }
+
+    /// Whether `key` holds anything but null.
+    pub fn holds(&mut self, key: &'static str) -> bool {
+        self.value(key).is_some()
     }
 
     /// Whether `key` holds a section.

@@ -14,7 +14,7 @@ use tract_onnx::tract_core;
 use tract_onnx::tract_hir::internal::{InferenceOp, expand};
 
 use super::card::Card;
-use super::{onnx, safetensors, torchscript};
+use super::{onnx, onnx_check, safetensors, torchscript};
 use crate::config::run::Format;
 use crate::disk;
 use crate::fault::contained;
@@ -177,7 +177,7 @@ fn read_onnx(bytes: &[u8]) -> Result<(InferenceModel, Card)> {
         .find(|property| property.key == onnx::CARD)
         .context("not a model of signet's: its metadata has no card")?;
     let card = Card::parse(&card.value)?;
-    onnx::check(&proto, &card)?;
+    onnx_check::check(&proto, &card)?;
     let model = reader
         .model_for_proto_model(&proto)
         .map_err(|error| anyhow!("tract does not read it: {}", first_line(&error)))?;

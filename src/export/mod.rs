@@ -1,14 +1,15 @@
 //! Models for others: TorchScript, ONNX and safetensors, each with a card that says what it is.
 //!
-//! `torchscript`, `onnx` and `safetensors` write bytes and know nothing of files; `gate` reads an artefact
-//! back and holds it against the live model; `classifier` is what all of them look like when they are used;
-//! `artefacts` puts them into a folder.
+//! `torchscript`, `onnx` and `safetensors` write bytes and know nothing of files; `onnx_check` refuses graphs of
+//! others; `gate` reads an artefact back and holds it against the live model; `classifier` is what all of them look
+//! like when they are used; `artefacts` puts them into a folder.
 
 pub mod artefacts;
 pub mod card;
 pub mod classifier;
 pub mod gate;
 pub mod onnx;
+pub mod onnx_check;
 mod pickle;
 pub mod safetensors;
 pub mod torchscript;

@@ -16,8 +16,9 @@ use zip::{CompressionMethod, ZipArchive, ZipWriter};
 
 use super::card::Card;
 use super::pickle::{self, PickleValue, Storage};
-use crate::model::layer::{Layer, Parameter, Role, Script};
+use crate::model::layer::{Parameter, Role, Script};
 use crate::model::network::{Network, Weight};
+use crate::model::node::Node;
 use crate::run::checkpoint::bytes_of;
 
 /// The folder that all entries lie in.
@@ -38,18 +39,21 @@ const MOST_REST: u64 = 64 << 20; // beside the numbers of the layers
 /// # Errors
 /// None that is known.
 pub fn write(network: &Network, card: &Card) -> Result<Vec<u8>> {
-    let mut classes = Classes::default();
-    let tree = Module::tree(network);
-    let mut tensors = Vec::new();
-    let object = tree.object(MODEL, card, &mut classes, &mut tensors);
+    let mut objects = Objects {
+        network,
+        card,
+        classes: Classes::default(),
+        tensors: Vec::new(),
+    };
+    let model = objects.add(&network.plan().root, MODEL);
 
     let mut archive = ScriptArchive::new();
-    archive.add("data.pkl", &pickle::dump(&object))?;
+    archive.add("data.pkl", &pickle::dump(&model))?;
     archive.add("byteorder", b"little")?;
-    for (index, tensor) in tensors.iter().enumerate() {
+    for (index, tensor) in objects.tensors.iter().enumerate() {
         archive.add(&format!("data/{index}"), tensor)?;
     }
-    archive.add("code/__torch__.py", classes.source.as_bytes())?;
+    archive.add("code/__torch__.py", objects.classes.source.as_bytes())?;
     archive.add("constants.pkl", b"\x80\x02).")?; // an empty tuple
     archive.add(CARD, card.to_json()?.as_bytes())?;
     archive.add("version", b"3\n")?; // what torch.jit.save writes for these operators
@@ -126,76 +130,91 @@ pub fn read_card(bytes: &[u8]) -> Result<Card> {
     Ok(card)
 }
 
-/// A module of PyTorch: parts in order, or one layer.
-enum Module<'n> {
-    Parts(Vec<(String, Module<'n>)>),
-    Layer(&'n dyn Layer, Vec<&'n Weight>),
+/// The archive's objects under construction: a module of PyTorch for every node of the network.
+struct Objects<'n> {
+    network: &'n Network,
+    card: &'n Card,
+    classes: Classes,
+    tensors: Vec<Vec<u8>>,
 }
 
-impl<'n> Module<'n> {
-    /// The modules that the dotted names of the layers describe.
-    fn tree(network: &'n Network) -> Module<'n> {
-        let mut parts: Vec<(String, Module)> = Vec::new();
-        for (name, layer) in &network.plan().layers {
-            let own = |weight: &&Weight| {
-                let parameter = weight.name.strip_prefix(&format!("{name}."));
-                parameter.is_some_and(|rest| !rest.contains('.'))
-            };
-            let weights = network.weights().iter().filter(own).collect();
-            let module = Module::Layer(layer.as_ref(), weights);
-            match name.split_once('.') {
-                None => parts.push((name.clone(), module)),
-                Some((group, inner)) => match parts.last_mut() {
-                    Some((last, Module::Parts(own))) if last == group => {
-                        own.push((inner.to_owned(), module))
-                    }
-                    _ => {
-                        let own = Module::Parts(vec![(inner.to_owned(), module)]);
-                        parts.push((group.to_owned(), own));
-                    }
-                },
-            }
-        }
-        Module::Parts(parts)
-    }
-
-    /// The module as an object, its class added to `classes` and its numbers to `tensors`.
-    fn object(
-        &self,
-        wanted: &str,
-        card: &Card,
-        classes: &mut Classes,
-        tensors: &mut Vec<Vec<u8>>,
-    ) -> PickleValue {
+impl Objects<'_> {
+    /// `node` as an object, its class added to `classes` and its numbers to `tensors`; `wanted` is the name of its
+    /// class, unless the node has one of its own.
+    fn add(&mut self, node: &Node, wanted: &str) -> PickleValue {
         let mut attributes = vec![("training".to_owned(), PickleValue::Bool(false))];
-        let class = match self {
-            Module::Layer(layer, weights) => {
-                let short = |weight: &Weight| {
-                    let (_, short) = weight.name.rsplit_once('.').unwrap_or(("", &weight.name));
-                    short.to_owned()
-                };
-                for weight in weights {
-                    let storage = store(weight, tensors);
-                    attributes.push((short(weight), PickleValue::Tensor(storage)));
+        let class = match node {
+            Node::Leaf(leaf) => {
+                let parameters = leaf.layer.parameters();
+                for (parameter, weight) in parameters.iter().zip(leaf.own(self.network.weights())) {
+                    let storage = store(weight, &mut self.tensors);
+                    attributes.push((parameter.name.clone(), PickleValue::Tensor(storage)));
                 }
-                classes.layer(&layer.script(), weights, short)
+                self.classes.layer(&leaf.layer.script(), &parameters)
             }
-            Module::Parts(parts) => {
-                let mut members = Vec::new();
-                for (name, part) in parts {
-                    let wanted = format!("{}{}", name[..1].to_uppercase(), &name[1..]);
-                    let value = part.object(&wanted, card, classes, tensors);
-                    if let PickleValue::Object(class, _) = &value {
-                        members.push((name.clone(), class.clone()));
-                    }
-                    attributes.push((name.clone(), value));
-                }
-                let normalization = (wanted == MODEL).then_some(card);
-                classes.parts(wanted, &members, normalization)
+            Node::Chain(nodes) => {
+                let nodes = nodes.iter().map(|(name, node)| (name.as_str(), node));
+                let members = self.members(nodes, &mut attributes);
+                let card = (wanted == MODEL).then_some(self.card);
+                let forward = chain(&members, card);
+                self.classes.parts(wanted, &members, &forward)
+            }
+            Node::Residual { body, shortcut } => {
+                let sides = [("body", Some(body)), ("shortcut", shortcut.as_ref())];
+                let sides = sides
+                    .into_iter()
+                    .filter_map(|(name, side)| Some((name, side?.as_ref())));
+                let members = self.members(sides, &mut attributes);
+                let forward = residual(shortcut.is_some());
+                self.classes.parts("Residual", &members, &forward)
             }
         };
         PickleValue::Object(class, attributes)
     }
+
+    /// Adds the nodes of a part to its `attributes`, and hands back the class of each by its name.
+    fn members<'a>(
+        &mut self,
+        nodes: impl Iterator<Item = (&'a str, &'a Node)>,
+        attributes: &mut Vec<(String, PickleValue)>,
+    ) -> Vec<(String, String)> {
+        let mut members = Vec::new();
+        for (name, node) in nodes {
+            let wanted = format!("{}{}", name[..1].to_uppercase(), &name[1..]);
+            let value = self.add(node, &wanted);
+            if let PickleValue::Object(class, _) = &value {
+                members.push((name.to_owned(), class.clone()));
+            }
+            attributes.push((name.to_owned(), value));
+        }
+        members
+    }
+}
+
+/// The body of `forward` of a chain, which normalises pixels first if it is the model of `card`.
+fn chain(members: &[(String, String)], card: Option<&Card>) -> String {
+    let mut body = card.map(normalise).unwrap_or_default();
+    let mut last = if card.is_some() { "x0" } else { "x" }.to_owned();
+    for (index, (name, _)) in members.iter().enumerate() {
+        let next = format!("x{}", index + 1);
+        let _ = writeln!(
+            body,
+            "    {next} = (getattr(self, \"{name}\")).forward({last}, )"
+        );
+        last = next;
+    }
+    let _ = writeln!(body, "    return {last}");
+    body
+}
+
+/// The body of `forward` of a residual.
+fn residual(has_shortcut: bool) -> String {
+    let other = if has_shortcut {
+        "(self.shortcut).forward(x, )"
+    } else {
+        "x"
+    };
+    format!("    x1 = (self.body).forward(x, )\n    return torch.add(x1, {other})\n")
 }
 
 /// Puts the numbers of a tensor aside and says where they will be.
@@ -222,17 +241,12 @@ struct Classes {
 }
 
 impl Classes {
-    fn layer(
-        &mut self,
-        script: &Script,
-        weights: &[&Weight],
-        short: impl Fn(&Weight) -> String,
-    ) -> String {
+    fn layer(&mut self, script: &Script, parameters: &[Parameter]) -> String {
         let names = |trained: bool| {
-            let own = weights
+            let own = parameters
                 .iter()
-                .filter(|weight| weight.role.trained() == trained);
-            own.map(|weight| format!("\"{}\", ", short(weight)))
+                .filter(|parameter| parameter.role.trained() == trained);
+            own.map(|parameter| format!("\"{}\", ", parameter.name))
                 .collect::<String>()
         };
         let mut body = format!(
@@ -240,8 +254,8 @@ impl Classes {
             names(true),
             names(false)
         );
-        for weight in weights {
-            let _ = writeln!(body, "  {} : Tensor", short(weight));
+        for parameter in parameters {
+            let _ = writeln!(body, "  {} : Tensor", parameter.name);
         }
         body += "  training : bool\n  def forward(self,\n    x: Tensor) -> Tensor:\n";
         for line in script.forward.lines() {
@@ -250,26 +264,14 @@ impl Classes {
         self.add(script.class, body)
     }
 
-    fn parts(&mut self, wanted: &str, members: &[(String, String)], card: Option<&Card>) -> String {
+    /// The class of a part whose `members` have classes, with the statements of its `forward`.
+    fn parts(&mut self, wanted: &str, members: &[(String, String)], forward: &str) -> String {
         let mut body = "  __parameters__ = []\n  __buffers__ = []\n  training : bool\n".to_owned();
         for (name, class) in members {
             let _ = writeln!(body, "  __annotations__[\"{name}\"] = __torch__.{class}");
         }
         body += "  def forward(self,\n    x: Tensor) -> Tensor:\n";
-        let mut last = "x".to_owned();
-        if let Some(card) = card {
-            body += &normalise(card);
-            last = "x0".to_owned();
-        }
-        for (index, (name, _)) in members.iter().enumerate() {
-            let next = format!("x{}", index + 1);
-            let _ = writeln!(
-                body,
-                "    {next} = (getattr(self, \"{name}\")).forward({last}, )"
-            );
-            last = next;
-        }
-        let _ = writeln!(body, "    return {last}");
+        body += forward;
         self.add(wanted, body)
     }
 

@@ -21,7 +21,7 @@ pub enum Attribute {
 
 /// One operator with its names.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Node {
+pub struct OnnxNode {
     /// Operator, such as `Gemm`.
     pub operator: &'static str,
     /// Names of what goes in; an empty one is left out.
@@ -36,7 +36,7 @@ pub struct Node {
 #[derive(Debug, Default)]
 pub struct Graph {
     /// In the order of computation.
-    pub nodes: Vec<Node>,
+    pub nodes: Vec<OnnxNode>,
     /// Weights and other constants by name.
     pub tensors: Vec<(String, Tensor)>,
 }
@@ -63,7 +63,7 @@ impl Graph {
         attributes: Vec<(&'static str, Attribute)>,
     ) -> String {
         let output = format!("{}_{}", operator.to_lowercase(), self.nodes.len());
-        self.nodes.push(Node {
+        self.nodes.push(OnnxNode {
             operator,
             inputs: inputs.iter().map(|&input| input.to_owned()).collect(),
             outputs: vec![output.clone()],

@@ -1,151 +1,137 @@
-//! Every kind of model as a list of layers, with the names PyTorch would give them.
+//! Every kind of model as modules of layers, with the names PyTorch would give them.
 //!
 //! The names are a file format: `features.0.weight`, `lstm.weight_ih_l0`, `classifier.1.bias`. They are
 //! those of a module with `nn.Sequential` parts called features and classifier, and a recurrent part
 //! called by its kind; weights saved under them load into such a module with `load_state_dict`.
 
-use crate::config::model::{Dense, LayerConfig, ModelKind, RecurrentConfig, RnnSizes};
+use crate::config::model::{
+    Block, ConvConfig, Dense, LayerConfig, ModelKind, RecurrentConfig, RnnSizes,
+};
 
 use super::layers::is_monotonic;
 
-/// A layer with its place: PyTorch's dotted name, and the key of the experiment to blame for it.
+/// A layer with the key of the experiment to blame for it.
 #[derive(Debug, Clone, PartialEq)]
-pub struct NamedLayer {
-    /// Dotted name of the module.
-    pub name: String,
+pub struct KeyedLayer {
     /// Key in the experiment.
     pub key: String,
     /// What it is.
     pub layer: LayerConfig,
 }
 
-/// A list under construction.
-#[derive(Default)]
-struct Entries(Vec<NamedLayer>);
-
-impl Entries {
-    /// A module outside any `nn.Sequential`.
-    fn push(&mut self, name: &str, key: &str, layer: LayerConfig) {
-        self.0.push(NamedLayer {
-            name: name.to_owned(),
-            key: key.to_owned(),
-            layer,
-        });
+impl KeyedLayer {
+    fn new(key: impl Into<String>, layer: LayerConfig) -> KeyedLayer {
+        let key = key.into();
+        KeyedLayer { key, layer }
     }
 
-    /// The next member of the `nn.Sequential` called `group`.
-    fn push_in(&mut self, group: &str, key: &str, layer: LayerConfig) {
-        let inside = |entry: &&NamedLayer| {
-            entry
-                .name
-                .rsplit_once('.')
-                .is_some_and(|(owner, _)| owner == group)
+    /// The layers of the list that stands under `key`.
+    pub fn list(key: &str, layers: &[LayerConfig]) -> Vec<KeyedLayer> {
+        let keyed = |(index, layer): (usize, &LayerConfig)| {
+            KeyedLayer::new(format!("{key}.{index}"), layer.clone())
         };
-        let index = self.0.iter().filter(inside).count();
-        self.push(&format!("{group}.{index}"), key, layer);
+        layers.iter().enumerate().map(keyed).collect()
     }
 }
 
-/// The layers of a kind, first to last. The last `Linear` has as many units as the classes need.
-pub fn expand(kind: &ModelKind) -> Vec<NamedLayer> {
-    let mut entries = Entries::default();
+/// A member of the whole model.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Module {
+    /// A layer by itself.
+    Single(KeyedLayer),
+    /// An `nn.Sequential`, whose members are called 0, 1 and so on.
+    Sequential(Vec<KeyedLayer>),
+}
+
+/// The members of a kind by name, first to last. The last `Linear` has as many units as the classes need.
+pub fn expand(kind: &ModelKind) -> Vec<(&'static str, Module)> {
+    let flatten = KeyedLayer::new("model.kind", LayerConfig::Flatten {});
     match kind {
         ModelKind::Ann(dense) | ModelKind::Dnn(dense) => {
-            entries.push_in("classifier", "model.kind", LayerConfig::Flatten {});
-            head(&mut entries, dense, false);
+            let classifier = [vec![flatten], head(dense, false)].concat();
+            vec![("classifier", Module::Sequential(classifier))]
         }
         ModelKind::Cnn {
             blocks,
             head: dense,
         } => {
-            for (index, block) in blocks.iter().enumerate() {
-                let mut push = |key: &str, layer| {
-                    entries.push_in("features", &format!("model.blocks.{index}.{key}"), layer)
-                };
-                push(
-                    "kernel",
-                    LayerConfig::Conv2d {
-                        filters: block.filters,
-                        kernel: block.kernel,
-                        stride: block.stride,
-                        padding: block.padding,
-                    },
-                );
-                if dense.batch_norm {
-                    push("filters", LayerConfig::BatchNorm {});
-                }
-                let activation = LayerConfig::Activation {
-                    function: dense.activation,
-                };
-                let pool = (block.pool > 1).then_some(LayerConfig::MaxPool2d { size: block.pool });
-                let both = if is_monotonic(dense.activation) {
-                    [pool, Some(activation)]
-                } else {
-                    [Some(activation), pool]
-                };
-                both.into_iter()
-                    .flatten()
-                    .for_each(|layer| push("pool", layer));
-            }
-            entries.push_in("classifier", "model.kind", LayerConfig::Flatten {});
-            head(&mut entries, dense, true);
+            let features = blocks.iter().enumerate();
+            let features = features.flat_map(|(index, block)| convolution(index, block, dense));
+            let classifier = [vec![flatten], head(dense, true)].concat();
+            vec![
+                ("features", Module::Sequential(features.collect())),
+                ("classifier", Module::Sequential(classifier)),
+            ]
         }
         ModelKind::Rnn {
             nonlinearity,
             recurrent,
         } => {
-            let cells = cells(recurrent);
             let layer = LayerConfig::Rnn {
                 nonlinearity: *nonlinearity,
-                cells,
+                cells: cells(recurrent),
             };
-            sequence(&mut entries, recurrent, "rnn", layer);
+            sequence(recurrent, "rnn", layer)
         }
-        ModelKind::Lstm(recurrent) => sequence(
-            &mut entries,
-            recurrent,
-            "lstm",
-            LayerConfig::Lstm(cells(recurrent)),
-        ),
-        ModelKind::Gru(recurrent) => sequence(
-            &mut entries,
-            recurrent,
-            "gru",
-            LayerConfig::Gru(cells(recurrent)),
-        ),
+        ModelKind::Lstm(recurrent) => {
+            sequence(recurrent, "lstm", LayerConfig::Lstm(cells(recurrent)))
+        }
+        ModelKind::Gru(recurrent) => sequence(recurrent, "gru", LayerConfig::Gru(cells(recurrent))),
         ModelKind::Layers { layers } => {
-            for (index, layer) in layers.iter().enumerate() {
-                entries.push_in("layers", &format!("model.layers.{index}"), layer.clone());
-            }
+            let layers = KeyedLayer::list("model.layers", layers);
+            vec![("layers", Module::Sequential(layers))]
         }
     }
-    entries.0
+}
+
+/// A convolution with what belongs to it. Max pooling comes before an activation that it commutes with.
+fn convolution(index: usize, block: &Block, dense: &Dense) -> Vec<KeyedLayer> {
+    let keyed = |key: &str, layer| KeyedLayer::new(format!("model.blocks.{index}.{key}"), layer);
+    let convolution = LayerConfig::Conv2d(ConvConfig {
+        filters: block.filters,
+        kernel: block.kernel,
+        stride: block.stride,
+        padding: block.padding,
+        groups: 1,
+        bias: true,
+    });
+    let mut layers = vec![keyed("kernel", convolution)];
+    if dense.batch_norm {
+        layers.push(keyed("filters", LayerConfig::BatchNorm {}));
+    }
+    let activation = LayerConfig::Activation {
+        function: dense.activation,
+    };
+    let pool = (block.pool > 1).then_some(LayerConfig::MaxPool2d { size: block.pool });
+    let both = if is_monotonic(dense.activation) {
+        [pool, Some(activation)]
+    } else {
+        [Some(activation), pool]
+    };
+    layers.extend(both.into_iter().flatten().map(|layer| keyed("pool", layer)));
+    layers
 }
 
 /// Hidden layers and the last one. `drop_first` puts dropout before the first of them too.
-fn head(entries: &mut Entries, dense: &Dense, drop_first: bool) {
-    let mut push = |key: &str, layer| entries.push_in("classifier", key, layer);
-    let dropout = (dense.dropout > 0.0).then_some(LayerConfig::Dropout { p: dense.dropout });
-    if let (Some(dropout), true) = (&dropout, drop_first) {
-        push("model.dropout", dropout.clone());
-    }
+fn head(dense: &Dense, drop_first: bool) -> Vec<KeyedLayer> {
+    let mut layers = Vec::new();
+    let dropout = (dense.dropout > 0.0)
+        .then(|| KeyedLayer::new("model.dropout", LayerConfig::Dropout { p: dense.dropout }));
+    layers.extend(dropout.clone().filter(|_| drop_first));
     for (index, &units) in dense.hidden.iter().enumerate() {
-        let key = format!("model.hidden.{index}");
-        push(&key, LayerConfig::Linear { units: Some(units) });
+        let keyed = |layer| KeyedLayer::new(format!("model.hidden.{index}"), layer);
+        layers.push(keyed(LayerConfig::Linear { units: Some(units) }));
         if dense.batch_norm {
-            push(&key, LayerConfig::BatchNorm {});
+            layers.push(keyed(LayerConfig::BatchNorm {}));
         }
-        push(
-            &key,
-            LayerConfig::Activation {
-                function: dense.activation,
-            },
-        );
-        if let Some(dropout) = &dropout {
-            push("model.dropout", dropout.clone());
-        }
+        layers.push(keyed(LayerConfig::Activation {
+            function: dense.activation,
+        }));
+        layers.extend(dropout.clone());
     }
-    push("model.hidden", LayerConfig::Linear { units: None });
+    let last = LayerConfig::Linear { units: None };
+    layers.push(KeyedLayer::new("model.hidden", last));
+    layers
 }
 
 fn cells(recurrent: &RecurrentConfig) -> RnnSizes {
@@ -157,19 +143,34 @@ fn cells(recurrent: &RecurrentConfig) -> RnnSizes {
     }
 }
 
-fn sequence(entries: &mut Entries, recurrent: &RecurrentConfig, name: &str, layer: LayerConfig) {
+fn sequence(
+    recurrent: &RecurrentConfig,
+    name: &'static str,
+    layer: LayerConfig,
+) -> Vec<(&'static str, Module)> {
     let RecurrentConfig {
         sequence,
         patch_px,
         pooling,
         ..
     } = *recurrent;
-    entries.push(
-        "steps",
-        "model.sequence",
-        LayerConfig::ToSequence { sequence, patch_px },
-    );
-    entries.push(name, "model.hidden_size", layer);
-    entries.push("pool", "model.pooling", LayerConfig::PoolTime { pooling });
-    head(entries, &recurrent.head, true);
+    let single = |key: &str, layer| Module::Single(KeyedLayer::new(key, layer));
+    vec![
+        (
+            "steps",
+            single(
+                "model.sequence",
+                LayerConfig::ToSequence { sequence, patch_px },
+            ),
+        ),
+        (name, single("model.hidden_size", layer)),
+        (
+            "pool",
+            single("model.pooling", LayerConfig::PoolTime { pooling }),
+        ),
+        (
+            "classifier",
+            Module::Sequential(head(&recurrent.head, true)),
+        ),
+    ]
 }

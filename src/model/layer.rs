@@ -159,6 +159,29 @@ impl Parameter {
     }
 }
 
+/// Why a layer cannot stand where it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Misfit {
+    /// The layer's own key to blame, if it is one alone.
+    pub key: Option<&'static str>,
+    /// What is wrong, and what to do.
+    pub message: String,
+}
+
+impl Misfit {
+    /// The value of `key` does not fit what comes in.
+    pub fn of(key: &'static str, message: String) -> Misfit {
+        let key = Some(key);
+        Misfit { key, message }
+    }
+}
+
+impl From<String> for Misfit {
+    fn from(message: String) -> Misfit {
+        Misfit { key: None, message }
+    }
+}
+
 /// A layer's class in a TorchScript archive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Script {

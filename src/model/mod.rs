@@ -1,10 +1,11 @@
-//! Networks: one description (`kinds`), its layers and their shapes (`layer`, `layers`, `plan`, `graph`), and
-//! weights (`network`, `transfer`).
+//! Networks: one description (`kinds`), its layers and their shapes (`layer`, `layers`, `node`, `plan`, `graph`),
+//! and weights (`network`, `transfer`).
 
 pub mod graph;
 pub mod kinds;
 pub mod layer;
 pub mod layers;
 pub mod network;
+pub mod node;
 pub mod plan;
 pub mod transfer;

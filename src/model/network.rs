@@ -32,8 +32,9 @@ pub struct Weight {
 /// A network on a device.
 pub struct Network {
     plan: Plan,
-    weights: Vec<Vec<Tensor>>,
     named: Vec<Weight>,
+    /// Those of `named`, as the layers take them.
+    tensors: Vec<Tensor>,
     mean: Tensor,
     std: Tensor,
 }
@@ -59,14 +60,10 @@ impl Network {
                 tensor,
             });
         }
-        let mut rest = named.iter();
-        let weights = plan.layers.iter().map(|(_, layer)| {
-            rest.by_ref()
-                .take(layer.parameters().len())
-                .map(|weight| weight.tensor.shallow_clone())
-                .collect()
-        });
-        let weights = weights.collect();
+        let tensors = named
+            .iter()
+            .map(|weight| weight.tensor.shallow_clone())
+            .collect();
         let figures = |list: &[f64]| {
             let list: Vec<f32> = list.iter().map(|&figure| figure as f32).collect();
             Tensor::from_slice(&list)
@@ -76,8 +73,8 @@ impl Network {
         let (mean, std) = (figures(&normalization.mean), figures(&normalization.std));
         Network {
             plan,
-            weights,
             named,
+            tensors,
             mean,
             std,
         }
@@ -88,11 +85,9 @@ impl Network {
     /// # Shapes
     /// `x`: `[B, C, H, W]` in 0..1, any strides; result: `[B, classes]`, float32.
     pub fn forward(&self, x: &Tensor, mode: Phase) -> Tensor {
-        let mut x = (x - &self.mean) / &self.std;
-        for ((_, layer), weights) in self.plan.layers.iter().zip(&self.weights) {
-            x = layer.forward(weights, &x, mode);
-        }
-        x.to_kind(Kind::Float)
+        let x = (x - &self.mean) / &self.std;
+        let logits = self.plan.root.forward(&self.tensors, &x, mode);
+        logits.to_kind(Kind::Float)
     }
 
     /// Where it computes.

@@ -3,12 +3,13 @@
 use crate::config::Experiment;
 use crate::config::model::{LayerConfig, ModelConfig, Output};
 
-use super::kinds::{NamedLayer, expand};
-use super::layer::{Layer, Parameter, Shape};
+use super::kinds::{KeyedLayer, Module, expand};
+use super::layer::{Layer, Misfit, Parameter, Shape};
 use super::layers::{
-    Activation, BatchNorm, BinaryLogits, Cell, Conv2d, Dropout, Flatten, Linear, MaxPool2d,
-    PoolTime, Recurrent, ToSequence,
+    Activation, BatchNorm, BinaryLogits, Cell, Conv2d, Dropout, Flatten, GlobalAvgPool, Linear,
+    Pool2d, PoolTime, PoolWindow, Recurrent, ToSequence,
 };
+use super::node::{Leaf, Node};
 
 /// The most numbers a network may train: 4 GB of weights, and three times that with gradients and moments.
 const MOST_PARAMETERS: usize = 1_000_000_000;
@@ -16,8 +17,8 @@ const MOST_PARAMETERS: usize = 1_000_000_000;
 /// A network before it has weights.
 #[derive(Debug)]
 pub struct Plan {
-    /// Dotted name and layer, first to last.
-    pub layers: Vec<(String, Box<dyn Layer>)>,
+    /// The chain of everything between normalised pixels and logits.
+    pub root: Node,
 }
 
 impl Plan {
@@ -46,19 +47,18 @@ impl Plan {
                 return Err(("model.output".to_owned(), message));
             }
         };
-        let mut layers: Vec<(String, Box<dyn Layer>)> = Vec::new();
-        let mut bidirectional = false;
-        for NamedLayer { name, key, layer } in expand(&model.kind) {
-            if let LayerConfig::Rnn { cells, .. }
-            | LayerConfig::Lstm(cells)
-            | LayerConfig::Gru(cells) = &layer
-            {
-                bidirectional = cells.bidirectional;
-            }
-            let layer =
-                build(&layer, shape, outputs, bidirectional).map_err(|message| (key, message))?;
-            shape = layer.output();
-            layers.push((name, layer));
+        let mut layout = Layout {
+            outputs,
+            bidirectional: false,
+            tensors: 0,
+        };
+        let mut members = Vec::new();
+        for (name, module) in expand(&model.kind) {
+            let node = match module {
+                Module::Single(layer) => layout.node(name, &layer, &mut shape)?,
+                Module::Sequential(layers) => layout.chain(name, &layers, &mut shape)?,
+            };
+            members.push((name.to_owned(), node));
         }
         if shape != Shape::Row(outputs) {
             let message = format!(
@@ -67,13 +67,20 @@ impl Plan {
             return Err(("model.layers".to_owned(), message));
         }
         if model.output == Output::Binary {
-            layers.push(("logits".to_owned(), Box::new(BinaryLogits)));
+            let name = "logits".to_owned();
+            let logits = layout.leaf(&name, Box::new(BinaryLogits));
+            members.push((name, logits));
         }
-        let plan = Plan { layers };
-        let numbers = plan
-            .parameters()
-            .into_iter()
-            .map(|(_, parameter)| parameter.numbers());
+        let plan = Plan {
+            root: Node::Chain(members),
+        };
+        plan.check_size()?;
+        Ok(plan)
+    }
+
+    fn check_size(&self) -> Result<(), (String, String)> {
+        let parameters = self.parameters().into_iter();
+        let numbers = parameters.map(|(_, parameter)| parameter.numbers());
         let total = numbers.fold(0, usize::saturating_add);
         if total > MOST_PARAMETERS {
             let message = format!(
@@ -81,7 +88,7 @@ impl Plan {
             );
             return Err(("model".to_owned(), message));
         }
-        Ok(plan)
+        Ok(())
     }
 
     /// Lays out the model of `experiment` before its images are found: where they say which classes there are, two stand
@@ -98,18 +105,13 @@ impl Plan {
 
     /// Every tensor with its full dotted name, in the order in which `torch.nn` makes them.
     pub fn parameters(&self) -> Vec<(String, Parameter)> {
-        let named = |(module, layer): &(String, Box<dyn Layer>)| {
-            let full = |parameter: Parameter| (format!("{module}.{}", parameter.name), parameter);
-            layer.parameters().into_iter().map(full).collect::<Vec<_>>()
-        };
-        self.layers.iter().flat_map(named).collect()
+        self.root.parameters()
     }
 
     /// Whether a training batch of one image is too small for some layer.
     pub fn needs_two_examples(&self) -> bool {
-        self.layers
-            .iter()
-            .any(|(_, layer)| layer.needs_two_examples())
+        let leaves = self.root.leaves();
+        leaves.iter().any(|leaf| leaf.layer.needs_two_examples())
     }
 }
 
@@ -121,36 +123,127 @@ pub fn check(experiment: &Experiment) -> Result<(), (String, String)> {
     Plan::of(experiment).map(|_| ())
 }
 
-fn build(
-    layer: &LayerConfig,
-    input: Shape,
+/// A tree under construction. `shape`, where it is handed around, is that of one example, before the call what comes in
+/// and after it what goes out; errors are the key to blame, and why.
+struct Layout {
+    /// Numbers that the last layer gives.
     outputs: usize,
+    /// Whether the last recurrent layer reads both ways.
     bidirectional: bool,
-) -> Result<Box<dyn Layer>, String> {
-    Ok(match *layer {
-        LayerConfig::Flatten {} => Box::new(Flatten::new(input)),
-        LayerConfig::Linear { units } => Box::new(Linear::new(units.unwrap_or(outputs), input)?),
-        LayerConfig::Conv2d {
-            filters,
-            kernel,
-            stride,
-            padding,
-        } => Box::new(Conv2d::new(filters, kernel, stride, padding, input)?),
-        LayerConfig::BatchNorm {} => Box::new(BatchNorm::new(input)?),
-        LayerConfig::MaxPool2d { size } => Box::new(MaxPool2d::new(size, input)?),
-        LayerConfig::Activation { function } => Box::new(Activation::new(function, input)),
-        LayerConfig::Dropout { p } => Box::new(Dropout::new(p, input)),
-        LayerConfig::ToSequence { sequence, patch_px } => {
-            Box::new(ToSequence::new(sequence, patch_px, input)?)
+    /// Tensors of the layers so far.
+    tensors: usize,
+}
+
+impl Layout {
+    fn leaf(&mut self, name: &str, layer: Box<dyn Layer>) -> Node {
+        let leaf = Leaf::new(name.to_owned(), layer, self.tensors);
+        self.tensors = leaf.end();
+        Node::Leaf(leaf)
+    }
+
+    fn chain(
+        &mut self,
+        name: &str,
+        layers: &[KeyedLayer],
+        shape: &mut Shape,
+    ) -> Result<Node, (String, String)> {
+        let mut members = Vec::new();
+        for (index, layer) in layers.iter().enumerate() {
+            let node = self.node(&format!("{name}.{index}"), layer, shape)?;
+            members.push((index.to_string(), node));
         }
-        LayerConfig::Rnn {
-            nonlinearity,
-            cells,
-        } => Box::new(Recurrent::new(Cell::Rnn(nonlinearity), cells, input)?),
-        LayerConfig::Lstm(cells) => Box::new(Recurrent::new(Cell::Lstm, cells, input)?),
-        LayerConfig::Gru(cells) => Box::new(Recurrent::new(Cell::Gru, cells, input)?),
-        LayerConfig::PoolTime { pooling } => {
-            Box::new(PoolTime::new(pooling, bidirectional, input)?)
+        Ok(Node::Chain(members))
+    }
+
+    fn node(
+        &mut self,
+        name: &str,
+        KeyedLayer { key, layer }: &KeyedLayer,
+        shape: &mut Shape,
+    ) -> Result<Node, (String, String)> {
+        if let LayerConfig::Residual { body, shortcut } = layer {
+            return self.residual(name, key, body, shortcut.as_deref(), shape);
         }
-    })
+        let layer = self.build(layer, *shape).map_err(|misfit| {
+            let key = match misfit.key {
+                Some(inner) => format!("{key}.{inner}"),
+                None => key.clone(),
+            };
+            (key, misfit.message)
+        })?;
+        *shape = layer.output();
+        Ok(self.leaf(name, layer))
+    }
+
+    fn residual(
+        &mut self,
+        name: &str,
+        key: &str,
+        body: &[LayerConfig],
+        shortcut: Option<&[LayerConfig]>,
+        shape: &mut Shape,
+    ) -> Result<Node, (String, String)> {
+        let input = *shape;
+        let mut side = |part: &str, layers: &[LayerConfig], shape: &mut Shape| {
+            let layers = KeyedLayer::list(&format!("{key}.{part}"), layers);
+            self.chain(&format!("{name}.{part}"), &layers, shape)
+        };
+        let body = side("body", body, shape)?;
+        let mut other = input;
+        let shortcut = match shortcut {
+            Some(layers) => Some(side("shortcut", layers, &mut other)?),
+            None => None,
+        };
+        if other == *shape {
+            let [body, shortcut] = [Some(body), shortcut].map(|side| side.map(Box::new));
+            let body = body.expect("every residual has a body");
+            return Ok(Node::Residual { body, shortcut });
+        }
+        let message = match shortcut {
+            Some(_) => format!(
+                "gives {other}, but the body gives {shape}, and the two are added; let both give the same shape"
+            ),
+            None => format!(
+                "missing: {input} comes in, but the body gives {shape}, and the two are added; give a shortcut that \
+                 turns one into the other, such as [{{kind: conv2d, filters: .., kernel: 1, stride: .., bias: false}}]"
+            ),
+        };
+        Err((format!("{key}.shortcut"), message))
+    }
+
+    fn build(&mut self, layer: &LayerConfig, input: Shape) -> Result<Box<dyn Layer>, Misfit> {
+        if let LayerConfig::Rnn { cells, .. } | LayerConfig::Lstm(cells) | LayerConfig::Gru(cells) =
+            layer
+        {
+            self.bidirectional = cells.bidirectional;
+        }
+        Ok(match *layer {
+            LayerConfig::Flatten {} => Box::new(Flatten::new(input)),
+            LayerConfig::Linear { units } => {
+                Box::new(Linear::new(units.unwrap_or(self.outputs), input)?)
+            }
+            LayerConfig::Conv2d(config) => Box::new(Conv2d::new(config, input)?),
+            LayerConfig::BatchNorm {} => Box::new(BatchNorm::new(input)?),
+            LayerConfig::MaxPool2d { size } => Box::new(Pool2d::new(PoolWindow::Max, size, input)?),
+            LayerConfig::AvgPool2d { size } => {
+                Box::new(Pool2d::new(PoolWindow::Average, size, input)?)
+            }
+            LayerConfig::GlobalAvgPool {} => Box::new(GlobalAvgPool::new(input)?),
+            LayerConfig::Activation { function } => Box::new(Activation::new(function, input)),
+            LayerConfig::Dropout { p } => Box::new(Dropout::new(p, input)),
+            LayerConfig::ToSequence { sequence, patch_px } => {
+                Box::new(ToSequence::new(sequence, patch_px, input)?)
+            }
+            LayerConfig::Rnn {
+                nonlinearity,
+                cells,
+            } => Box::new(Recurrent::new(Cell::Rnn(nonlinearity), cells, input)?),
+            LayerConfig::Lstm(cells) => Box::new(Recurrent::new(Cell::Lstm, cells, input)?),
+            LayerConfig::Gru(cells) => Box::new(Recurrent::new(Cell::Gru, cells, input)?),
+            LayerConfig::PoolTime { pooling } => {
+                Box::new(PoolTime::new(pooling, self.bidirectional, input)?)
+            }
+            LayerConfig::Residual { .. } => unreachable!("a residual is no leaf"),
+        })
+    }
 }

@@ -32,7 +32,8 @@ pub fn heading(session: &Session, folder: &Path) -> String {
 pub fn before(session: &Session, steps_per_epoch: usize) -> String {
     let mut layers = Table::new(3, &["name", "layer", "output", "parameters"]);
     let mut total = 0;
-    for (name, layer) in &session.network.plan().layers {
+    for leaf in session.network.plan().root.leaves() {
+        let layer = &leaf.layer;
         let trained = layer
             .parameters()
             .into_iter()
@@ -40,7 +41,7 @@ pub fn before(session: &Session, steps_per_epoch: usize) -> String {
         let count: usize = trained.map(|parameter| parameter.numbers()).sum();
         total += count;
         layers.add_row([
-            name.clone(),
+            leaf.name.clone(),
             layer.title(),
             layer.output().to_string(),
             count.to_string(),

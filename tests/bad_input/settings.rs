@@ -389,3 +389,67 @@ fn work_on_strangers_settings_is_bounded() {
     let said = check(&["config", "check", "many.yaml"], "and 2950 more problems");
     assert_eq!(said.lines().count(), 51);
 }
+
+#[test]
+fn residuals_and_groups_that_cannot_work_name_their_key() {
+    let workshop = Workshop::with_folders(6);
+    let head = "{kind: flatten}, {kind: linear}";
+    let cases = [
+        (
+            "{kind: residual, body: [{kind: conv2d, filters: 8}]}",
+            "model.layers.0.shortcut: missing: [1, 16, 16] comes in, but the body gives [8, 16, 16]",
+        ),
+        (
+            "{kind: residual, body: [{kind: conv2d, filters: 8}], shortcut: [{kind: conv2d, filters: 8, kernel: 1, stride: 2}]}",
+            "model.layers.0.shortcut: gives [8, 8, 8], but the body gives [8, 16, 16]",
+        ),
+        (
+            "{kind: residual, body: [{kind: residual, body: [{kind: avg_pool2d}]}]}",
+            "model.layers.0.body.0.shortcut: missing: [1, 16, 16] comes in",
+        ),
+        (
+            "{kind: residual, body: [{kind: linear}]}",
+            "model.layers.0.body.0: linear takes rows",
+        ),
+        (
+            "{kind: residual}",
+            "model.layers.0.body: missing: a list such as",
+        ),
+        (
+            "{kind: residual, body: []}",
+            "model.layers.0.body: empty: give a list such as",
+        ),
+        (
+            "{kind: residual, body: 3}",
+            "model.layers.0.body: expected a list of sections",
+        ),
+        (
+            "{kind: residual, body: [{kind: dropout}], shortcut: []}",
+            "model.layers.0.shortcut: empty: give a list such as",
+        ),
+        (
+            "{kind: residual, body: [{kind: dropout, size: 2}]}",
+            "model.layers.0.body.0.size: not a key of kind dropout",
+        ),
+        (
+            "{kind: conv2d, filters: 8, groups: 3}",
+            "model.layers.0.groups: 3 do not divide the 8 filters",
+        ),
+        (
+            "{kind: conv2d, filters: 8, groups: 2}",
+            "model.layers.0.groups: 2 do not divide the 1 channel(s) that come in",
+        ),
+        (
+            "{kind: flatten}, {kind: global_avg_pool}",
+            "model.layers.1: global_avg_pool takes images, but [256] comes in",
+        ),
+        (
+            "{kind: avg_pool2d, size: 17}",
+            "model.layers.0: pooling 16 x 16 pixels by 17 leaves less than one pixel",
+        ),
+    ];
+    for (layers, words) in cases {
+        let model = format!("model={{kind: layers, layers: [{layers}, {head}]}}");
+        refused(&workshop, &[&model], 2, &[words]);
+    }
+}

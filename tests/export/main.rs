@@ -5,12 +5,13 @@ mod forgeries;
 mod prediction;
 #[path = "../support/mod.rs"]
 mod support;
+mod trees;
 
 use support::Workshop;
 
 /// A model of every kind, with what the kinds can do: several layers, both directions, every pooling,
-/// every way to read an image, every activation.
-const MODELS: [(&str, &str); 11] = [
+/// every way to read an image, every activation, and residuals.
+const MODELS: [(&str, &str); 12] = [
     ("binary", "{kind: ann, hidden: [], output: binary}"),
     (
         "ann",
@@ -51,6 +52,10 @@ const MODELS: [(&str, &str); 11] = [
     (
         "layers",
         "{kind: layers, layers: [{kind: conv2d, filters: 3}, {kind: activation, function: relu}, {kind: max_pool2d, size: 2}, {kind: to_sequence, sequence: rows}, {kind: lstm, hidden_size: 5}, {kind: gru, hidden_size: 4}, {kind: flatten}, {kind: linear}]}",
+    ),
+    (
+        "residual",
+        "{kind: layers, layers: [{kind: conv2d, filters: 4, bias: false}, {kind: batch_norm}, {kind: activation}, {kind: residual, body: [{kind: conv2d, filters: 4, groups: 2, bias: false}, {kind: batch_norm}, {kind: activation}, {kind: dropout, p: 0.1}]}, {kind: residual, body: [{kind: conv2d, filters: 8, stride: 2, bias: false}, {kind: batch_norm}], shortcut: [{kind: avg_pool2d}, {kind: conv2d, filters: 8, kernel: 1}]}, {kind: residual, body: [{kind: conv2d, filters: 12, kernel: 1, stride: 2, groups: 4}], shortcut: [{kind: conv2d, filters: 12, kernel: 1, stride: 2, bias: false}, {kind: batch_norm}]}, {kind: global_avg_pool}, {kind: flatten}, {kind: linear}]}",
     ),
 ];
 

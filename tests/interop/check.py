@@ -39,6 +39,7 @@ MODELS = {
     "rnn-relu": (networks.RnnRelu, "{kind: rnn, nonlinearity: relu, hidden_size: 6, bidirectional: true, activation: leaky_relu, hidden: [5]}"),
     "lstm": (networks.Lstm, "{kind: lstm, hidden_size: 6, num_layers: 2, bidirectional: true, sequence: columns, pooling: max, dropout: 0.2}"),
     "gru": (networks.Gru, "{kind: gru, hidden_size: 6, num_layers: 2, bidirectional: true, sequence: patches, patch_px: 4, pooling: mean}"),
+    "residual": (networks.Residuals, "{kind: layers, layers: [{kind: conv2d, filters: 4, bias: false}, {kind: batch_norm}, {kind: activation}, {kind: residual, body: [{kind: conv2d, filters: 4, groups: 2, bias: false}, {kind: batch_norm}, {kind: activation}, {kind: dropout, p: 0.1}]}, {kind: residual, body: [{kind: conv2d, filters: 8, stride: 2, bias: false}, {kind: batch_norm}], shortcut: [{kind: avg_pool2d}, {kind: conv2d, filters: 8, kernel: 1}]}, {kind: residual, body: [{kind: conv2d, filters: 12, kernel: 1, stride: 2, groups: 4}], shortcut: [{kind: conv2d, filters: 12, kernel: 1, stride: 2, bias: false}, {kind: batch_norm}]}, {kind: global_avg_pool}, {kind: flatten}, {kind: linear}]}"),
 }
 
 

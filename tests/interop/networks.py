@@ -41,6 +41,35 @@ class Cnn(nn.Module):
         return self.classifier(self.features(x))
 
 
+class Residual(nn.Module):
+    """Adds what comes in, or what the shortcut makes of it, to what the body gives."""
+
+    def __init__(self, body, shortcut=None):
+        super().__init__()
+        self.body = nn.Sequential(*body)
+        self.shortcut = nn.Sequential(*shortcut) if shortcut else nn.Identity()
+
+    def forward(self, x):
+        return self.body(x) + self.shortcut(x)
+
+
+class Residuals(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Conv2d(1, 4, 3, padding=1, bias=False), nn.BatchNorm2d(4), nn.ReLU(),
+            Residual([nn.Conv2d(4, 4, 3, padding=1, groups=2, bias=False), nn.BatchNorm2d(4), nn.ReLU(), nn.Dropout(0.1)]),
+            Residual([nn.Conv2d(4, 8, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(8)],
+                     [nn.AvgPool2d(2), nn.Conv2d(4, 8, 1)]),
+            Residual([nn.Conv2d(8, 12, 1, stride=2, groups=4)],
+                     [nn.Conv2d(8, 12, 1, stride=2, bias=False), nn.BatchNorm2d(12)]),
+            nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(12, 2),
+        )
+
+    def forward(self, x):
+        return self.layers(x)
+
+
 class Rnn(nn.Module):
     """Rows as steps, the last state of both layers' top."""
 

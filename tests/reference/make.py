@@ -56,6 +56,18 @@ class Two(nn.Module):
         return self.classifier(self.features(x))
 
 
+class Residual(nn.Module):
+    """Adds what comes in, or what the shortcut makes of it, to what the body gives."""
+
+    def __init__(self, body, shortcut=None):
+        super().__init__()
+        self.body = nn.Sequential(*body)
+        self.shortcut = nn.Sequential(*shortcut) if shortcut else nn.Identity()
+
+    def forward(self, x):
+        return self.body(x) + self.shortcut(x)
+
+
 class One(nn.Module):
     def __init__(self, name, part, binary=False):
         super().__init__()
@@ -123,6 +135,13 @@ CASES = {
     "layers": ("{kind: layers, layers: [{kind: conv2d, filters: 3}, {kind: activation, function: leaky_relu}, {kind: flatten}, {kind: linear}]}", 1,
         lambda: One("layers", nn.Sequential(nn.Conv2d(1, 3, 3, padding=1), nn.LeakyReLU(), nn.Flatten(), nn.Linear(3 * pixels, CLASSES))),
         "{kind: adamw, lr: 0.01}", lambda p: torch.optim.AdamW(p, 0.01), CLASSES),
+    "residual": ("{kind: layers, layers: [{kind: conv2d, filters: 4, bias: false}, {kind: residual, body: [{kind: conv2d, filters: 4, groups: 2}, {kind: batch_norm}, {kind: activation}]}, {kind: residual, body: [{kind: conv2d, filters: 6, stride: 2}, {kind: residual, body: [{kind: activation, function: tanh}]}], shortcut: [{kind: conv2d, filters: 6, kernel: 1, stride: 2, bias: false}, {kind: batch_norm}]}, {kind: avg_pool2d}, {kind: global_avg_pool}, {kind: flatten}, {kind: linear}]}", 1,
+        lambda: One("layers", nn.Sequential(nn.Conv2d(1, 4, 3, padding=1, bias=False),
+            Residual([nn.Conv2d(4, 4, 3, padding=1, groups=2), nn.BatchNorm2d(4), nn.ReLU()]),
+            Residual([nn.Conv2d(4, 6, 3, stride=2, padding=1), Residual([nn.Tanh()])],
+                [nn.Conv2d(4, 6, 1, stride=2, bias=False), nn.BatchNorm2d(6)]),
+            nn.AvgPool2d(2), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, CLASSES))),
+        "{kind: sgd, lr: 0.1}", lambda p: torch.optim.SGD(p, 0.1), CLASSES),
 }
 
 

@@ -225,6 +225,12 @@ fn every_kind_of_model_optimiser_and_schedule_goes_on_to_the_same_bits() {
             "train.schedule={kind: constant}",
             "threads=1",
         ],
+        [
+            "model={kind: layers, layers: [{kind: conv2d, filters: 4, bias: false}, {kind: residual, body: [{kind: conv2d, filters: 8, stride: 2, groups: 2}, {kind: batch_norm}, {kind: dropout, p: 0.3}], shortcut: [{kind: conv2d, filters: 8, kernel: 1, stride: 2}]}, {kind: global_avg_pool}, {kind: flatten}, {kind: linear}]}",
+            "train.optimizer={kind: sgd, lr: 0.05, momentum: 0.9}",
+            "train.schedule={kind: constant}",
+            "threads=1",
+        ],
     ];
     for experiment in experiments {
         let workshop = demanding();

@@ -18,16 +18,7 @@ pub enum LayerConfig {
         units: Option<usize>,
     },
     /// Two-dimensional convolution.
-    Conv2d {
-        /// Channels that come out.
-        filters: usize,
-        /// Side of the square kernel in pixels.
-        kernel: usize,
-        /// Pixels between neighbouring positions.
-        stride: usize,
-        /// What surrounds the image.
-        padding: Padding,
-    },
+    Conv2d(ConvConfig),
     /// Batch normalisation, of channels or of numbers.
     BatchNorm {},
     /// Largest of each window.
@@ -35,6 +26,13 @@ pub enum LayerConfig {
         /// Side of the square window, and its stride.
         size: usize,
     },
+    /// Mean of each window.
+    AvgPool2d {
+        /// Side of the square window, and its stride.
+        size: usize,
+    },
+    /// Mean of each channel: `[C, H, W]` becomes `[C, 1, 1]`, as in `nn.AdaptiveAvgPool2d(1)`.
+    GlobalAvgPool {},
     /// An activation.
     Activation {
         /// Which.
@@ -70,14 +68,25 @@ pub enum LayerConfig {
         /// What is kept.
         pooling: Pooling,
     },
+    /// Adds what comes in, or what the shortcut makes of it, to what the body makes of it.
+    Residual {
+        /// Layers, first to last.
+        body: Vec<LayerConfig>,
+        /// Layers that give the shape that the body gives; without them what comes in has that shape.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        shortcut: Option<Vec<LayerConfig>>,
+    },
 }
 
-const LAYERS: [&str; 12] = [
+/// The words of all kinds of layers.
+pub const LAYER_KINDS: [&str; 15] = [
     "flatten",
     "linear",
     "conv2d",
     "batch_norm",
     "max_pool2d",
+    "avg_pool2d",
+    "global_avg_pool",
     "activation",
     "dropout",
     "to_sequence",
@@ -85,40 +94,50 @@ const LAYERS: [&str; 12] = [
     "lstm",
     "gru",
     "pool_time",
+    "residual",
 ];
 
 impl LayerConfig {
-    pub(super) fn read_all(section: &mut Section) -> Vec<LayerConfig> {
-        match section.sections("layers") {
-            Some(layers) if !layers.is_empty() => {
-                layers.into_iter().filter_map(LayerConfig::read).collect()
-            }
-            _ => {
-                section.wrong(
-                    "layers",
-                    "missing: a list such as [{kind: flatten}, {kind: linear}]".to_owned(),
-                );
-                Vec::new()
-            }
+    /// The list under `key`, which must not be empty; `example` shows one.
+    pub(super) fn read_all(
+        section: &mut Section,
+        key: &'static str,
+        example: &str,
+    ) -> Vec<LayerConfig> {
+        if !section.holds(key) {
+            section.wrong(key, format!("missing: a list such as {example}"));
         }
+        LayerConfig::read_optional(section, key, example).unwrap_or_default()
+    }
+
+    /// As [`LayerConfig::read_all`], or nothing if there is no such key.
+    fn read_optional(
+        section: &mut Section,
+        key: &'static str,
+        example: &str,
+    ) -> Option<Vec<LayerConfig>> {
+        let layers = section.sections(key)?;
+        if layers.is_empty() {
+            section.wrong(key, format!("empty: give a list such as {example}"));
+        }
+        Some(layers.into_iter().filter_map(LayerConfig::read).collect())
     }
 
     fn read(mut section: Section) -> Option<LayerConfig> {
-        Some(match section.kind(&LAYERS, None)? {
+        Some(match section.kind(&LAYER_KINDS, None)? {
             "flatten" => LayerConfig::Flatten {},
             "linear" => LayerConfig::Linear {
                 units: section.optional_if("units", whole(1, MOST_UNITS)),
             },
-            "conv2d" => LayerConfig::Conv2d {
-                filters: section.get_if("filters", 16, whole(1, MOST_UNITS)),
-                kernel: section.get_if("kernel", 3, whole(1, MOST_PIXELS)),
-                stride: section.get_if("stride", 1, whole(1, MOST_PIXELS)),
-                padding: section.get("padding", Padding::Same),
-            },
+            "conv2d" => LayerConfig::Conv2d(ConvConfig::read(&mut section)),
             "batch_norm" => LayerConfig::BatchNorm {},
             "max_pool2d" => LayerConfig::MaxPool2d {
                 size: section.get_if("size", 2, whole(1, MOST_PIXELS)),
             },
+            "avg_pool2d" => LayerConfig::AvgPool2d {
+                size: section.get_if("size", 2, whole(1, MOST_PIXELS)),
+            },
+            "global_avg_pool" => LayerConfig::GlobalAvgPool {},
             "activation" => LayerConfig::Activation {
                 function: section.get("function", ActivationKind::Relu),
             },
@@ -138,10 +157,58 @@ impl LayerConfig {
             },
             "lstm" => LayerConfig::Lstm(RnnSizes::read(&mut section)),
             "gru" => LayerConfig::Gru(RnnSizes::read(&mut section)),
+            "residual" => LayerConfig::Residual {
+                body: LayerConfig::read_all(&mut section, "body", "[{kind: conv2d}]"),
+                shortcut: LayerConfig::read_optional(
+                    &mut section,
+                    "shortcut",
+                    "[{kind: conv2d, kernel: 1}], or leave it out",
+                ),
+            },
             _ => LayerConfig::PoolTime {
                 pooling: section.get("pooling", Pooling::Last),
             },
         })
+    }
+}
+
+/// A convolution.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct ConvConfig {
+    /// Channels that come out.
+    pub filters: usize,
+    /// Side of the square kernel in pixels.
+    pub kernel: usize,
+    /// Pixels between neighbouring positions.
+    pub stride: usize,
+    /// What surrounds the image.
+    pub padding: Padding,
+    /// Equal parts of the channels, in and out, each with filters of its own; as many as there are channels make a
+    /// depthwise convolution.
+    pub groups: usize,
+    /// Whether each filter adds a number of its own; batch normalisation behind it makes that useless.
+    pub bias: bool,
+}
+
+impl ConvConfig {
+    fn read(section: &mut Section) -> ConvConfig {
+        let config = ConvConfig {
+            filters: section.get_if("filters", 16, whole(1, MOST_UNITS)),
+            kernel: section.get_if("kernel", 3, whole(1, MOST_PIXELS)),
+            stride: section.get_if("stride", 1, whole(1, MOST_PIXELS)),
+            padding: section.get("padding", Padding::Same),
+            groups: section.get_if("groups", 1, whole(1, MOST_UNITS)),
+            bias: section.get("bias", true),
+        };
+        let ConvConfig {
+            filters, groups, ..
+        } = config;
+        if filters % groups != 0 {
+            let message =
+                format!("{groups} do not divide the {filters} filters; use a divisor, such as 1");
+            section.wrong("groups", message);
+        }
+        config
     }
 }
 

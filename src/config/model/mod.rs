@@ -6,7 +6,10 @@ mod layer;
 use serde::Serialize;
 
 pub use init::{BiasLaw, InitConfig, NamedInit, WeightInit};
-pub use layer::{ActivationKind, LayerConfig, Nonlinearity, Padding, Pooling, RnnSizes, Sequence};
+pub use layer::{
+    ActivationKind, ConvConfig, LAYER_KINDS, LayerConfig, Nonlinearity, Padding, Pooling, RnnSizes,
+    Sequence,
+};
 
 use super::section::Section;
 use super::setting::{below, whole, words};
@@ -86,7 +89,11 @@ impl ModelConfig {
             Some("lstm") => ModelKind::Lstm(RecurrentConfig::read(&mut section)),
             Some("gru") => ModelKind::Gru(RecurrentConfig::read(&mut section)),
             Some("layers") => ModelKind::Layers {
-                layers: LayerConfig::read_all(&mut section),
+                layers: LayerConfig::read_all(
+                    &mut section,
+                    "layers",
+                    "[{kind: flatten}, {kind: linear}]",
+                ),
             },
             _ => ModelKind::Ann(Dense::read(&mut section, &[64])),
         };
