@@ -1,11 +1,13 @@
 //! The command line: verbs, arguments and their help. Flags choose what to do; the experiment file says how.
 
+use std::ffi::OsString;
+use std::io::Write;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::config::run::Format;
-use crate::messages::{ColorChoice, Level};
+use crate::messages::{ColorChoice, Level, escaped};
 use crate::run::display::Style;
 use crate::run::resume::CheckpointRef;
 use crate::train::progress::ExtendMode;
@@ -38,6 +40,23 @@ pub struct Arguments {
     /// The verb with its arguments.
     #[command(subcommand)]
     pub command: Command,
+}
+
+/// What `words`, the name of the program and its arguments, ask for.
+///
+/// # Errors
+/// Help, the version or a mistake, which is printed; the exit code then.
+pub fn parse(words: &[OsString]) -> Result<Arguments, u8> {
+    Arguments::try_parse_from(words).map_err(|answer| {
+        // A mistake is quoted, and must not tell the terminal what to do.
+        let harmless = words
+            .iter()
+            .map(|word| escaped(&word.to_string_lossy()).into_owned());
+        let answer = Arguments::try_parse_from(harmless).err().unwrap_or(answer);
+        let _ = answer.print();
+        let _ = std::io::stdout().flush();
+        answer.exit_code() as u8
+    })
 }
 
 impl Arguments {

@@ -114,7 +114,7 @@ pub fn contained<T>(work: impl FnOnce() -> anyhow::Result<T>) -> anyhow::Result<
 fn words_of(payload: &(dyn Any + Send)) -> String {
     let text = payload.downcast_ref::<String>().map(String::as_str);
     let text = text.or(payload.downcast_ref::<&str>().copied());
-    let words = crate::messages::first_words(text.unwrap_or("no message"));
+    let words = crate::bridge::first_words(text.unwrap_or("no message"));
     words.chars().take(LONGEST).collect()
 }
 

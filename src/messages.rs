@@ -1,12 +1,14 @@
 //! Saying things to people. Nobody may be listening any more, and that is no reason to stop a training.
 
 use std::borrow::Cow;
+use std::ffi::OsStr;
 use std::io::Write;
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 use clap::ValueEnum;
 use serde_json::json;
+
+use crate::bridge::first_words;
 
 /// How much is said on standard error beside errors, which always are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -48,26 +50,23 @@ pub fn says(level: Level) -> bool {
     level as u8 <= LEVEL.load(Ordering::Relaxed)
 }
 
-/// `path` as one word of a shell, for commands that people are to copy.
-pub fn shell_quote(path: &Path) -> String {
-    let text = path.display().to_string();
-    let plain = |c: char| c.is_alphanumeric() || "_./+-=:,@%".contains(c);
-    if text.chars().any(is_hidden) {
-        // What bash, zsh and ksh take for a text with escapes.
-        let inside = text.replace('\\', r"\\").replace('\'', r"\'");
-        let shown = inside.chars().map(|c| {
-            if is_hidden(c) {
-                format!("\\u{:04x}", c as u32)
-            } else {
-                c.to_string()
-            }
-        });
-        return format!("$'{}'", shown.collect::<String>());
-    }
-    if !text.is_empty() && text.chars().all(plain) {
-        text
-    } else {
-        format!("'{}'", text.replace('\'', r"'\''"))
+/// `text`, a path for example, as one word of a shell, for commands that people are to copy.
+pub fn shell_quote(text: impl AsRef<OsStr>) -> String {
+    let text = text.as_ref().to_string_lossy();
+    match shlex::try_quote(&text) {
+        Ok(word) if !text.contains(is_hidden) => word.into_owned(),
+        // What a terminal would obey is escaped, as bash, zsh and ksh read it.
+        _ => {
+            let inside = text.replace('\\', r"\\").replace('\'', r"\'");
+            let shown = inside.chars().map(|c| {
+                if is_hidden(c) {
+                    format!("\\u{:04x}", c as u32)
+                } else {
+                    c.to_string()
+                }
+            });
+            format!("$'{}'", shown.collect::<String>())
+        }
     }
 }
 
@@ -90,26 +89,6 @@ pub fn escaped(text: &str) -> Cow<'_, str> {
         }
     });
     Cow::Owned(shown.collect())
-}
-
-/// Where libtorch's messages go on with C++ frames or with all numbers of a tensor.
-const FRAMES: [&str; 5] = [
-    "\nException raised from ",
-    "\\nException raised from ",
-    "\nframe #",
-    "\\nframe #",
-    "Tensor:\n",
-];
-
-/// What an error says; if it is libtorch's, before its C++ frames and on one line.
-pub fn first_words(text: &str) -> Cow<'_, str> {
-    match FRAMES.iter().filter_map(|mark| text.find(mark)).min() {
-        None => Cow::Borrowed(text),
-        Some(end) => {
-            let words: Vec<&str> = text[..end].split_whitespace().collect();
-            Cow::Owned(words.join(" "))
-        }
-    }
 }
 
 /// The name errors begin with.
@@ -234,27 +213,12 @@ mod tests {
 
     #[test]
     fn a_path_that_is_copied_into_a_shell_is_the_same_path() {
-        for name in ["r", "my run", "it's", "a\nb'\\\x1b", ""] {
-            let script = format!("printf %s {}", shell_quote(Path::new(name)));
+        for name in ["r", "my run", "it's", "$HOME", "é*,~", "a\nb'\\\x1b", ""] {
+            let script = format!("printf %s {}", shell_quote(name));
             let output = std::process::Command::new("bash")
                 .args(["-c", &script])
                 .output();
             assert_eq!(output.unwrap().stdout, name.as_bytes(), "{script}");
         }
-    }
-
-    #[test]
-    fn an_error_of_libtorch_loses_its_frames_and_keeps_its_sentence() {
-        let ones = || tch::Tensor::ones([2, 3], (tch::Kind::Float, tch::Device::Cpu));
-        let text = ones().f_matmul(&ones()).unwrap_err().to_string();
-        assert!(
-            text.contains("frame #"),
-            "libtorch no longer sends frames: {text}"
-        );
-        let words = first_words(&text);
-        assert!(
-            words.contains("shapes cannot be multiplied") && !words.contains("frame #"),
-            "{words}"
-        );
     }
 }

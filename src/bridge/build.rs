@@ -3,19 +3,31 @@
 
 use std::path::Path;
 
+/// The subjects of the bridge that have C++, and what its tests call.
+const SOURCES: [&str; 5] = [
+    "gradients.cpp",
+    "guard_test.cpp",
+    "libtorch.cpp",
+    "optimizers.cpp",
+    "precision.cpp",
+];
+
 fn main() {
     let lib = std::env::var("DEP_TCH_LIBTORCH_LIB")
         .expect("torch-sys names the folder of libtorch; run scripts/setup first");
     let include = Path::new(&lib).with_file_name("include");
+    let bridge = Path::new("src/bridge");
     cc::Build::new()
         .cpp(true)
         .std("c++17")
         .warnings(false) // libtorch's headers have plenty
         .include(&include)
         .include(include.join("torch/csrc/api/include"))
-        .file("src/bridge/bridge.cpp")
+        .files(SOURCES.map(|source| bridge.join(source)))
         .compile("signet_bridge");
-    println!("cargo:rerun-if-changed=src/bridge/bridge.cpp");
+    for file in SOURCES.iter().chain(&["guard.h"]) {
+        println!("cargo:rerun-if-changed={}", bridge.join(file).display());
+    }
     println!("cargo:rustc-link-search=native={lib}");
     println!("cargo:rustc-link-lib=torch_cpu");
     println!("cargo:rustc-link-lib=c10");

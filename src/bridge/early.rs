@@ -15,11 +15,9 @@
 //! before anybody could say so in one line.
 
 use std::ffi::{CStr, CString, OsString, c_char, c_int};
-use std::io::Write;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use super::process;
-use crate::messages::escaped;
 
 /// Looks of a waiting thread (<https://gcc.gnu.org/onlinedocs/libgomp/GOMP_005fSPINCOUNT.html>).
 const SPINS: &CStr = c"GOMP_SPINCOUNT=1000";
@@ -27,16 +25,40 @@ const SPINS: &CStr = c"GOMP_SPINCOUNT=1000";
 /// Variables by which a user settles how threads wait.
 const SETTLED: [&[u8]; 2] = [b"GOMP_SPINCOUNT=", b"OMP_WAIT_POLICY="];
 
-/// Parses the arguments and, where the answer is help, the version or a mistake, prints it and exits, as it does
-/// where there is no working folder; otherwise makes threads wait briefly, and looks at the processors. The
-/// executable lists it in `.preinit_array`; `main` parses again.
+/// Lists what has to happen before libtorch wakes up in the `.preinit_array` of an executable, with `parse`: it gets the
+/// words of the command line and, where they ask for nothing that needs libtorch, prints the answer and returns the exit
+/// code as an error. Elsewhere than on Linux it does nothing.
+#[macro_export]
+macro_rules! before_libraries {
+    ($parse:path) => {
+        #[cfg(target_os = "linux")]
+        #[allow(unsafe_code)]
+        const _: () = {
+            use std::ffi::{c_char, c_int};
+            type Strings = *const *const c_char;
+
+            unsafe extern "C" fn early(count: c_int, arguments: Strings, environment: Strings) {
+                // SAFETY: the loader hands us what it hands to `main`.
+                unsafe { $crate::bridge::early::begin(count, arguments, environment, $parse) }
+            }
+
+            #[used]
+            #[unsafe(link_section = ".preinit_array")]
+            static EARLY: unsafe extern "C" fn(c_int, Strings, Strings) = early;
+        };
+    };
+}
+
+/// Exits where `parse` has answered, or where there is no working folder; otherwise makes threads wait briefly, and
+/// looks at the processors. [`before_libraries`](crate::before_libraries) calls it.
 ///
 /// # Safety
 /// `arguments` must hold `count` C strings, and it and `environment` end with a null pointer.
-pub unsafe extern "C" fn before_libraries<P: clap::Parser>(
+pub unsafe fn begin<T>(
     count: c_int,
     arguments: *const *const c_char,
     environment: *const *const c_char,
+    parse: fn(&[OsString]) -> Result<T, u8>,
 ) {
     let argument = |index: usize| {
         // SAFETY: the loader hands us `count` C strings, as it hands them to `main`.
@@ -44,16 +66,9 @@ pub unsafe extern "C" fn before_libraries<P: clap::Parser>(
         OsString::from_vec(text.to_bytes().to_vec())
     };
     let words: Vec<OsString> = (0..count as usize).map(argument).collect();
-    if let Err(answer) = P::try_parse_from(&words) {
-        // A mistake is quoted, and must not tell the terminal what to do.
-        let harmless = words
-            .iter()
-            .map(|word| escaped(&word.to_string_lossy()).into_owned());
-        let answer = P::try_parse_from(harmless).err().unwrap_or(answer);
-        let _ = answer.print();
-        let _ = std::io::stdout().flush();
+    if let Err(code) = parse(&words) {
         // SAFETY: nothing has been set up yet that would have to be torn down.
-        unsafe { libc::_exit(answer.exit_code()) }
+        unsafe { libc::_exit(code.into()) }
     }
     if let Err(error) = process::has_working_folder() {
         eprintln!("signet: {error}");

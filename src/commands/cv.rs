@@ -40,7 +40,7 @@ pub(super) fn run(command: CvArguments, style: Style) -> Result<()> {
         launch.dir.write(SUMMARY, &found).blame(Fault::Run)?;
         launch
             .dir
-            .write_text("summary.csv", &found.to_csv())
+            .write_text("summary.csv", &studies::study_csv(&found)?)
             .blame(Fault::Run)?;
         messages::show_text(&studies::study(&found, launch.dir.path()));
     }

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use crate::bridge::{self, device, process};
+use crate::bridge::{self, cuda, process};
 use crate::config::Threads;
 
 pub(super) fn run() -> Result<()> {
@@ -14,8 +14,8 @@ pub(super) fn run() -> Result<()> {
         "libtorch",
         libtorch.unwrap_or("loaded from an unknown place".to_owned()),
     );
-    let cuda = device::cuda_devices();
-    let library = device::cuda_library();
+    let devices = cuda::devices();
+    let library = cuda::library();
     line("CUDA library", library.unwrap_or("not loaded".to_owned()));
     let driver = std::fs::read_to_string("/proc/driver/nvidia/version").unwrap_or_default();
     let driver = driver.lines().next();
@@ -23,9 +23,9 @@ pub(super) fn run() -> Result<()> {
         "driver",
         driver.unwrap_or("no NVIDIA driver is loaded").to_owned(),
     );
-    match cuda {
+    match devices {
         Ok(count) => {
-            let names = device::gpu_names();
+            let names = cuda::gpu_names();
             for number in 0..count {
                 let name = names.get(number).map_or("a CUDA device", String::as_str);
                 line(&format!("cuda:{number}"), name.to_owned());

@@ -11,7 +11,7 @@ use crate::data::{Dataset, source};
 use crate::export::classifier::Classifier;
 use crate::fault::{Blame, Fault};
 use crate::report::evaluation::Evaluation;
-use crate::report::table::{Table, quoted};
+use crate::report::table::{Table, csv_text};
 use crate::run::directory::RunDir;
 use crate::run::session;
 use crate::run::source::source_of;
@@ -149,18 +149,18 @@ fn describe(evaluation: &Evaluation) -> String {
     text
 }
 
-fn csv(evaluation: &Evaluation, classes: &[String]) -> String {
-    let probabilities: Vec<String> = classes
-        .iter()
-        .map(|class| quoted(&format!("p_{class}")))
-        .collect();
-    let mut text = format!("image,label,predicted,{}\n", probabilities.join(","));
-    for made in &evaluation.predictions {
-        let numbers: Vec<String> = made.probabilities.iter().map(ToString::to_string).collect();
-        let words = [&made.name, &made.label, &made.predicted]
-            .map(|word| quoted(word))
-            .join(",");
-        text += &format!("{words},{}\n", numbers.join(","));
-    }
-    text
+/// A line per image, with the probability of each class.
+fn csv(evaluation: &Evaluation, classes: &[String]) -> Result<String> {
+    let mut header = ["image", "label", "predicted"].map(str::to_owned).to_vec();
+    header.extend(classes.iter().map(|class| format!("p_{class}")));
+    let rows = evaluation.predictions.iter().map(|made| {
+        let mut row = vec![
+            made.name.clone(),
+            made.label.clone(),
+            made.predicted.clone(),
+        ];
+        row.extend(made.probabilities.iter().map(ToString::to_string));
+        row
+    });
+    csv_text(std::iter::once(header).chain(rows))
 }

@@ -15,31 +15,53 @@ mod sweep;
 mod train;
 mod verify;
 
+use std::ffi::OsString;
 use std::io::Write;
+use std::panic::catch_unwind;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 use anyhow::anyhow;
 use serde::Serialize;
 
 use crate::bridge::process;
-use crate::cli::{Arguments, Command, FilesArguments, Overrides};
+use crate::cli::{self, Arguments, Command, FilesArguments, Overrides};
 use crate::config::Experiment;
+use crate::config::document;
 use crate::data::Dataset;
 use crate::disk;
-use crate::fault::{Blame, Fault};
+use crate::fault::{self, Blame, Fault};
 use crate::messages;
 use crate::model::plan;
+use crate::run::display::Style;
 use crate::run::interrupt;
 
-/// Does what the command line asks for.
-///
-/// # Errors
-/// Whatever went wrong, marked with whose fault it is.
-pub fn run(arguments: Arguments) -> anyhow::Result<()> {
+/// Does what the command line of this process asks for, says on standard error what went wrong, a panic too, in a line
+/// for each problem, and answers with the exit code.
+pub fn main() -> ExitCode {
+    fault::report_panics_in_one_line();
+    let words: Vec<OsString> = std::env::args_os().collect();
+    let arguments = match cli::parse(&words) {
+        Ok(arguments) => arguments,
+        Err(code) => return ExitCode::from(code),
+    };
+    let fault = match catch_unwind(|| run(arguments)) {
+        Ok(Ok(())) => return ExitCode::SUCCESS,
+        Ok(Err(error)) => {
+            messages::complain(&document::lines_of(&error));
+            fault::fault_of(&error)
+        }
+        Err(_) => Fault::Internal,
+    };
+    ExitCode::from(fault as u8)
+}
+
+fn run(arguments: Arguments) -> anyhow::Result<()> {
+    let style = arguments.style();
+    messages::set_up(arguments.level(), arguments.color, style == Style::Json);
     process::has_working_folder().blame(Fault::Config)?;
     interrupt::tell_limits()?;
     process::start_workers().blame(Fault::Run)?;
-    let style = arguments.style();
     match arguments.command {
         Command::Train(command) => train::run(command, style),
         Command::Resume(command) => resume::run(command, style),
@@ -61,7 +83,7 @@ fn tell(
     files: &FilesArguments,
     shown: &str,
     found: &impl Serialize,
-    csv: impl Fn() -> String,
+    csv: impl Fn() -> anyhow::Result<String>,
 ) -> anyhow::Result<()> {
     let to_stdout = |file: &Option<PathBuf>| file.as_deref() == Some(Path::new("-"));
     if files.json.is_some() && files.json == files.csv {
@@ -79,7 +101,7 @@ fn tell(
         write_text(file, &text).blame(Fault::Run)?;
     }
     if let Some(file) = &files.csv {
-        write_text(file, &csv()).blame(Fault::Run)?;
+        write_text(file, &csv()?).blame(Fault::Run)?;
     }
     Ok(())
 }

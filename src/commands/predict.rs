@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::io::BufRead;
 use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, ensure};
 use rayon::prelude::*;
@@ -15,7 +15,7 @@ use crate::data::images::{self, Prepared};
 use crate::data::{folder, pixels};
 use crate::export::classifier::Classifier;
 use crate::fault::{Blame, Fault};
-use crate::report::table::{Table, quoted};
+use crate::report::table::{Table, csv_text};
 
 /// Images that are read, in parallel, before they go through the model together.
 const CHUNK: usize = 256;
@@ -27,7 +27,7 @@ pub(super) fn run(command: PredictArguments) -> Result<()> {
     let classifier = Classifier::open(&command.target).blame(Fault::Run)?;
     let files = list(&command.inputs).blame(Fault::Data)?;
     let top = (command.top as usize).min(classifier.card.classes.len());
-    let mut printer = Printer::new(command.format, top);
+    let mut printer = Printer::new(command.format, top)?;
     let mut bad = 0;
     for chunk in files.chunks(CHUNK) {
         let answers = predict(&classifier, chunk, top)?;
@@ -130,7 +130,7 @@ struct Printer {
 }
 
 impl Printer {
-    fn new(format: PredictFormat, top: usize) -> Printer {
+    fn new(format: PredictFormat, top: usize) -> Result<Printer> {
         let mut header = vec!["image".to_owned()];
         for place in 1..=top {
             let number = if top == 1 {
@@ -142,16 +142,16 @@ impl Printer {
         }
         let header: Vec<&str> = header.iter().map(String::as_str).collect();
         if format == PredictFormat::Csv {
-            crate::out!(
-                "{},error",
-                header.join(",").replace(" %", "").replace(' ', "_")
-            );
+            let names = header
+                .iter()
+                .map(|name| name.replace(" %", "").replace(' ', "_"));
+            print_csv(names.chain(["error".to_owned()]).collect())?;
         }
-        Printer {
+        Ok(Printer {
             format,
             table: Table::new(2, &header),
             top,
-        }
+        })
     }
 
     fn print(&mut self, answers: &[Answer]) -> Result<()> {
@@ -181,13 +181,13 @@ impl Printer {
                     crate::out!("{line}");
                 }
                 PredictFormat::Csv => {
-                    let mut fields = vec![quoted(&name)];
+                    let mut row = vec![name];
                     for (class, probability) in named {
-                        fields.extend([quoted(class), probability.to_string()]);
+                        row.extend([class.clone(), probability.to_string()]);
                     }
-                    fields.extend(std::iter::repeat_n(String::new(), empty));
-                    fields.push(quoted(answer.as_ref().err().map_or("", String::as_str)));
-                    crate::out!("{}", fields.join(","));
+                    row.extend(std::iter::repeat_n(String::new(), empty));
+                    row.push(answer.as_ref().err().cloned().unwrap_or_default());
+                    print_csv(row)?;
                 }
             }
         }
@@ -200,4 +200,8 @@ impl Printer {
         }
         Ok(())
     }
+}
+
+fn print_csv(row: Vec<String>) -> Result<()> {
+    super::write_text(Path::new("-"), &csv_text([row])?)
 }

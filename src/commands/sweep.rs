@@ -7,7 +7,6 @@ use crate::cli::{Overrides, SweepArguments as Command};
 use crate::fault::{Blame, Fault};
 use crate::messages;
 use crate::report::studies;
-use crate::report::table::quoted;
 use crate::run::display::Style;
 use crate::study::folder::{SUMMARY, StudyKind};
 use crate::study::halving::{Finish, halve};
@@ -58,7 +57,7 @@ pub(super) fn run(command: Command, style: Style) -> Result<()> {
     launch.dir.write(SUMMARY, &found).blame(Fault::Run)?;
     launch
         .dir
-        .write_text("summary.csv", &found.to_csv(quoted))
+        .write_text("summary.csv", &studies::sweep_csv(&found)?)
         .blame(Fault::Run)?;
     messages::show_text(&studies::sweep(&found, &sweep.base, launch.dir.path()));
     study::verdict(&failed)

@@ -6,6 +6,7 @@
 //! `train` and `run`.
 
 pub mod data;
+pub mod device;
 pub mod document;
 pub mod model;
 pub mod run;
@@ -17,15 +18,14 @@ pub mod yaml;
 
 use std::path::Path;
 
-use serde::{Serialize, Serializer};
-use serde_yaml::Value;
+use serde::Serialize;
 
 use data::DataConfig;
+pub use device::Device;
 use document::{Document, Problems, variables};
 use model::{ModelConfig, Output};
 use run::{CheckpointConfig, ExportConfig, LogConfig, RunConfig};
 use section::Section;
-use setting::{Setting, describe};
 pub use threads::Threads;
 use train::{Metric, Schedule, TrainConfig};
 
@@ -59,52 +59,6 @@ pub struct Experiment {
     pub export: ExportConfig,
     /// Where run directories are made and what to do if one exists.
     pub run: RunConfig,
-}
-
-/// Where tensors live.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Device {
-    /// CUDA if there is any, else the CPU.
-    Auto,
-    /// Always the CPU.
-    Cpu,
-    /// A CUDA device by number; `cuda` is `cuda:0`.
-    Cuda(usize),
-}
-
-impl std::fmt::Display for Device {
-    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
-        match self {
-            Device::Auto => f.write_str("auto"),
-            Device::Cpu => f.write_str("cpu"),
-            Device::Cuda(number) => write!(f, "cuda:{number}"),
-        }
-    }
-}
-
-impl Serialize for Device {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl Setting for Device {
-    fn read(value: &Value) -> Result<Device, String> {
-        let word = value.as_str().unwrap_or_default();
-        match word
-            .strip_prefix("cuda")
-            .map(|number| number.strip_prefix(':').map(str::parse))
-        {
-            Some(None) if word == "cuda" => Ok(Device::Cuda(0)),
-            Some(Some(Ok(number))) => Ok(Device::Cuda(number)),
-            None if word == "cpu" => Ok(Device::Cpu),
-            None if word == "auto" => Ok(Device::Auto),
-            _ => Err(format!(
-                "expected auto, cpu, cuda or cuda:N, found {}",
-                describe(value)
-            )),
-        }
-    }
 }
 
 /// A check that needs to know more than the config does (the shapes of a network, say). It answers with

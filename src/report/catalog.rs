@@ -1,8 +1,10 @@
 //! Tables of the runs and studies that lie in folders, for people and as CSV.
 
+use anyhow::Result;
+
 use super::studies::percent;
 use super::summary::{best_and_last, mebibytes};
-use super::table::{Table, quoted};
+use super::table::{Table, csv_text};
 use crate::config::train::Metric;
 use crate::disk;
 use crate::messages::escaped;
@@ -32,20 +34,29 @@ pub fn list(entries: &[&CatalogEntry], trials: bool) -> Table {
 }
 
 /// The same as CSV.
-pub fn list_csv(entries: &[&CatalogEntry], trials: bool) -> String {
-    let header =
-        "run,model,state,epochs,best_epoch,val_accuracy_percent,test_accuracy_percent,mebibytes\n";
-    let line = |row: Vec<String>| {
-        let cells = row
-            .iter()
-            .map(|cell| quoted(if cell == "-" { "" } else { cell }));
-        cells.collect::<Vec<_>>().join(",") + "\n"
-    };
-    header.to_owned()
-        + &rows(entries, trials)
-            .into_iter()
-            .map(line)
-            .collect::<String>()
+///
+/// # Errors
+/// None that is known.
+pub fn list_csv(entries: &[&CatalogEntry], trials: bool) -> Result<String> {
+    let header = [
+        "run",
+        "model",
+        "state",
+        "epochs",
+        "best_epoch",
+        "val_accuracy_percent",
+        "test_accuracy_percent",
+        "mebibytes",
+    ];
+    let rows = rows(entries, trials).into_iter().map(empty_for_dash);
+    csv_text(std::iter::once(header.map(str::to_owned).to_vec()).chain(rows))
+}
+
+/// `row` with nothing where people are shown a dash.
+fn empty_for_dash(row: Vec<String>) -> Vec<String> {
+    row.into_iter()
+        .map(|cell| if cell == "-" { String::new() } else { cell })
+        .collect()
 }
 
 fn rows(entries: &[&CatalogEntry], trials: bool) -> Vec<Vec<String>> {
@@ -163,6 +174,11 @@ fn show_run(run: &RunEntry) -> String {
         ));
     }
     let metrics = best_and_last(run.best.as_ref(), run.last.as_ref());
+    format!("{}\n\n{metrics}\n\n{}", lines.join("\n"), files_of(run))
+}
+
+/// Checkpoints and exports, with their sizes.
+fn files_of(run: &RunEntry) -> Table {
     let mut files = Table::new(1, &["file", "MiB"]);
     let kept = checkpoints::list(&run.path)
         .into_iter()
@@ -183,7 +199,7 @@ fn show_run(run: &RunEntry) -> String {
         files.add_row([name, size(bytes)]);
     }
     files.add_row(["in all".to_owned(), size(run.bytes)]);
-    format!("{}\n\n{metrics}\n\n{files}", lines.join("\n"))
+    files
 }
 
 fn show_study(study: &StudyEntry) -> String {
@@ -251,29 +267,26 @@ pub fn compare(found: &Comparison) -> String {
 }
 
 /// The same as CSV: a line per setting that differs and per metric.
-pub fn compare_csv(found: &Comparison) -> String {
-    let line = |name: &str, cells: Vec<String>| {
-        let cells = std::iter::once(quoted(name)).chain(cells.iter().map(|cell| quoted(cell)));
-        cells.collect::<Vec<_>>().join(",") + "\n"
-    };
+///
+/// # Errors
+/// None that is known.
+pub fn compare_csv(found: &Comparison) -> Result<String> {
+    let row = |name: &str, cells: Vec<String>| [vec![name.to_owned()], cells].concat();
     let names = found
         .figures
         .iter()
         .map(|column| column.path.display().to_string());
-    let mut text = line("", names.collect());
+    let mut rows = vec![row("", names.collect())];
     for setting in &found.settings {
         let values = setting
             .values
             .iter()
             .map(|value| value.clone().unwrap_or_default());
-        text += &line(&setting.key, values.collect());
+        rows.push(row(&setting.key, values.collect()));
     }
     let full = |spread: &Spread| spread.mean.to_string();
     for (name, cells) in metric_rows(found, &full) {
-        let cells = cells
-            .into_iter()
-            .map(|cell| if cell == "-" { String::new() } else { cell });
-        text += &line(name, cells.collect());
+        rows.push(row(name, empty_for_dash(cells)));
     }
     for (name, end) in [
         ("difference", None),
@@ -288,9 +301,9 @@ pub fn compare_csv(found: &Comparison) -> String {
             .figures
             .iter()
             .map(|column| column.paired.as_ref().map_or(String::new(), cell));
-        text += &line(name, cells.collect());
+        rows.push(row(name, cells.collect()));
     }
-    text
+    csv_text(rows)
 }
 
 fn metric_rows(

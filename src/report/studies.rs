@@ -1,10 +1,12 @@
-//! What is printed at the end of a study.
+//! What a study says at its end, to people and in `summary.csv`.
 
 use std::path::Path;
 
-use super::table::Table;
+use anyhow::Result;
+
+use super::table::{Table, csv_text};
 use crate::messages::{escaped, shell_quote};
-use crate::study::ranking::Ranking;
+use crate::study::ranking::{Ranking, Standing};
 use crate::study::statistics::Spread;
 use crate::study::summary::Summary;
 
@@ -41,14 +43,56 @@ pub fn study(found: &Summary, folder: &Path) -> String {
     text + &format!("the study is in {}", escaped(&folder.display().to_string()))
 }
 
+/// The same as CSV: a line per trial.
+///
+/// # Errors
+/// None that is known.
+pub fn study_csv(found: &Summary) -> Result<String> {
+    let header = ["trial", "accuracy", "loss", "images", "wrong"].map(str::to_owned);
+    let rows = found.results.iter().map(|result| {
+        vec![
+            result.trial.clone(),
+            result.accuracy.to_string(),
+            result.loss.to_string(),
+            result.images.to_string(),
+            result.wrong.len().to_string(),
+        ]
+    });
+    csv_text(std::iter::once(header.to_vec()).chain(rows))
+}
+
 /// What a sweep over `base` found.
 pub fn sweep(found: &Ranking, base: &Path, folder: &Path) -> String {
-    let keys = found.points.first().map(|best| &best.point.settings);
-    let keys: Vec<&str> = keys
-        .into_iter()
-        .flatten()
-        .map(|(key, _)| key.as_str())
-        .collect();
+    let mut text = format!("{}\n\n", points(found));
+    if found.points.len() > SHOWN {
+        text += &format!(
+            "the first {SHOWN} of {} points; summary.csv has all\n",
+            found.points.len()
+        );
+    }
+    match found.points.first().filter(|best| best.value.is_some()) {
+        None => text += "training diverged at every point\n",
+        Some(best) => {
+            text += &as_a_run(found, best, base);
+            let longest = found.points.iter().map(|standing| standing.epochs).max();
+            if found.test.is_none() && Some(best.epochs) < longest {
+                text += &format!(
+                    "it was stopped after {} epochs, so it was not evaluated on its test part; the points trained \
+                     longer diverged\n",
+                    best.epochs
+                );
+            }
+        }
+    }
+    if let Some(test) = &found.test {
+        text += &format!("on its test part: accuracy {}\n", spread(&test.accuracy));
+    }
+    text + &format!("the sweep is in {}", escaped(&folder.display().to_string()))
+}
+
+/// The best points, a row each.
+fn points(found: &Ranking) -> Table {
+    let keys = keys(found);
     let last = ["epochs", &found.metric, "sd", "trials"];
     let mut points = Table::new(1 + keys.len(), &[&["point"], &keys[..], &last[..]].concat());
     for standing in found.points.iter().take(SHOWN) {
@@ -69,45 +113,65 @@ pub fn sweep(found: &Ranking, base: &Path, folder: &Path) -> String {
             standing.trials.len().to_string(),
         ]));
     }
-    let mut text = format!("{points}\n\n");
-    if found.points.len() > SHOWN {
-        text += &format!(
-            "the first {SHOWN} of {} points; summary.csv has all\n",
-            found.points.len()
-        );
-    }
-    match found.points.first().filter(|best| best.value.is_some()) {
-        None => text += "training diverged at every point\n",
-        Some(best) => {
-            let settings = best
-                .point
-                .settings
-                .iter()
-                .map(|(key, value)| format!(" -s '{key}={value}'"));
-            text += &format!(
-                "best by {}: {}; to train it: signet train {}{}\n",
-                found.metric,
-                best.point.name,
-                shell_quote(base),
-                escaped(&settings.collect::<String>())
-            );
-        }
-    }
-    let longest = found.points.iter().map(|standing| standing.epochs).max();
-    let left_behind = found
-        .points
-        .first()
-        .filter(|best| found.test.is_none() && best.value.is_some() && Some(best.epochs) < longest);
-    if let Some(best) = left_behind {
-        text += &format!(
-            "it was stopped after {} epochs, so it was not evaluated on its test part; the points trained longer diverged\n",
-            best.epochs
-        );
-    }
-    if let Some(test) = &found.test {
-        text += &format!("on its test part: accuracy {}\n", spread(&test.accuracy));
-    }
-    text + &format!("the sweep is in {}", escaped(&folder.display().to_string()))
+    points
+}
+
+/// The keys that the sweep tried values of.
+fn keys(found: &Ranking) -> Vec<&str> {
+    let settings = found.points.first().map(|best| &best.point.settings);
+    settings
+        .into_iter()
+        .flatten()
+        .map(|(key, _)| key.as_str())
+        .collect()
+}
+
+/// The command that trains the best point.
+fn as_a_run(found: &Ranking, best: &Standing, base: &Path) -> String {
+    let settings = best
+        .point
+        .settings
+        .iter()
+        .map(|(key, value)| format!(" -s {}", shell_quote(format!("{key}={value}"))));
+    format!(
+        "best by {}: {}; to train it: signet train {}{}\n",
+        found.metric,
+        best.point.name,
+        shell_quote(base),
+        settings.collect::<String>()
+    )
+}
+
+/// All points as CSV, best first.
+///
+/// # Errors
+/// None that is known.
+pub fn sweep_csv(found: &Ranking) -> Result<String> {
+    let header = [
+        &["rank", "point"],
+        &keys(found)[..],
+        &["epochs", "trials", "mean", "sd"],
+    ];
+    let header = header.concat().into_iter().map(str::to_owned).collect();
+    let rows = found.points.iter().enumerate().map(|(rank, standing)| {
+        let values = standing
+            .point
+            .settings
+            .iter()
+            .map(|(_, value)| value.clone());
+        let metrics = match &standing.value {
+            Some(value) => [value.mean, value.sd].map(|number| number.to_string()),
+            None => [String::new(), String::new()],
+        };
+        let counts = [standing.epochs, standing.trials.len()].map(|count| count.to_string());
+        [(rank + 1).to_string(), standing.point.name.clone()]
+            .into_iter()
+            .chain(values)
+            .chain(counts)
+            .chain(metrics)
+            .collect()
+    });
+    csv_text(std::iter::once(header).chain(rows))
 }
 
 fn spread(accuracy: &Spread) -> String {

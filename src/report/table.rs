@@ -1,8 +1,9 @@
 //! Tables for people (no frames, words to the left, numbers to the right, nothing behind the last column, a line per
-//! row whatever its names hold), and the fields of those for programs.
+//! row whatever its names hold), and those for programs.
 
 use std::fmt;
 
+use anyhow::Result;
 use comfy_table::{Cell, CellAlignment, Row, presets};
 
 use crate::messages::escaped;
@@ -40,11 +41,14 @@ impl fmt::Display for Table {
     }
 }
 
-/// A field of a CSV line, quoted where RFC 4180 asks for it.
-pub fn quoted(text: &str) -> String {
-    if text.contains([',', '"', '\n', '\r']) {
-        format!("\"{}\"", text.replace('"', "\"\""))
-    } else {
-        text.to_owned()
+/// `rows` as CSV: RFC 4180, with lines that end in a line feed alone.
+///
+/// # Errors
+/// Rows of different lengths.
+pub fn csv_text(rows: impl IntoIterator<Item = Vec<String>>) -> Result<String> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    for row in rows {
+        writer.write_record(row)?;
     }
+    Ok(String::from_utf8(writer.into_inner()?)?)
 }

@@ -145,7 +145,7 @@ pub fn newest(folder: &Path) -> Result<FoundCheckpoint> {
         [] => bail!(
             "{} has no checkpoint; start again with `signet train {}`",
             folder.display(),
-            shell_quote(&folder.join("config.yaml"))
+            shell_quote(folder.join("config.yaml"))
         ),
         tried => bail!(
             "{} has no valid checkpoint: {}",

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::session::Session;
 use super::source::WORKING_FOLDER;
-use crate::bridge::{self, device};
+use crate::bridge::{self, cuda};
 use crate::config::{Device, Experiment};
 
 /// Program, libraries, device, threads and processor.
@@ -39,7 +39,7 @@ impl Environment {
             Some(name.to_owned())
         });
         let mut gpus = match experiment.device {
-            Device::Cuda(_) => device::gpu_names(),
+            Device::Cuda(_) => cuda::gpu_names(),
             _ => Vec::new(),
         };
         gpus.sort();

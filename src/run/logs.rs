@@ -20,7 +20,15 @@ use crate::fault::{Blame, Fault};
 use crate::train::event::{Event, Observer};
 use crate::train::metrics::EpochRecord;
 
-const CSV_HEADER: &str = "epoch,step,lr,train_loss,train_accuracy,val_loss,val_accuracy";
+const CSV_HEADER: [&str; 7] = [
+    "epoch",
+    "step",
+    "lr",
+    "train_loss",
+    "train_accuracy",
+    "val_loss",
+    "val_accuracy",
+];
 
 /// The log files, from the run directory; TensorBoard's lie in their own folder.
 const LOGS: [&str; 4] = [METRICS, "metrics.csv", "timing.jsonl", "train.log"];
@@ -149,7 +157,7 @@ pub struct Records<'a> {
     session: &'a Session,
     folder: &'a RunDir,
     jsonl: Option<File>,
-    csv: Option<File>,
+    csv: Option<csv::Writer<File>>,
     timing: File,
     log: File,
     tensorboard: Option<EventFile>,
@@ -164,16 +172,20 @@ impl<'a> Records<'a> {
     pub fn open(session: &'a Session, folder: &'a RunDir) -> Result<Records<'a>> {
         let open = |name: &str| folder.folder().append(name);
         let log = &session.experiment.log;
-        let csv = log.csv.then(|| open("metrics.csv")).transpose()?;
-        if let Some(mut file) = csv.as_ref()
-            && file.metadata()?.len() == 0
-        {
-            writeln!(file, "{CSV_HEADER}")?;
-        }
+        let csv = || -> Result<csv::Writer<File>> {
+            let file = open("metrics.csv")?;
+            let new = file.metadata()?.len() == 0;
+            let mut table = csv::Writer::from_writer(file);
+            if new {
+                table.write_record(CSV_HEADER)?;
+                table.flush()?;
+            }
+            Ok(table)
+        };
         let events = || EventFile::open(&folder.folder().make_folder(TENSORBOARD)?);
         Ok(Records {
             jsonl: log.jsonl.then(|| open(METRICS)).transpose()?,
-            csv,
+            csv: log.csv.then(csv).transpose()?,
             timing: open("timing.jsonl")?,
             log: open("train.log")?,
             tensorboard: log.tensorboard.then(events).transpose()?,
@@ -188,22 +200,18 @@ impl<'a> Records<'a> {
         if let Some(file) = &mut self.jsonl {
             writeln!(file, "{}", serde_json::to_string(record)?)?;
         }
-        if let Some(file) = &mut self.csv {
-            let val = record.val.map_or(",".to_owned(), |val| {
-                format!("{},{}", val.loss, val.accuracy)
-            });
-            let EpochRecord {
-                epoch,
-                step,
-                lr,
-                train,
-                ..
-            } = record;
-            writeln!(
-                file,
-                "{epoch},{step},{lr},{},{},{val}",
-                train.loss, train.accuracy
-            )?;
+        if let Some(table) = &mut self.csv {
+            let val = record.val.map(|val| [val.loss, val.accuracy]);
+            table.write_record([
+                record.epoch.to_string(),
+                record.step.to_string(),
+                record.lr.to_string(),
+                record.train.loss.to_string(),
+                record.train.accuracy.to_string(),
+                val.map_or(String::new(), |[loss, _]| loss.to_string()),
+                val.map_or(String::new(), |[_, accuracy]| accuracy.to_string()),
+            ])?;
+            table.flush()?;
         }
         let timing = serde_json::json!({"epoch": record.epoch, "seconds": seconds});
         writeln!(self.timing, "{timing}")?;

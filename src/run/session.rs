@@ -10,7 +10,7 @@ use super::checkpoints;
 use super::directory::RunDir;
 use super::environment::Environment;
 use super::source::working_folder;
-use crate::bridge::{self, device};
+use crate::bridge;
 use crate::config::data::{NamedNormalize, Normalize, SplitConfig};
 use crate::config::threads::Settled;
 use crate::config::train::{BatchSize, InitFrom};
@@ -116,7 +116,7 @@ impl Session {
     fn with(mut experiment: Experiment, mut data: Dataset, split: Split) -> Result<Session> {
         let normalization = normalization(&experiment, &data, &split).blame(Fault::Data)?;
         let plan = fit(&experiment, &data.index, &split)?;
-        let device = device::choose(experiment.device).blame(Fault::Config)?;
+        let device = experiment.device.choose().blame(Fault::Config)?;
         bridge::set_deterministic(experiment.train.deterministic)?;
         bridge::keep_freed_memory();
         // What was left to this machine is settled now, so that another launch uses the same.

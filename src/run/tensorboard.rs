@@ -1,7 +1,7 @@
-//! TensorBoard event files: TFRecord frames around three small protobuf messages.
+//! TensorBoard event files: TFRecord frames around small protobuf messages.
 //!
-//! Formats: `tensorflow/core/lib/io/record_writer.h` (frames, masked checksums) and
-//! `tensorflow/core/util/event.proto`, `framework/summary.proto` (field numbers).
+//! Formats: `tensorflow/core/lib/io/record_writer.h` and `lib/hash/crc32c.h` (frames, masked checksums);
+//! `tensorflow/core/util/event.proto` and `framework/summary.proto` (messages and their field numbers).
 
 use std::fs::File;
 use std::io::Write;
@@ -9,12 +9,42 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
 use crc::{CRC_32_ISCSI, Crc};
+use prost::Message;
 
 use crate::disk::Folder;
-use crate::protobuf::{bytes, double, float, number, text};
 use crate::train::metrics::EpochRecord;
 
 static CRC32C: Crc<u32> = Crc::<u32>::new(&CRC_32_ISCSI);
+
+/// `tensorflow.Event`. Of its `oneof what` we write the version of the file, or a summary.
+#[derive(Clone, PartialEq, Message)]
+struct EventProto {
+    /// Seconds since 1970.
+    #[prost(double, tag = "1")]
+    wall_time: f64,
+    #[prost(int64, tag = "2")]
+    step: i64,
+    #[prost(string, optional, tag = "3")]
+    file_version: Option<String>,
+    #[prost(message, optional, tag = "5")]
+    summary: Option<SummaryProto>,
+}
+
+/// `tensorflow.Summary`.
+#[derive(Clone, PartialEq, Message)]
+struct SummaryProto {
+    #[prost(message, repeated, tag = "1")]
+    value: Vec<ValueProto>,
+}
+
+/// `tensorflow.Summary.Value`. Of its `oneof value` we write scalars.
+#[derive(Clone, PartialEq, Message)]
+struct ValueProto {
+    #[prost(string, tag = "1")]
+    tag: String,
+    #[prost(float, optional, tag = "2")]
+    simple_value: Option<f32>,
+}
 
 /// Whether a file of that name is one of these event files.
 pub fn is_ours(name: &str) -> bool {
@@ -51,12 +81,15 @@ impl EventFile {
         }
         let name = format!("events.out.tfevents.{}.signet", seconds() as u64);
         let mut file = EventFile(folder.append(name)?);
-        const FILE_VERSION: u32 = 3;
-        file.append(&[double(1, seconds()), text(FILE_VERSION, "brain.Event:2")].concat())?;
+        file.append(&EventProto {
+            wall_time: seconds(),
+            file_version: Some("brain.Event:2".to_owned()),
+            ..EventProto::default()
+        })?;
         Ok(file)
     }
 
-    /// Adds the figures of an epoch, at its step.
+    /// Adds the metrics of an epoch, at the optimiser steps taken by its end.
     ///
     /// # Errors
     /// A disk that is full.
@@ -69,24 +102,24 @@ impl EventFile {
         if let Some(val) = record.val {
             scalars.extend([("val/loss", val.loss), ("val/accuracy", val.accuracy)]);
         }
-        const SUMMARY: u32 = 5;
-        let values = scalars
-            .iter()
-            .flat_map(|(tag, value)| bytes(1, &[text(1, tag), float(2, *value as f32)].concat()));
-        let summary = bytes(SUMMARY, &values.collect::<Vec<u8>>());
-        self.append(
-            &[
-                double(1, seconds()),
-                number(2, record.epoch as u64),
-                summary,
-            ]
-            .concat(),
-        )
+        let value = |(tag, value): (&str, f64)| ValueProto {
+            tag: tag.to_owned(),
+            simple_value: Some(value as f32),
+        };
+        self.append(&EventProto {
+            wall_time: seconds(),
+            step: record.step as i64,
+            summary: Some(SummaryProto {
+                value: scalars.into_iter().map(value).collect(),
+            }),
+            ..EventProto::default()
+        })
     }
 
-    fn append(&mut self, event: &[u8]) -> Result<()> {
+    fn append(&mut self, event: &EventProto) -> Result<()> {
+        let event = event.encode_to_vec();
         let length = (event.len() as u64).to_le_bytes();
-        let frame = [&length, &masked(&length)[..], event, &masked(event)].concat();
+        let frame = [&length, &masked(&length)[..], &event, &masked(&event)].concat();
         self.0
             .write_all(&frame)
             .context("cannot write the TensorBoard events")
@@ -106,4 +139,78 @@ fn masked(data: &[u8]) -> [u8; 4] {
         .rotate_right(15)
         .wrapping_add(0xA282_EAD8)
         .to_le_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::train::metrics::Metrics;
+
+    #[test]
+    fn an_event_file_holds_each_epoch_at_its_optimiser_step() {
+        let scratch = tempfile::tempdir().unwrap();
+        let folder = Folder::open(scratch.path()).unwrap();
+        let record = |epoch, val| EpochRecord {
+            epoch,
+            step: epoch * 37,
+            lr: 0.5,
+            train: Metrics {
+                loss: 0.25,
+                accuracy: 0.0,
+            },
+            val,
+        };
+        let val = Metrics {
+            loss: 2.0,
+            accuracy: 0.75,
+        };
+        for (epoch, val) in [(1, None), (2, Some(val))] {
+            let mut file = EventFile::open(&folder).unwrap();
+            file.write(&record(epoch, val)).unwrap();
+        }
+        let [name] = &folder.names().unwrap()[..] else {
+            panic!("not one file");
+        };
+        let bytes = std::fs::read(scratch.path().join(name)).unwrap();
+        // How event files by TensorFlow begin: the length of a version, 24, and its masked checksum.
+        assert_eq!(bytes[..12], *b"\x18\0\0\0\0\0\0\0\xa3\x7fK\"");
+
+        let mut events = frames(&bytes).map(|event| EventProto::decode(event).unwrap());
+        let version = events.next().unwrap().file_version;
+        assert_eq!(version.as_deref(), Some("brain.Event:2"));
+        let scalars = |event: EventProto| {
+            let values = event.summary.unwrap().value.into_iter();
+            let values = values.map(|value| (value.tag, value.simple_value.unwrap()));
+            (event.step, values.collect())
+        };
+        let found: Vec<(i64, Vec<(String, f32)>)> = events.map(scalars).collect();
+        let named = |values: &[(&str, f32)]| -> Vec<(String, f32)> {
+            let values = values.iter();
+            values
+                .map(|(tag, value)| ((*tag).to_owned(), *value))
+                .collect()
+        };
+        let train = [("lr", 0.5), ("train/loss", 0.25), ("train/accuracy", 0.0)];
+        let val = [("val/loss", 2.0), ("val/accuracy", 0.75)];
+        assert_eq!(
+            found,
+            [
+                (37, named(&train)),
+                (74, named(&[&train[..], &val].concat()))
+            ]
+        );
+    }
+
+    /// The events of a file, whose frames must be whole and their checksums right.
+    fn frames(mut bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+        std::iter::from_fn(move || {
+            let (length, rest) = bytes.split_first_chunk::<8>()?;
+            let (of_length, rest) = rest.split_first_chunk::<4>().unwrap();
+            let (event, rest) = rest.split_at(u64::from_le_bytes(*length) as usize);
+            let (of_event, rest) = rest.split_first_chunk::<4>().unwrap();
+            assert_eq!([*of_length, *of_event], [masked(length), masked(event)]);
+            bytes = rest;
+            Some(event)
+        })
+    }
 }

@@ -104,40 +104,6 @@ pub fn rank(standings: &mut [Standing], mode: Mode) {
     });
 }
 
-impl Ranking {
-    /// One line per point, best first.
-    pub fn to_csv(&self, quoted: fn(&str) -> String) -> String {
-        let keys = self.points.first().map(|best| best.point.settings.clone());
-        let keys = keys.into_iter().flatten().map(|(key, _)| quoted(&key));
-        let header = ["rank".to_owned(), "point".to_owned()]
-            .into_iter()
-            .chain(keys)
-            .chain(["epochs", "trials", "mean", "sd"].map(str::to_owned));
-        let mut text = header.collect::<Vec<_>>().join(",") + "\n";
-        for (rank, standing) in self.points.iter().enumerate() {
-            let values = standing
-                .point
-                .settings
-                .iter()
-                .map(|(_, value)| quoted(value));
-            let figures = match &standing.value {
-                Some(value) => format!("{},{}", value.mean, value.sd),
-                None => ",".to_owned(),
-            };
-            let cells = [(rank + 1).to_string(), standing.point.name.clone()]
-                .into_iter()
-                .chain(values)
-                .chain([
-                    standing.epochs.to_string(),
-                    standing.trials.len().to_string(),
-                    figures,
-                ]);
-            text += &(cells.collect::<Vec<_>>().join(",") + "\n");
-        }
-        text
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

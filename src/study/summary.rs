@@ -45,23 +45,6 @@ impl Summary {
             results,
         }
     }
-
-    /// One line per trial.
-    pub fn to_csv(&self) -> String {
-        let mut text = "trial,accuracy,loss,images,wrong\n".to_owned();
-        for result in &self.results {
-            let Evaluated {
-                trial,
-                step: _,
-                accuracy,
-                loss,
-                images,
-                wrong,
-            } = result;
-            text += &format!("{trial},{accuracy},{loss},{images},{}\n", wrong.len());
-        }
-        text
-    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
 """Exported models in the hands of their users: PyTorch in Python and C++, onnxruntime, safetensors. With them run the
-tests of other people's images and arrays, and of YAML documents.
+tests of other people's images and arrays, of YAML documents, and of TensorBoard's event files.
 
 Run by `scripts/test --interop`, which sets SIGNET (the binary) and LIBTORCH_HOME (the libtorch to compile against).
 """
@@ -21,6 +21,7 @@ from PIL import Image
 
 import networks
 from arrays import Arrays  # noqa: F401, whose tests run with these
+from events import Events  # noqa: F401, whose tests run with these
 from images import Images  # noqa: F401, whose tests run with these
 from yaml_documents import YamlDocuments  # noqa: F401, whose tests run with these
 

@@ -17,6 +17,7 @@ use serde_yaml::{Mapping, Value};
 pub use variables::readings;
 
 use super::setting::cut;
+use crate::fault;
 use crate::messages::escaped;
 
 use place::Stop;
@@ -67,6 +68,14 @@ impl fmt::Display for Problems {
 }
 
 impl std::error::Error for Problems {}
+
+/// What `error` says: all that is wrong with an experiment, a line each, or else one sentence.
+pub fn lines_of(error: &anyhow::Error) -> Vec<String> {
+    match fault::cause::<Problems>(error) {
+        Some(Problems(found)) => found.iter().map(ToString::to_string).collect(),
+        None => vec![format!("{error:#}")],
+    }
+}
 
 /// A parsed file, its overrides, and the problems found in it so far.
 pub struct Document {

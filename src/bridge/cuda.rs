@@ -1,12 +1,39 @@
-//! From the word in an experiment to a device of this machine.
+//! CUDA: libtorch's library for it, and the devices of this machine.
 
-use anyhow::{Result, bail};
+use std::ffi::CStr;
 
-use crate::config::Device;
+use anyhow::{Result, anyhow, bail};
 
-/// What there is of CUDA, or why there is nothing.
-pub fn cuda_devices() -> Result<usize> {
-    if let Err(reason) = super::open_cuda() {
+/// Opens libtorch's CUDA library. It must come before any question about CUDA, whose answer libtorch
+/// remembers; the binary is not linked against it so that it starts where only the CPU's part is there.
+///
+/// # Errors
+/// The reason why the library cannot be opened.
+fn open_library() -> Result<()> {
+    // SAFETY: opening a library runs its constructors, which is what we want; the name is a C string.
+    unsafe {
+        if libc::dlopen(
+            c"libtorch_cuda.so".as_ptr(),
+            libc::RTLD_LAZY | libc::RTLD_GLOBAL,
+        )
+        .is_null()
+        {
+            let reason = CStr::from_ptr(libc::dlerror())
+                .to_string_lossy()
+                .into_owned();
+            return Err(anyhow!("{reason}"));
+        }
+    }
+    Ok(())
+}
+
+/// How many CUDA devices this process can use, at least one. The first call opens libtorch's CUDA library, which takes a
+/// quarter of a second.
+///
+/// # Errors
+/// There is none: the part that is missing, and how to get it.
+pub fn devices() -> Result<usize> {
+    if let Err(reason) = open_library() {
         bail!(
             "libtorch's CUDA library cannot be opened ({reason}); scripts/setup --cuda installs it"
         );
@@ -20,7 +47,7 @@ pub fn cuda_devices() -> Result<usize> {
 }
 
 /// The file of libtorch's CUDA library, if it was opened and the system can tell (Linux).
-pub fn cuda_library() -> Option<String> {
+pub fn library() -> Option<String> {
     let maps = std::fs::read_to_string("/proc/self/maps").ok()?;
     let line = maps
         .lines()
@@ -42,23 +69,4 @@ pub fn gpu_names() -> Vec<String> {
         Some(line.trim().to_owned())
     };
     folders.iter().filter_map(name).collect()
-}
-
-/// The device to use; only `auto` may fall back to the CPU. The CUDA library is opened only when CUDA is
-/// asked for, because that takes a quarter of a second.
-///
-/// # Errors
-/// CUDA was asked for by name and is not there: which part is missing.
-pub fn choose(device: Device) -> Result<tch::Device> {
-    match device {
-        Device::Cpu => Ok(tch::Device::Cpu),
-        Device::Auto => Ok(cuda_devices().map_or(tch::Device::Cpu, |_| tch::Device::Cuda(0))),
-        Device::Cuda(number) => match cuda_devices() {
-            Ok(count) if number < count => Ok(tch::Device::Cuda(number)),
-            Ok(count) => bail!(
-                "device: cuda:{number} is not there; this machine has {count} CUDA device(s), from cuda:0"
-            ),
-            Err(error) => Err(error.context(format!("device: cuda:{number} cannot be used"))),
-        },
-    }
 }

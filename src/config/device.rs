@@ -1,0 +1,75 @@
+//! Where tensors live: the word in an experiment, and the device of this machine that it means.
+
+use anyhow::bail;
+use serde::{Serialize, Serializer};
+use serde_yaml::Value;
+
+use super::setting::{Setting, describe};
+use crate::bridge::cuda;
+
+/// Where tensors live.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Device {
+    /// CUDA if there is any, else the CPU.
+    Auto,
+    /// The CPU.
+    Cpu,
+    /// A CUDA device by number; `cuda` is `cuda:0`.
+    Cuda(usize),
+}
+
+impl Device {
+    /// The device to use; only `auto` may fall back to the CPU. The CUDA library is opened only when CUDA is
+    /// asked for, because that takes a quarter of a second.
+    ///
+    /// # Errors
+    /// CUDA was asked for by name and is not there: which part is missing.
+    pub fn choose(self) -> anyhow::Result<tch::Device> {
+        match self {
+            Device::Cpu => Ok(tch::Device::Cpu),
+            Device::Auto => Ok(cuda::devices().map_or(tch::Device::Cpu, |_| tch::Device::Cuda(0))),
+            Device::Cuda(number) => match cuda::devices() {
+                Ok(count) if number < count => Ok(tch::Device::Cuda(number)),
+                Ok(count) => bail!(
+                    "device: cuda:{number} is not there; this machine has {count} CUDA device(s), from cuda:0"
+                ),
+                Err(error) => Err(error.context(format!("device: cuda:{number} cannot be used"))),
+            },
+        }
+    }
+}
+
+impl std::fmt::Display for Device {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        match self {
+            Device::Auto => f.write_str("auto"),
+            Device::Cpu => f.write_str("cpu"),
+            Device::Cuda(number) => write!(f, "cuda:{number}"),
+        }
+    }
+}
+
+impl Serialize for Device {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl Setting for Device {
+    fn read(value: &Value) -> Result<Device, String> {
+        let word = value.as_str().unwrap_or_default();
+        match word
+            .strip_prefix("cuda")
+            .map(|number| number.strip_prefix(':').map(str::parse))
+        {
+            Some(None) if word == "cuda" => Ok(Device::Cuda(0)),
+            Some(Some(Ok(number))) => Ok(Device::Cuda(number)),
+            None if word == "cpu" => Ok(Device::Cpu),
+            None if word == "auto" => Ok(Device::Auto),
+            _ => Err(format!(
+                "expected auto, cpu, cuda or cuda:N, found {}",
+                describe(value)
+            )),
+        }
+    }
+}
