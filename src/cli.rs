@@ -251,7 +251,7 @@ pub struct EvalArguments {
     pub target: PathBuf,
     /// Part of the experiment's images to evaluate on.
     #[arg(long, value_enum, default_value = "test")]
-    pub part: Part,
+    pub part: PartArgument,
     /// Evaluate on the images in this folder instead, which has a subfolder per class.
     #[arg(long, value_name = "DIR", conflicts_with = "part")]
     pub data: Option<PathBuf>,
@@ -336,7 +336,7 @@ pub struct VerifyArguments {
 
 /// Which part of the images.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Part {
+pub enum PartArgument {
     /// The training part: images whose gradients updated the weights.
     Train,
     /// The validation part: images by which the best epoch was chosen.

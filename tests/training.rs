@@ -9,8 +9,11 @@ use std::sync::Mutex;
 
 use signet::config::Experiment;
 use signet::config::document::Document;
+use signet::data::split::Part;
 use signet::model::layer::Phase;
 use signet::model::plan::check;
+use signet::run::logs;
+use signet::run::samples::SampleRecord;
 use signet::run::session::Session;
 use signet::train::metrics::{self, Metrics};
 use signet::train::optimizer::Optimizer;
@@ -45,11 +48,75 @@ fn train(session: &Session) -> Metrics {
     trainer
         .run(&mut trainer.begin(), &mut [], &|_| false)
         .unwrap();
-    metrics::evaluate(network, data, &split.train).unwrap()
+    let logits = metrics::logits(network, data, &split.train);
+    let labels = data.labels(&split.train, logits.device());
+    metrics::evaluate(&logits, &labels).unwrap()
 }
 
 fn equal(a: &BTreeMap<String, Tensor>, b: &BTreeMap<String, Tensor>) -> bool {
     a.len() == b.len() && a.iter().all(|(name, tensor)| tensor.equal(&b[name]))
+}
+
+#[test]
+fn samples_tell_what_each_epoch_made_of_each_image_and_go_on_after_a_resume() {
+    let workshop = Workshop::with_folders(40);
+    for (samples, parts) in [
+        ("all", &["val", "train"][..]),
+        ("val", &["val"]),
+        ("none", &[]),
+    ] {
+        workshop.write("e.yaml", format!("{SMALL}log: {{samples: {samples}}}\n"));
+        let run = format!("runs/{samples}");
+        workshop.signet(&["train", "e.yaml", "--run", &run, "-q"]);
+        if parts.is_empty() {
+            assert!(!workshop.path(&format!("{run}/samples.jsonl")).exists());
+            continue;
+        }
+        let text = workshop.text(&format!("{run}/samples.jsonl"));
+        let lines: Vec<SampleRecord> = text
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        let split = workshop.json(&format!("{run}/split.json"));
+        let epochs = logs::read(&workshop.path(&run)).unwrap();
+        let expected = epochs.iter().flat_map(|record| {
+            let of_part = |part: &&str| {
+                let names = split[part].as_array().unwrap().clone();
+                names.into_iter().map(|name| (record.epoch, name))
+            };
+            parts.iter().flat_map(of_part).collect::<Vec<_>>()
+        });
+        let found = lines
+            .iter()
+            .map(|line| (line.epoch, line.image.clone().into()));
+        assert!(found.eq(expected), "{samples}: other images or epochs");
+        for record in &epochs {
+            let of_val =
+                |line: &&SampleRecord| line.epoch == record.epoch && line.part == Part::Val;
+            let val: Vec<&SampleRecord> = lines.iter().filter(of_val).collect();
+            let right = val
+                .iter()
+                .filter(|line| line.label == line.predicted)
+                .count();
+            let loss = val.iter().map(|line| line.loss).sum::<f64>() / val.len() as f64;
+            let Metrics {
+                loss: known,
+                accuracy,
+            } = record.val.unwrap();
+            assert_eq!(right as f64 / val.len() as f64, accuracy);
+            // The loss of metrics.jsonl is a mean in float32.
+            assert!(
+                (loss - known).abs() < 1e-6 * known.max(1.0),
+                "{loss} {known}"
+            );
+        }
+
+        let again = format!("runs/{samples}-again");
+        workshop.signet(&["train", "e.yaml", "--run", &again, "--until", "2", "-q"]);
+        let first = format!("step-{:08}.safetensors", epochs[0].step);
+        workshop.signet(&["resume", &again, "--from", &first, "-q"]);
+        assert_eq!(workshop.text(&format!("{again}/samples.jsonl")), text);
+    }
 }
 
 #[test]

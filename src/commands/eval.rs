@@ -4,17 +4,17 @@ use std::path::Path;
 
 use anyhow::{Context, Result, anyhow};
 
-use crate::cli::{EvalArguments, Part};
+use crate::cli::{EvalArguments, PartArgument};
 use crate::config::data::DataConfig;
-use crate::data::split::Split;
+use crate::data::split::{Part, Split};
 use crate::data::{Dataset, source};
 use crate::export::classifier::Classifier;
 use crate::fault::{Blame, Fault};
-use crate::report::evaluation::Evaluation;
 use crate::report::table::{Table, csv_text};
 use crate::run::directory::RunDir;
 use crate::run::session;
 use crate::run::source::source_of;
+use crate::train::evaluation::Evaluation;
 
 pub(super) fn run(command: EvalArguments) -> Result<()> {
     let classifier = Classifier::open(&command.target).blame(Fault::Run)?;
@@ -88,12 +88,13 @@ fn run_of(target: &Path) -> Result<Option<RunDir>> {
         .transpose()
 }
 
-fn part_of(split: &Split, part: Part) -> (&'static str, Vec<usize>) {
+fn part_of(split: &Split, part: PartArgument) -> (&'static str, Vec<usize>) {
+    let one = |part: Part| (part.word(), split.part(part).to_vec());
     match part {
-        Part::Train => ("train", split.train.clone()),
-        Part::Val => ("val", split.val.clone()),
-        Part::Test => ("test", split.test.clone()),
-        Part::All => ("all", split.parts().map(|(_, part)| part).concat()),
+        PartArgument::Train => one(Part::Train),
+        PartArgument::Val => one(Part::Val),
+        PartArgument::Test => one(Part::Test),
+        PartArgument::All => ("all", split.parts().map(|(_, part)| part).concat()),
     }
 }
 

@@ -12,7 +12,7 @@ use crate::run::checkpointer::Checkpointer;
 use crate::run::directory::RunDir;
 use crate::run::display::{self, Style};
 use crate::run::interrupt::{Interrupt, stopped};
-use crate::run::logs::Records;
+use crate::run::logs::Logs;
 use crate::run::session::Session;
 use crate::train::snapshot::TrainState;
 use crate::train::trainer::Ended;
@@ -37,7 +37,7 @@ pub(super) fn go(
     messages::note_text(Level::Verbose, &before);
     let done = state.progress.epoch - 1;
     let began = Instant::now();
-    let mut logs = Records::open(session, folder).blame(Fault::Run)?;
+    let mut logs = Logs::open(session, folder).blame(Fault::Run)?;
     let mut checkpointer = Checkpointer::new(session, folder);
     let epochs = session.experiment.train.epochs;
     let mut shown = display::listener(style, done, epochs, trainer.steps_per_epoch());

@@ -259,7 +259,7 @@ mod tests {
             "x.yaml:4:29: data.source.root: not a key of kind generated, which knows kind, pictures, seed",
             "x.yaml:7:3: model.kernel: not a key of kind lstm, which knows",
             "x.yaml:9:11: train.epochs: expected 1 to 1000000000, found 0",
-            "x.yaml:10:21: train.optimizer.kind: adamm is none of sgd, adam, adamw, rmsprop; did you mean adam?",
+            "x.yaml:10:21: train.optimizer.kind: adamm is not one of sgd, adam, adamw, rmsprop; did you mean adam?",
             "x.yaml:11:30: train.early_stopping.patience: expected a whole number of 0 or more, found \"two\"",
             "-s train.batch_size=-1: train.batch_size: expected a number of images or full, found -1",
         ];

@@ -88,20 +88,34 @@ impl Setting for Every {
 /// What is written down during training.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct LogConfig {
-    /// `metrics.jsonl`.
-    pub jsonl: bool,
     /// `metrics.csv`.
     pub csv: bool,
     /// TensorBoard event files under `tensorboard/`.
     pub tensorboard: bool,
+    /// The parts whose images are written to `samples.jsonl`, a line per image and epoch.
+    pub samples: SampleLog,
+}
+
+words! {
+    /// What `samples.jsonl` tells of.
+    SampleLog {
+        /// Nothing; the file is not written.
+        None = "none",
+        /// The val part.
+        Val = "val",
+        /// The train and the val part, which takes a further pass over the train part. The test part stays unseen.
+        All = "all",
+    }
 }
 
 impl LogConfig {
     pub(super) fn read(mut section: Section) -> LogConfig {
+        // Version 0.2 could leave out metrics.jsonl. It is always written now, since studies and resume read it.
+        let _: bool = section.get("jsonl", true);
         LogConfig {
-            jsonl: section.get("jsonl", true),
             csv: section.get("csv", true),
             tensorboard: section.get("tensorboard", false),
+            samples: section.get("samples", SampleLog::Val),
         }
     }
 }

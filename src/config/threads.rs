@@ -172,7 +172,7 @@ mod tests {
         let found = automatic(8, |_| Some("many".to_owned()));
         assert_eq!(
             found.remarks().next().unwrap(),
-            "OMP_NUM_THREADS is \"many\" and no number from 1 to 1024, so threads: auto passes it over"
+            "OMP_NUM_THREADS is \"many\", which is not a number from 1 to 1024; threads: auto ignores it"
         );
         assert_eq!(found.remarks().count(), 2);
     }

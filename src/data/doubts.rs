@@ -1,7 +1,7 @@
 //! What is doubtful about a data set and its split: said before a training, because its metrics would mislead.
 
 use super::index::Index;
-use super::split::Split;
+use super::split::{Part, Split};
 
 /// The doubts, one sentence each.
 pub fn doubts(index: &Index, split: &Split) -> Vec<String> {
@@ -43,25 +43,25 @@ fn in_two_classes(index: &Index, equal: &[Vec<usize>]) -> Option<String> {
 
 /// Equal pixels that are trained on and tested with.
 fn on_both_sides(index: &Index, split: &Split, equal: &[Vec<usize>]) -> Option<String> {
-    let mut part_of = vec![""; index.len()];
+    let mut part_of = vec![None; index.len()];
     for (name, part) in split.parts() {
-        part.iter().for_each(|&image| part_of[image] = name);
+        part.iter().for_each(|&image| part_of[image] = Some(name));
     }
     let pair = |group: &Vec<usize>| {
-        let train = group.iter().find(|&&i| part_of[i] == "train")?;
+        let train = group.iter().find(|&&i| part_of[i] == Some(Part::Train))?;
         let held_back = group
             .iter()
-            .find(|&&i| ["val", "test"].contains(&part_of[i]))?;
+            .find(|&&i| matches!(part_of[i], Some(Part::Val | Part::Test)))?;
         Some((*train, *held_back))
     };
     let pairs: Vec<(usize, usize)> = equal.iter().filter_map(pair).collect();
     let &(train, held_back) = pairs.first()?;
+    let part = part_of[held_back]?;
     Some(format!(
-        "equal images lie in the train part and in a part that is held back ({}), such as {} and, in {}, {}; metrics of \
+        "equal images lie in the train part and in a part that is held back ({}), such as {} and, in {part}, {}; metrics of \
          that part look better than they are",
         times(pairs.len()),
         index.names[train],
-        part_of[held_back],
         index.names[held_back]
     ))
 }

@@ -214,7 +214,9 @@ fn card(folder: &RunDir, found: &FoundCheckpoint, source: &Source) -> Result<Car
     experiment.data.source = source.clone();
     let (data, split) = reload(&experiment, &document.fingerprints, Some(folder))?;
     if !split.test.is_empty() {
-        let figures = metrics::evaluate(&network, &data, &split.test)?;
+        let logits = metrics::logits(&network, &data, &split.test);
+        let labels = data.labels(&split.test, logits.device());
+        let figures = metrics::evaluate(&logits, &labels)?;
         ensure_finite(figures.loss.is_finite())
             .with_context(|| found.file.display().to_string())
             .blame(Fault::Export)?;

@@ -6,12 +6,15 @@ use super::studies::percent;
 use super::summary::{best_and_last, mebibytes};
 use super::table::{Table, csv_text};
 use crate::config::train::Metric;
-use crate::disk;
+use crate::data::split::Manifest;
 use crate::messages::escaped;
 use crate::run::checkpoints;
-use crate::study::catalog::{CatalogEntry, Garbage, RunEntry, StudyEntry};
+use crate::run::environment::LaunchRecord;
+use crate::run::resume::branch::Parent;
+use crate::study::catalog::{CatalogEntry, Findings, Garbage, RunEntry, StudyEntry};
 use crate::study::compare::Comparison;
 use crate::study::statistics::Spread;
+use crate::study::summary::Summary;
 
 const HEADER: [&str; 8] = [
     "run",
@@ -128,13 +131,12 @@ pub fn show(entry: &CatalogEntry) -> String {
 }
 
 fn show_run(run: &RunEntry) -> String {
-    let document = |name: &str| -> serde_json::Value {
-        let text = disk::read_text(&run.path.join(name)).unwrap_or_default();
-        serde_json::from_str(&text).unwrap_or_default()
+    let launch = LaunchRecord::read(&run.path);
+    let word = |of: &dyn Fn(&LaunchRecord) -> String| or_dash(launch.as_ref().map(of));
+    let split = Manifest::read(&run.path.join("split.json")).ok();
+    let count = |part: &dyn Fn(&Manifest) -> usize| {
+        or_dash(split.as_ref().map(|split| part(split).to_string()))
     };
-    let (environment, split) = (document("environment.json"), document("split.json"));
-    let word = |key: &str| environment[key].as_str().unwrap_or("-").to_owned();
-    let count = |part: &str| split[part].as_array().map_or(0, Vec::len);
     let mut lines = vec![
         format!("run          {}", escaped(&run.path.display().to_string())),
         format!(
@@ -151,26 +153,28 @@ fn show_run(run: &RunEntry) -> String {
         ),
         format!(
             "images       {} train, {} val, {} test",
-            count("train"),
-            count("val"),
-            count("test")
+            count(&|split| split.train.len()),
+            count(&|split| split.val.len()),
+            count(&|split| split.test.len())
         ),
         format!(
             "on           {}, {} thread(s), libtorch {}, {}",
-            word("device"),
-            environment["threads"],
-            word("libtorch"),
-            word("cpu")
+            word(&|launch| launch.environment.device.clone()),
+            word(&|launch| launch.environment.threads.to_string()),
+            word(&|launch| launch.environment.libtorch.clone()),
+            word(&|launch| launch.environment.cpu.clone())
         ),
-        format!("repeats      {}", word("repeatability")),
-        format!("launched     {}", word("started")),
+        format!(
+            "repeats      {}",
+            word(&|launch| launch.repeatability.clone())
+        ),
+        format!("launched     {}", word(&|launch| launch.started.clone())),
     ];
-    let parent = document("parent.json");
-    if let Some(of) = parent["run"].as_str() {
+    if let Some(parent) = Parent::read(&run.path) {
         lines.push(format!(
             "branched off {}, step {}",
-            escaped(of),
-            parent["step"]
+            escaped(&parent.run.display().to_string()),
+            parent.step
         ));
     }
     let metrics = best_and_last(run.best.as_ref(), run.last.as_ref());
@@ -213,14 +217,11 @@ fn show_study(study: &StudyEntry) -> String {
     if waiting > 0 {
         text += &format!("; {waiting} not started");
     }
-    if let Some(found) = &study.summary
-        && let (Some(mean), Some(sd)) = (found["mean"].as_f64(), found["sd"].as_f64())
-    {
-        let part = found["part"].as_str().unwrap_or("test");
+    if let Some(Findings::Resampling(Summary { part, accuracy, .. })) = &study.summary {
         text += &format!(
             "\n{part} accuracy {} +- {} % (mean, sd)",
-            percent(mean),
-            percent(sd)
+            percent(accuracy.mean),
+            percent(accuracy.sd)
         );
     }
     text

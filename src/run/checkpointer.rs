@@ -117,7 +117,7 @@ impl Observer for Checkpointer<'_> {
                 return self.writer.finish().blame(Fault::Run);
             }
             Event::Finished => return self.writer.finish().blame(Fault::Run),
-            Event::EpochStarted { .. } => return Ok(()),
+            Event::EpochStarted { .. } | Event::Evaluated { .. } => return Ok(()),
         };
         let every = self.session.experiment.checkpoint.every;
         if retention::due(every, occasion, &state.progress, self.saved.elapsed()) {

@@ -2,9 +2,10 @@
 
 use anyhow::Result;
 
+use super::checkpointer;
 use super::directory::RunDir;
+use super::environment::{ENVIRONMENT, LaunchRecord};
 use super::session::Session;
-use super::{checkpointer, environment};
 use crate::train::snapshot::Snapshot;
 
 /// What became of the weights that a run began with, if its experiment names some.
@@ -33,6 +34,5 @@ pub fn fill(folder: &RunDir, session: &Session, written: &str, first: Snapshot) 
 /// A disk that is full or cannot be written.
 pub fn write_launch(folder: &RunDir, session: &Session) -> Result<()> {
     folder.write("resolved.yaml", &session.experiment.to_yaml())?;
-    let environment = environment::document(session)?;
-    folder.write_json("environment.json", &environment)
+    folder.write_json(ENVIRONMENT, &LaunchRecord::of(session)?)
 }

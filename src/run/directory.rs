@@ -7,9 +7,11 @@ use anyhow::{Context, Result, anyhow, bail};
 use serde::{Deserialize, Serialize};
 
 use super::checkpoints;
+use super::environment::LaunchRecord;
 use crate::config::Experiment;
 use crate::config::run::IfExists;
 use crate::data::index::Index;
+use crate::data::split::Part;
 use crate::disk::{self, Folder, Lock};
 use crate::messages::shell_quote;
 
@@ -45,11 +47,8 @@ impl Start {
     }
 }
 
-/// The parts of a split, as files and flags call them.
-pub const PARTS: [&str; 3] = ["train", "val", "test"];
-
 /// The document in which a study keeps what the best weights make of `part`.
-pub fn evaluation_of(part: &str) -> String {
+pub fn evaluation_of(part: Part) -> String {
     format!("{part}.json")
 }
 
@@ -220,12 +219,8 @@ impl RunDir {
 
     /// The version of signet that was at work here last.
     fn trained_by(&self) -> String {
-        let text = disk::read_text(&self.file("environment.json")).unwrap_or_default();
-        let environment: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
-        environment["signet"]
-            .as_str()
-            .unwrap_or_default()
-            .to_owned()
+        let launch = LaunchRecord::read(self.path());
+        launch.map_or(String::new(), |launch| launch.environment.signet)
     }
 
     /// Writes a JSON document into the folder.

@@ -210,10 +210,10 @@ impl Observer for Bars {
             }
             Event::EpochEnded { record, .. } => {
                 self.epochs.set_position(record.epoch as u64);
-                let shown = record.val.unwrap_or(record.train);
-                let part = if record.val.is_some() { "val" } else { "train" };
-                self.last = format!("{part} {}  ", describe(&shown));
+                let (part, metrics) = record.shown();
+                self.last = format!("{part} {}  ", describe(&metrics));
             }
+            Event::Evaluated { .. } => {}
             Event::Finished => {
                 let _ = self.both.clear();
             }

@@ -1,12 +1,17 @@
 //! What the bits of a run depend on, beside its experiment.
 
+use std::path::Path;
+
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
 use super::session::Session;
-use super::source::WORKING_FOLDER;
 use crate::bridge::{self, cuda};
 use crate::config::{Device, Experiment};
+use crate::disk;
+
+/// The document of the last launch, in a run directory.
+pub const ENVIRONMENT: &str = "environment.json";
 
 /// Program, libraries, device, threads and processor.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -83,32 +88,58 @@ impl Environment {
     }
 }
 
-/// The document `environment.json`: what the run's bits depend on, how far they can be repeated, and how
-/// it was started.
-///
-/// # Errors
-/// None that is known.
-pub fn document(session: &Session) -> Result<serde_json::Value> {
-    let experiment = &session.experiment;
-    let cuda = matches!(experiment.device, Device::Cuda(_));
-    let repeatability = match (cuda, experiment.train.deterministic) {
-        (false, _) => "bitwise, at this thread count on this kind of CPU",
-        (true, true) => "bitwise, on this kind of GPU",
-        (true, false) => {
-            "not bitwise: some CUDA kernels add in any order; train.deterministic: true makes it so"
-        }
-    };
-    let started = time::OffsetDateTime::now_utc();
-    let started = started
-        .format(&time::format_description::well_known::Rfc3339)
-        .context("formatting the time")?;
-    let mut document = serde_json::to_value(&session.environment)?;
-    document["repeatability"] = repeatability.into();
-    document["started"] = started.into();
-    document[WORKING_FOLDER] = session.working_folder.to_string_lossy().into();
-    document["command"] = std::env::args_os()
-        .map(|word| word.to_string_lossy().into_owned())
-        .collect::<Vec<_>>()
-        .into();
-    Ok(document)
+/// The document `environment.json`: what the run's bits depend on, how far they can be repeated, and how it was
+/// launched last.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LaunchRecord {
+    /// Program, libraries, device, threads and processor.
+    #[serde(flatten)]
+    pub environment: Environment,
+    /// How far a repetition is equal.
+    pub repeatability: String,
+    /// When, in UTC (RFC 3339).
+    pub started: String,
+    /// The folder from which relative paths were found; version 0.1 did not write it.
+    #[serde(default)]
+    pub working_folder: Option<String>,
+    /// The words of the command line.
+    pub command: Vec<String>,
+}
+
+impl LaunchRecord {
+    /// Of this process, which trains `session`.
+    ///
+    /// # Errors
+    /// None that is known.
+    pub fn of(session: &Session) -> Result<LaunchRecord> {
+        let experiment = &session.experiment;
+        let cuda = matches!(experiment.device, Device::Cuda(_));
+        let repeatability = match (cuda, experiment.train.deterministic) {
+            (false, _) => "bitwise, at this thread count on this kind of CPU",
+            (true, true) => "bitwise, on this kind of GPU",
+            (true, false) => {
+                "not bitwise: some CUDA kernels add in any order; train.deterministic: true makes it so"
+            }
+        };
+        let started = time::OffsetDateTime::now_utc();
+        let started = started
+            .format(&time::format_description::well_known::Rfc3339)
+            .context("formatting the time")?;
+        Ok(LaunchRecord {
+            environment: session.environment.clone(),
+            repeatability: repeatability.to_owned(),
+            started,
+            working_folder: Some(session.working_folder.to_string_lossy().into_owned()),
+            command: std::env::args_os()
+                .map(|word| word.to_string_lossy().into_owned())
+                .collect(),
+        })
+    }
+
+    /// Of the last launch of the run in `folder`; none if the document is missing or damaged, since no result depends
+    /// on it.
+    pub fn read(folder: &Path) -> Option<LaunchRecord> {
+        let text = disk::read_text(&folder.join(ENVIRONMENT)).ok()?;
+        serde_json::from_str(&text).ok()
+    }
 }

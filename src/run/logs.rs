@@ -13,8 +13,10 @@ use anyhow::{Context, Result};
 
 use super::directory::RunDir;
 use super::display::plain_line;
+use super::samples;
 use super::session::Session;
 use super::tensorboard::{self, EventFile};
+use crate::config::run::SampleLog;
 use crate::disk::{self, Folder};
 use crate::fault::{Blame, Fault};
 use crate::train::event::{Event, Observer};
@@ -31,8 +33,9 @@ const CSV_HEADER: [&str; 7] = [
 ];
 
 /// The log files, from the run directory; TensorBoard's lie in their own folder.
-const LOGS: [&str; 4] = [METRICS, "metrics.csv", "timing.jsonl", "train.log"];
+const LOGS: [&str; 5] = [METRICS, "metrics.csv", SAMPLES, "timing.jsonl", "train.log"];
 const METRICS: &str = "metrics.jsonl";
+const SAMPLES: &str = "samples.jsonl";
 const TENSORBOARD: &str = "tensorboard";
 
 /// The epochs that `metrics.jsonl` of the run in `folder` tells of; a last line that a killed process left
@@ -152,24 +155,25 @@ fn end_whole(folder: &Folder, log: &str) -> Result<()> {
     within.cut(name, whole as u64)
 }
 
-/// Listens to a trainer and keeps the figures in a run directory.
-pub struct Records<'a> {
+/// Listens to a trainer and writes the logs of a run directory.
+pub struct Logs<'a> {
     session: &'a Session,
     folder: &'a RunDir,
-    jsonl: Option<File>,
+    jsonl: File,
     csv: Option<csv::Writer<File>>,
+    samples: Option<File>,
     timing: File,
     log: File,
     tensorboard: Option<EventFile>,
     epoch_began: Instant,
 }
 
-impl<'a> Records<'a> {
+impl<'a> Logs<'a> {
     /// Opens the files that `log` asks for, at their ends.
     ///
     /// # Errors
     /// Files that cannot be made.
-    pub fn open(session: &'a Session, folder: &'a RunDir) -> Result<Records<'a>> {
+    pub fn open(session: &'a Session, folder: &'a RunDir) -> Result<Logs<'a>> {
         let open = |name: &str| folder.folder().append(name);
         let log = &session.experiment.log;
         let csv = || -> Result<csv::Writer<File>> {
@@ -182,10 +186,12 @@ impl<'a> Records<'a> {
             }
             Ok(table)
         };
+        let samples = log.samples != SampleLog::None;
         let events = || EventFile::open(&folder.folder().make_folder(TENSORBOARD)?);
-        Ok(Records {
-            jsonl: log.jsonl.then(|| open(METRICS)).transpose()?,
+        Ok(Logs {
+            jsonl: open(METRICS)?,
             csv: log.csv.then(csv).transpose()?,
+            samples: samples.then(|| open(SAMPLES)).transpose()?,
             timing: open("timing.jsonl")?,
             log: open("train.log")?,
             tensorboard: log.tensorboard.then(events).transpose()?,
@@ -197,9 +203,7 @@ impl<'a> Records<'a> {
 
     fn write_epoch(&mut self, record: &EpochRecord) -> Result<()> {
         let seconds = self.epoch_began.elapsed().as_secs_f64();
-        if let Some(file) = &mut self.jsonl {
-            writeln!(file, "{}", serde_json::to_string(record)?)?;
-        }
+        writeln!(self.jsonl, "{}", serde_json::to_string(record)?)?;
         if let Some(table) = &mut self.csv {
             let val = record.val.map(|val| [val.loss, val.accuracy]);
             table.write_record([
@@ -227,18 +231,29 @@ impl<'a> Records<'a> {
     }
 }
 
-impl Observer for Records<'_> {
+impl Observer for Logs<'_> {
     fn notify(&mut self, event: &Event) -> Result<()> {
         match event {
-            Event::EpochStarted { .. } => self.epoch_began = Instant::now(),
-            Event::EpochEnded { record, .. } => {
-                let folder = self.folder.path();
-                self.write_epoch(record)
-                    .with_context(|| format!("cannot write the logs of {}", folder.display()))
-                    .blame(Fault::Run)?;
+            Event::EpochStarted { .. } => {
+                self.epoch_began = Instant::now();
+                Ok(())
             }
-            _ => {}
+            Event::Evaluated {
+                epoch,
+                part,
+                images,
+                logits,
+            } => match &self.samples {
+                Some(file) => {
+                    let index = &self.session.data.index;
+                    samples::write(file, *epoch, *part, images, logits, index)
+                }
+                None => Ok(()),
+            },
+            Event::EpochEnded { record, .. } => self.write_epoch(record),
+            _ => Ok(()),
         }
-        Ok(())
+        .with_context(|| format!("cannot write the logs of {}", self.folder.path().display()))
+        .blame(Fault::Run)
     }
 }

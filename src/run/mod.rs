@@ -1,5 +1,5 @@
 //! A run: what it needs in memory (`session`), what it depends on (`environment`), its folder (`directory`, `lock`)
-//! and what lies there before a step (`create`), its files (`logs`, `tensorboard`; `checkpoint`, `checkpoints`,
+//! and what lies there before a step (`create`), its files (`logs`, `samples`, `tensorboard`; `checkpoint`, `checkpoints`,
 //! `checkpointer`, `retention`), going on with it (`resume`, `policy`, `prove`), and what is seen of it (`display`,
 //! `interrupt`).
 
@@ -16,6 +16,7 @@ pub mod policy;
 pub mod prove;
 pub mod resume;
 pub mod retention;
+pub mod samples;
 pub mod session;
 pub mod source;
 mod tensorboard;

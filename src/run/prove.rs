@@ -9,7 +9,7 @@ use tch::Tensor;
 use super::checkpoint::Checkpoint;
 use super::checkpoints;
 use super::directory::RunDir;
-use super::logs::Records;
+use super::logs::Logs;
 use super::resume::{self, CheckpointRef};
 use super::session::Session;
 use crate::config::Experiment;
@@ -101,11 +101,11 @@ pub fn prove(
     let start = earlier.snapshot();
     let mut state = trainer.restore(&start).blame(Fault::Run)?;
     let copy = RunDir::at(scratch.folder().clone());
-    let mut records = Records::open(&session, &copy).blame(Fault::Run)?;
+    let mut logs = Logs::open(&session, &copy).blame(Fault::Run)?;
     let goal = &later.document.progress;
     let arrived =
         |now: &Progress| (now.epoch, now.images) == (goal.epoch, goal.images) && now.step > from;
-    trainer.run(&mut state, &mut [&mut records, listener], &arrived)?;
+    trainer.run(&mut state, &mut [&mut logs, listener], &arrived)?;
 
     let mut differences = Vec::new();
     let mut expect = |same: bool, what: String| {

@@ -6,13 +6,10 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 
 use super::directory::RunDir;
+use super::environment::LaunchRecord;
 use crate::config::Experiment;
 use crate::config::data::Source;
 use crate::config::document::Document;
-use crate::disk;
-
-/// The key of `environment.json` that holds the folder from which relative paths were found.
-pub const WORKING_FOLDER: &str = "working_folder";
 
 /// The source of a model's data under `overrides`: of the run in `folder` as it was last trained, or of the experiment
 /// in `config`, in YAML, that the model carries along.
@@ -45,8 +42,9 @@ pub fn working_folder(source: &Source, folder: &RunDir) -> PathBuf {
     if source.lies_in(&here) {
         return here;
     }
-    let text = disk::read_text(&folder.file("environment.json")).unwrap_or_default();
-    let environment: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
-    let then = environment[WORKING_FOLDER].as_str().map(PathBuf::from);
+    let launch = LaunchRecord::read(folder.path());
+    let then = launch
+        .and_then(|launch| launch.working_folder)
+        .map(PathBuf::from);
     then.filter(|then| source.lies_in(then)).unwrap_or(here)
 }

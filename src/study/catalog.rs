@@ -5,13 +5,16 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::folder::{self, EXPERIMENT, STUDY, SUMMARY, StudyKind};
+use super::ranking::Ranking;
 use super::results::{self, Evaluated};
+use super::summary::Summary;
 use super::trials::Trial;
 use crate::config::Experiment;
 use crate::config::run::CheckpointConfig;
+use crate::data::split::Part;
 use crate::disk::{self, FileKind as Entity, Folder, Lock};
 use crate::run::checkpoint::Checkpoint;
 use crate::run::checkpoints;
@@ -50,6 +53,16 @@ pub struct RunEntry {
     pub experiment: Experiment,
 }
 
+/// What a study found: the document `summary.json`.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Findings {
+    /// Of trials on several splits or seeds.
+    Resampling(Summary),
+    /// Of a sweep.
+    Sweep(Ranking),
+}
+
 /// One study on disk.
 #[derive(Debug, Serialize)]
 pub struct StudyEntry {
@@ -62,7 +75,7 @@ pub struct StudyEntry {
     /// Names of all its trials.
     pub trials: Vec<String>,
     /// What it found, if it came to its end: `summary.json`.
-    pub summary: Option<serde_json::Value>,
+    pub summary: Option<Findings>,
     /// Bytes on disk.
     pub bytes: u64,
     /// What it varies.
@@ -166,7 +179,7 @@ impl RunEntry {
             epochs_done: progress.as_ref().map_or(0, |progress| progress.epoch - 1),
             test: best
                 .as_ref()
-                .and_then(|best| results::known(folder, "test", best)),
+                .and_then(|best| results::known(folder, Part::Test, best)),
             best,
             last: progress.and_then(|progress| progress.last),
             bytes: bytes_in(folder),

@@ -9,7 +9,7 @@ use super::catalog::{CatalogEntry, RunEntry};
 use super::folder::StudyKind;
 use super::results::{self, Evaluated};
 use super::statistics::{Paired, Spread};
-use crate::data::split::Manifest;
+use crate::data::split::{Manifest, Part};
 use crate::run::policy;
 
 /// Some runs or studies, compared with the first of them.
@@ -135,7 +135,7 @@ fn judged(entry: &CatalogEntry) -> Vec<OnSplit> {
         let Evaluated { accuracy, .. } = results::known(&run.path, part, run.best.as_ref()?)?;
         let split = Manifest::read(&run.path.join("split.json")).ok()?;
         let (mut images, learned) = match part {
-            "val" => (split.val, split.train.len()),
+            Part::Val => (split.val, split.train.len()),
             _ => (split.test, split.train.len() + split.val.len()),
         };
         images.sort();

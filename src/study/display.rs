@@ -6,6 +6,7 @@ use indicatif::{HumanDuration, MultiProgress, ProgressBar, ProgressDrawTarget, P
 
 use super::results::TrialResult;
 use crate::run::display::{Style, bar_style};
+use crate::train::metrics::EpochRecord;
 
 /// Shows which trials run, how far they are, and what the finished ones say together.
 pub struct Display {
@@ -39,7 +40,7 @@ impl Display {
     }
 
     /// A trial has ended an epoch; `record` is its line of progress.
-    pub fn epoch(&self, trial: &str, record: &serde_json::Value) {
+    pub fn epoch(&self, trial: &str, record: &EpochRecord) {
         let (Some((all, _)), Ok(mut running)) = (&self.bars, self.running.lock()) else {
             return;
         };
@@ -50,15 +51,11 @@ impl Display {
             running.push((trial.to_owned(), line));
             running.len() - 1
         });
-        let part = if record["val"].is_object() {
-            "val"
-        } else {
-            "train"
-        };
-        let accuracy = 100.0 * record[part]["accuracy"].as_f64().unwrap_or(0.0);
+        let (part, metrics) = record.shown();
+        let accuracy = 100.0 * metrics.accuracy;
         running[index].1.set_message(format!(
             "{trial}  epoch {}  {part} accuracy {accuracy:6.2} %",
-            record["epoch"]
+            record.epoch
         ));
     }
 

@@ -9,6 +9,7 @@ use super::points::Point;
 use super::results::{self, Evaluated, Score};
 use super::statistics::Spread;
 use crate::config::train::Mode;
+use crate::data::split::Part;
 
 /// What a sweep found.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -75,7 +76,7 @@ impl Tested {
             if !results::holds_back(&folder)? {
                 return Ok(None);
             }
-            trials.extend(results::evaluate(&folder, "test")?);
+            trials.extend(results::evaluate(&folder, Part::Test)?);
         }
         if trials.is_empty() {
             return Ok(None);

@@ -10,11 +10,12 @@ use serde::{Deserialize, Serialize};
 use super::folder::EXPERIMENT;
 use crate::bridge::process;
 use crate::config::Experiment;
-use crate::data::split::Manifest;
+use crate::data::split::{Manifest, Part};
 use crate::disk::{self, Folder};
 use crate::run::checkpoints;
 use crate::run::directory::evaluation_of;
 use crate::run::logs;
+use crate::train::evaluation::Evaluation;
 use crate::train::metrics::EpochRecord;
 use crate::train::progress::{self, Progress};
 
@@ -70,7 +71,7 @@ impl TrialResult for Evaluated {
 ///
 /// # Errors
 /// A trial that cannot be evaluated.
-pub fn evaluate(folder: &Path, part: &str) -> Result<Option<Evaluated>> {
+pub fn evaluate(folder: &Path, part: Part) -> Result<Option<Evaluated>> {
     let Some(progress) = trained(folder) else {
         return Ok(None);
     };
@@ -82,22 +83,19 @@ pub fn evaluate(folder: &Path, part: &str) -> Result<Option<Evaluated>> {
         .arg("eval")
         .arg(folder)
         .args(moved(folder))
-        .args(["--json", "-", "--part", part])
+        .args(["--json", "-", "--part", part.word()])
         .output()?;
-    let evaluation: serde_json::Value = serde_json::from_slice(&output.stdout).map_err(|_| {
+    let evaluation: Evaluation = serde_json::from_slice(&output.stdout).map_err(|_| {
         let said = String::from_utf8_lossy(&output.stderr);
         anyhow!("it cannot be evaluated: {}", said.trim())
     })?;
-    let wrong = evaluation["wrong"].as_array().into_iter().flatten();
     let evaluated = Evaluated {
         trial: name_of(folder),
         step: best.step,
-        accuracy: evaluation["accuracy"].as_f64().context("no accuracy")?,
-        loss: evaluation["loss"].as_f64().context("no loss")?,
-        images: evaluation["images"].as_u64().context("no images")? as usize,
-        wrong: wrong
-            .filter_map(|made| made["name"].as_str().map(str::to_owned))
-            .collect(),
+        accuracy: evaluation.accuracy,
+        loss: evaluation.loss,
+        images: evaluation.images,
+        wrong: evaluation.wrong.into_iter().map(|made| made.name).collect(),
     };
     let text = serde_json::to_string_pretty(&evaluated)? + "\n";
     let (study, name) = Folder::above(folder)?;
@@ -122,13 +120,13 @@ fn moved(folder: &Path) -> Vec<String> {
 }
 
 /// The metrics of the run in `folder` on `part` that are kept there, if they are those of its `best` epoch still.
-pub fn known(folder: &Path, part: &str, best: &EpochRecord) -> Option<Evaluated> {
+pub fn known(folder: &Path, part: Part, best: &EpochRecord) -> Option<Evaluated> {
     let text = disk::read_text(&kept(folder, part)).ok()?;
     let evaluated: Evaluated = serde_json::from_str(&text).ok()?;
     (evaluated.step == best.step).then_some(evaluated)
 }
 
-fn kept(folder: &Path, part: &str) -> PathBuf {
+fn kept(folder: &Path, part: Part) -> PathBuf {
     folder.join(evaluation_of(part))
 }
 

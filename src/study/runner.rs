@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use serde::Deserialize;
 
 use super::display::Display;
 use super::results::TrialResult;
@@ -21,6 +22,17 @@ use crate::disk::{Folder, Lock};
 use crate::fault::Fault;
 use crate::run::checkpoints;
 use crate::run::interrupt::Interrupt;
+use crate::train::metrics::EpochRecord;
+
+/// A line that a trial writes with `--progress json`.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Line {
+    /// The end of an epoch.
+    Epoch(EpochRecord),
+    /// Anything else that it has to say.
+    Note { note: String },
+}
 
 /// How long running trials may take to stop by themselves; what is killed then goes on later all the same.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -233,12 +245,10 @@ impl Runner<'_> {
         for line in BufReader::new(stderr).lines() {
             let line = line?;
             writeln!(log, "{line}")?;
-            match serde_json::from_str::<serde_json::Value>(&line) {
-                Ok(record) if record["epoch"].is_u64() => self.display.epoch(trial, &record),
-                Ok(record) if record["note"].is_string() => {
-                    last = record["note"].as_str().unwrap_or_default().to_owned();
-                }
-                _ => last = line,
+            match serde_json::from_str(&line) {
+                Ok(Line::Epoch(record)) => self.display.epoch(trial, &record),
+                Ok(Line::Note { note }) => last = note,
+                Err(_) => last = line,
             }
         }
         Ok(last.trim_start_matches("signet: ").to_owned())

@@ -6,12 +6,13 @@ use serde::{Deserialize, Serialize};
 
 use super::results::Evaluated;
 use super::statistics::Spread;
+use crate::data::split::Part;
 
 /// All of them together; the document `summary.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
     /// The part of each trial that is counted: test, or val in a study on inner folds.
-    pub part: String,
+    pub part: Part,
     /// Number of trials with a result.
     pub trials: usize,
     /// Of their accuracies on that part.
@@ -25,7 +26,7 @@ pub struct Summary {
 
 impl Summary {
     /// Of `results` on `part`, of which there must be one at least.
-    pub fn of(part: &str, results: Vec<Evaluated>) -> Summary {
+    pub fn of(part: Part, results: Vec<Evaluated>) -> Summary {
         let accuracies: Vec<f64> = results.iter().map(|result| result.accuracy).collect();
         let mut wrong: BTreeMap<&String, usize> = BTreeMap::new();
         for name in results.iter().flat_map(|result| &result.wrong) {
@@ -38,7 +39,7 @@ impl Summary {
             .collect();
         often_wrong.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(&b.0)));
         Summary {
-            part: part.to_owned(),
+            part,
             trials: results.len(),
             accuracy: Spread::of_shares(&accuracies),
             often_wrong,
@@ -62,7 +63,7 @@ mod tests {
             images: 10,
             wrong: names.iter().map(|&name| name.to_owned()).collect(),
         });
-        let summary = Summary::of("test", results.collect());
+        let summary = Summary::of(Part::Test, results.collect());
         assert_eq!(
             summary.often_wrong,
             [("b".to_owned(), 3), ("a".to_owned(), 2)]

@@ -33,7 +33,7 @@ pub struct Sweep {
     /// The trials of each point; none for one, under the experiment's own seed and split.
     pub trials: Option<Resampling>,
     /// What points are ranked by; none for the experiment's `checkpoint.metric`.
-    pub metric: Option<String>,
+    pub metric: Option<Metric>,
     /// Whether points that cannot win are stopped early.
     pub halving: Option<Halving>,
 }
@@ -96,9 +96,7 @@ impl Sweep {
                 .join(base.unwrap_or_default()),
             points,
             trials: top.optional_section("trials").and_then(read_trials),
-            metric: top
-                .optional("metric")
-                .map(|metric: Metric| metric.word().to_owned()),
+            metric: top.optional("metric"),
             halving: top.optional_section("halving").map(Halving::read),
             over,
         };
@@ -113,18 +111,10 @@ impl Sweep {
 
     /// What is laid over the experiment for the sweep's own sake.
     pub fn overrides(&self) -> Vec<String> {
-        let mut overrides = vec![
-            "log.jsonl=true".to_owned(),
-            "checkpoint.keep_best=1".to_owned(),
-        ];
+        let mut overrides = vec!["checkpoint.keep_best=1".to_owned()];
         if let Some(metric) = &self.metric {
-            let mode = if metric.ends_with("loss") {
-                "min"
-            } else {
-                "max"
-            };
-            overrides.push(format!("checkpoint.metric={metric}"));
-            overrides.push(format!("checkpoint.mode={mode}"));
+            overrides.push(format!("checkpoint.metric={}", metric.word()));
+            overrides.push(format!("checkpoint.mode={}", metric.mode().word()));
         }
         overrides
     }
@@ -275,11 +265,11 @@ mod tests {
         let text = "version: 1\nbase: b.yaml\nover:\n  a: []\n  b: {low: 3, high: 1}\n  c: {low: 0.0, high: 1.0}\n  d: 5\npoint: {kind: random}\nmetric: test.accuracy\ntrials: {kind: seeds, seeds: [1, 1]}\n";
         let problems = read(text).unwrap_err();
         let expected = [
-            "s.yaml:4:6: over.a: an empty list",
+            "s.yaml:4:6: over.a: the list is empty",
             "s.yaml:5:6: over.b: expected a range such as",
             "s.yaml:7:6: over.d: expected a list such as",
             "s.yaml:8:1: point: not a key of this file; did you mean points?",
-            "s.yaml:9:9: metric: test.accuracy is none of",
+            "s.yaml:9:9: metric: test.accuracy is not one of",
             "s.yaml:10:30: trials.seeds: needs different seeds",
         ];
         for words in expected {

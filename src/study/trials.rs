@@ -9,7 +9,7 @@ use crate::config::Experiment;
 use crate::config::data::{DataConfig, SplitConfig};
 use crate::config::document::{Document, Problems};
 use crate::data::Dataset;
-use crate::data::split::Split;
+use crate::data::split::{Part, Split};
 use crate::fault::{Blame, Fault};
 use crate::model;
 use crate::run::session;
@@ -60,10 +60,10 @@ impl Resampling {
     }
 
     /// The part of each trial that the study's metrics are computed on.
-    pub fn part(&self) -> &'static str {
+    pub fn part(&self) -> Part {
         match self {
-            Resampling::InnerFolds { .. } => "val",
-            _ => "test",
+            Resampling::InnerFolds { .. } => Part::Val,
+            _ => Part::Test,
         }
     }
 }

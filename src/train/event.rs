@@ -1,9 +1,11 @@
 //! What a trainer tells the world. Run directories, progress bars and tests listen.
 
 use anyhow::Result;
+use tch::Tensor;
 
 use super::metrics::{EpochRecord, Metrics};
 use super::snapshot::TrainState;
+use crate::data::split::Part;
 
 /// Something that happened.
 pub enum Event<'a> {
@@ -26,6 +28,17 @@ pub enum Event<'a> {
         metrics: Option<Metrics>,
         /// The training as it stands.
         state: &'a TrainState<'a>,
+    },
+    /// The network was evaluated on a part, after the steps of an epoch and before its metrics are told.
+    Evaluated {
+        /// Counts from 1.
+        epoch: usize,
+        /// The part.
+        part: Part,
+        /// Its images.
+        images: &'a [usize],
+        /// Logits of each, `[N, classes]`, in evaluation mode.
+        logits: &'a Tensor,
     },
     /// An epoch is over.
     EpochEnded {

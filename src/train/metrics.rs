@@ -6,6 +6,7 @@ use tch::{Kind, Reduction, Tensor};
 
 use crate::config::train::{Loss, Metric};
 use crate::data::Dataset;
+use crate::data::split::Part;
 use crate::model::layer::Phase;
 use crate::model::network::Network;
 
@@ -38,6 +39,14 @@ pub struct EpochRecord {
 }
 
 impl EpochRecord {
+    /// What is shown of the epoch: the val part, or the train part where there is no val part.
+    pub fn shown(&self) -> (Part, Metrics) {
+        match self.val {
+            Some(val) => (Part::Val, val),
+            None => (Part::Train, self.train),
+        }
+    }
+
     /// The value of `metric`; none if it needs a val part and there is none.
     pub fn get(&self, metric: Metric) -> Option<f64> {
         match metric {
@@ -143,24 +152,15 @@ pub fn logits(network: &Network, images: &Dataset, part: &[usize]) -> Tensor {
     Tensor::cat(&batches.collect::<Vec<_>>(), 0)
 }
 
-/// What a network makes of the images at `part`, without label smoothing.
+/// Metrics of `logits`, `[N, classes]`, of images with `labels`, `[N]`; without label smoothing.
 ///
 /// # Errors
 /// None that is known.
-pub fn evaluate(network: &Network, images: &Dataset, part: &[usize]) -> Result<Metrics> {
-    let logits = logits(network, images, part);
-    let labels = images.labels(part, logits.device());
+pub fn evaluate(logits: &Tensor, labels: &Tensor) -> Result<Metrics> {
     let mut tally = Tally::new(logits.device());
-    tally.add(
-        &logits,
-        &labels,
-        &loss(
-            &Loss::CrossEntropy {
-                label_smoothing: 0.0,
-            },
-            &logits,
-            &labels,
-        ),
-    );
+    let plain = Loss::CrossEntropy {
+        label_smoothing: 0.0,
+    };
+    tally.add(logits, labels, &loss(&plain, logits, labels));
     tally.metrics()
 }

@@ -1,6 +1,7 @@
 //! Training: the loop (`trainer`), one `step` of it and what it remembers (`progress`, `snapshot`), told in events (`event`),
-//! with its optimiser, schedule and metrics.
+//! with its optimiser, schedule and metrics, and what a model gets right, image by image (`evaluation`).
 
+pub mod evaluation;
 pub mod event;
 pub mod metrics;
 pub mod optimizer;

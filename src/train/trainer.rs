@@ -3,14 +3,16 @@
 use anyhow::Result;
 
 use super::event::{Event, Observer};
-use super::metrics::{self, EpochRecord, Tally};
+use super::metrics::{self, EpochRecord, Metrics, Tally};
 use super::optimizer::Optimizer;
 use super::progress::Progress;
 use super::snapshot::{Snapshot, TrainState, diverged};
 use crate::config::Experiment;
+use crate::config::run::SampleLog;
 use crate::config::train::BatchSize;
+use crate::data::Dataset;
 use crate::data::batches::order;
-use crate::data::{Dataset, split::Split};
+use crate::data::split::{Part, Split};
 use crate::model::network::Network;
 
 /// Everything a training needs; nothing of it changes but the network's weights.
@@ -93,7 +95,7 @@ impl<'a> Trainer<'a> {
                 tell(listeners, &Event::Paused { state })?;
                 return Ok(Ended::Paused);
             }
-            let record = self.record(state)?;
+            let record = self.record(state, listeners)?;
             state.progress.end_epoch(&record, self.experiment);
             state.tally = Tally::new(self.network.device());
             let event = Event::EpochEnded {
@@ -149,16 +151,37 @@ impl<'a> Trainer<'a> {
     }
 
     /// The metrics of an epoch whose steps are all taken.
-    fn record(&self, state: &TrainState) -> Result<EpochRecord> {
+    fn record(
+        &self,
+        state: &TrainState,
+        listeners: &mut [&mut dyn Observer],
+    ) -> Result<EpochRecord> {
         let Progress {
             epoch, step, lr, ..
         } = state.progress;
-        let val = match self.split.val.as_slice() {
-            [] => None,
-            part => Some(metrics::evaluate(self.network, self.images, part)?),
+        let mut evaluate = |part: Part| -> Result<Option<Metrics>> {
+            let images = self.split.part(part);
+            if images.is_empty() {
+                return Ok(None);
+            }
+            let logits = metrics::logits(self.network, self.images, images);
+            let labels = self.images.labels(images, logits.device());
+            let found = metrics::evaluate(&logits, &labels)?;
+            if !found.loss.is_finite() {
+                return diverged(&format!("the {part} loss of epoch {epoch}"), lr);
+            }
+            let event = Event::Evaluated {
+                epoch,
+                part,
+                images,
+                logits: &logits,
+            };
+            tell(listeners, &event)?;
+            Ok(Some(found))
         };
-        if val.is_some_and(|val| !val.loss.is_finite()) {
-            return diverged(&format!("the val loss of epoch {epoch}"), lr);
+        let val = evaluate(Part::Val)?;
+        if self.experiment.log.samples == SampleLog::All {
+            evaluate(Part::Train)?;
         }
         Ok(EpochRecord {
             epoch,

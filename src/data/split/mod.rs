@@ -5,6 +5,7 @@ mod manifest;
 mod sklearn;
 
 use anyhow::{Result, bail, ensure};
+use serde::{Deserialize, Serialize};
 
 pub use manifest::Manifest;
 
@@ -14,6 +15,38 @@ use crate::rng::{Purpose, Stream};
 use folds::{in_folds, in_inner_folds};
 use manifest::from_manifest;
 use sklearn::sklearn;
+
+/// One of the parts that images are split into. Files, flags and tables call it by its word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Part {
+    /// Images whose gradients update the weights.
+    Train,
+    /// Images by which the best epoch is chosen.
+    Val,
+    /// Images used for nothing else than the last evaluation.
+    Test,
+}
+
+impl Part {
+    /// Every part, in the order of tables.
+    pub const ALL: [Part; 3] = [Part::Train, Part::Val, Part::Test];
+
+    /// `train`, `val` or `test`.
+    pub fn word(self) -> &'static str {
+        match self {
+            Part::Train => "train",
+            Part::Val => "val",
+            Part::Test => "test",
+        }
+    }
+}
+
+impl std::fmt::Display for Part {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        f.pad(self.word())
+    }
+}
 
 /// Indices into a data set, by part.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,13 +124,18 @@ impl Split {
         self
     }
 
-    /// The parts with their names.
-    pub fn parts(&self) -> [(&'static str, &[usize]); 3] {
-        [
-            ("train", &self.train),
-            ("val", &self.val),
-            ("test", &self.test),
-        ]
+    /// The images of one part.
+    pub fn part(&self, part: Part) -> &[usize] {
+        match part {
+            Part::Train => &self.train,
+            Part::Val => &self.val,
+            Part::Test => &self.test,
+        }
+    }
+
+    /// Every part with its images.
+    pub fn parts(&self) -> [(Part, &[usize]); 3] {
+        Part::ALL.map(|part| (part, self.part(part)))
     }
 
     /// The split by names.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
-use crate::disk::{Folder, Lock};
+use crate::disk::{self, Folder, Lock};
 use crate::run::checkpoints::{self, FoundCheckpoint};
 use crate::run::directory::RunDir;
 use crate::run::policy::Change;
@@ -27,6 +27,14 @@ pub struct Parent {
     pub step: usize,
     /// What changed.
     pub changes: Vec<Change>,
+}
+
+impl Parent {
+    /// Of the run in `folder`; none if it did not branch off, or the document is damaged.
+    pub fn read(folder: &Path) -> Option<Parent> {
+        let text = disk::read_text(&folder.join(PARENT)).ok()?;
+        serde_json::from_str(&text).ok()
+    }
 }
 
 /// Makes the run `wanted`, which goes on from `found` of the run `parent` under the session's experiment.

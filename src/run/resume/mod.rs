@@ -1,6 +1,6 @@
 //! Going on with a run: from which checkpoint, under which experiment, in which directory.
 
-mod branch;
+pub mod branch;
 mod find;
 mod rewind;
 mod settle;

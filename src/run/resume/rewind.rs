@@ -2,9 +2,10 @@
 
 use anyhow::Result;
 
+use crate::data::split::Part;
 use crate::run::checkpoint::{Checkpoint, is_damage};
 use crate::run::checkpoints::{self, FoundCheckpoint};
-use crate::run::directory::{PARTS, RunDir, evaluation_of};
+use crate::run::directory::{RunDir, evaluation_of};
 use crate::run::session::Session;
 use crate::run::{create, logs};
 
@@ -43,7 +44,7 @@ pub fn rewind(folder: &RunDir, found: &FoundCheckpoint, session: &Session) -> Re
             Err(error) => return Err(error),
         }
     }
-    for part in PARTS {
+    for part in Part::ALL {
         // Of weights that may be trained anew.
         folder.folder().remove(evaluation_of(part))?;
     }

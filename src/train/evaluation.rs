@@ -1,11 +1,11 @@
 //! What a model got right, and what not.
 
 use anyhow::Result;
-use serde::Serialize;
-use tch::{Kind, Tensor};
+use serde::{Deserialize, Serialize};
+use tch::{Device, Kind, Tensor};
 
 /// The evidence on one part of the data.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Evaluation {
     /// Part evaluated: train, val, test, all, or `given` for `--data`.
     pub part: String,
@@ -29,7 +29,7 @@ pub struct Evaluation {
 }
 
 /// Metrics of one class. A ratio without a denominator is undefined (scikit-learn's `zero_division=nan`).
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ClassMetrics {
     /// Class name.
     pub class: String,
@@ -44,7 +44,7 @@ pub struct ClassMetrics {
 }
 
 /// What was made of one image.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Prediction {
     /// Name of the image within its source.
     pub name: String,
@@ -68,28 +68,20 @@ impl Evaluation {
         names: &[&str],
         classes: &[String],
     ) -> Result<Evaluation> {
-        // Logarithms first: a probability that rounds to zero still has one.
-        let log_probabilities = logits.to_kind(Kind::Double).log_softmax(1, None);
-        let probabilities = Vec::<Vec<f64>>::try_from(log_probabilities.exp())?;
-        let log_probabilities = Vec::<Vec<f64>>::try_from(log_probabilities)?;
+        let log_probabilities = log_probabilities(logits)?;
         let mut confusion = vec![vec![0; classes.len()]; classes.len()];
         let mut predictions = Vec::new();
         let mut loss = 0.0;
-        let rows = probabilities.into_iter().zip(log_probabilities);
-        for (((probabilities, logs), &label), name) in rows.zip(labels).zip(names) {
+        for ((row, &label), name) in log_probabilities.iter().zip(labels).zip(names) {
             let label = label as usize;
-            // The first of equals, as argmax has it.
-            let predicted = (0..classes.len())
-                .rev()
-                .max_by(|&a, &b| probabilities[a].total_cmp(&probabilities[b]));
-            let predicted = predicted.unwrap_or(0);
+            let predicted = likeliest(row);
             confusion[label][predicted] += 1;
-            loss -= logs[label];
+            loss -= row[label];
             predictions.push(Prediction {
                 name: (*name).to_owned(),
                 label: classes[label].clone(),
                 predicted: classes[predicted].clone(),
-                probabilities,
+                probabilities: row.iter().map(|log| log.exp()).collect(),
             });
         }
         let count = labels.len();
@@ -116,6 +108,23 @@ impl Evaluation {
             confusion,
         })
     }
+}
+
+/// Logarithm of the softmax of each row of `logits`, `[N, classes]`. A probability that rounds to zero still has one.
+///
+/// # Errors
+/// None that is known.
+pub fn log_probabilities(logits: &Tensor) -> Result<Vec<Vec<f64>>> {
+    let rows = logits.to_kind(Kind::Double).log_softmax(1, None);
+    Ok(Vec::try_from(rows.to_device(Device::Cpu))?)
+}
+
+/// The class of the largest number of `row`: the first of equals, as argmax has it.
+pub fn likeliest(row: &[f64]) -> usize {
+    let classes = (0..row.len()).rev();
+    classes
+        .max_by(|&a, &b| row[a].total_cmp(&row[b]))
+        .unwrap_or(0)
 }
 
 fn class_metrics(name: &str, class: usize, confusion: &[Vec<usize>]) -> ClassMetrics {
