@@ -92,7 +92,7 @@ pub struct LogConfig {
     pub jsonl: bool,
     /// `metrics.csv`.
     pub csv: bool,
-    /// TensorBoard event files under `tensorboard/`.
+    /// TensorBoard event files under `tensorboard/`: the metrics of each epoch, at its optimiser step.
     pub tensorboard: bool,
 }
 
