@@ -15,7 +15,6 @@ pub mod export;
 pub mod fault;
 pub mod messages;
 pub mod model;
-pub mod protobuf;
 pub mod report;
 pub mod rng;
 pub mod run;

@@ -90,7 +90,7 @@ impl Setting for Every {
 pub struct LogConfig {
     /// `metrics.csv`.
     pub csv: bool,
-    /// TensorBoard event files under `tensorboard/`.
+    /// TensorBoard event files under `tensorboard/`: the metrics of each epoch, at its optimiser step.
     pub tensorboard: bool,
     /// The parts whose images are written to `samples.jsonl`, a line per image and epoch.
     pub samples: SampleLog,

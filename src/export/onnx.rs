@@ -1,14 +1,21 @@
-//! ONNX, opset 17: the graph that layers describe, as protocol buffers, with the card in its metadata.
+//! ONNX, opset 17: the graph that layers describe, in the messages of ONNX, with the card in its metadata.
 //!
-//! Field numbers: github.com/onnx/onnx/blob/main/onnx/onnx.proto.
+//! The messages are those that tract reads, generated from github.com/onnx/onnx/blob/main/onnx/onnx.proto3.
 
 use anyhow::{Context, Result};
+use prost::Message;
 use tch::{Device, Kind, Tensor};
+use tract_onnx::pb::attribute_proto::AttributeType;
+use tract_onnx::pb::tensor_proto::DataType;
+use tract_onnx::pb::tensor_shape_proto::{Dimension, dimension};
+use tract_onnx::pb::{
+    AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, StringStringEntryProto,
+    TensorProto, TensorShapeProto, TypeProto, ValueInfoProto, type_proto,
+};
 
 use super::card::Card;
 use crate::model::graph::{Attribute, Graph, OnnxNode};
 use crate::model::network::Network;
-use crate::protobuf::{bytes, float, number, text};
 use crate::run::checkpoint::bytes_of;
 
 /// The name of what goes in.
@@ -20,18 +27,22 @@ const OUTPUT: &str = "logits";
 /// The key of the card in `metadata_props`.
 pub const CARD: &str = "signet";
 
-const IR_VERSION: u64 = 8;
-const OPSET: u64 = 17;
+const IR_VERSION: i64 = 8;
+const OPSET: i64 = 17;
 
-/// `TensorProto.DataType`.
-const FLOAT: u64 = 1;
-const INT64: u64 = 7;
+/// The bytes of [`model`].
+///
+/// # Errors
+/// As there.
+pub fn write(network: &Network, card: &Card) -> Result<Vec<u8>> {
+    Ok(model(network, card)?.encode_to_vec())
+}
 
 /// The model of `network` with its `card`.
 ///
 /// # Errors
 /// A tensor of a type that no layer has.
-pub fn write(network: &Network, card: &Card) -> Result<Vec<u8>> {
+pub fn model(network: &Network, card: &Card) -> Result<ModelProto> {
     let mut graph = Graph::default();
     let x = normalise(&mut graph, card);
     let tensors: Vec<Tensor> = network
@@ -46,15 +57,21 @@ pub fn write(network: &Network, card: &Card) -> Result<Vec<u8>> {
         outputs: vec![OUTPUT.to_owned()],
         attributes: Vec::new(),
     });
-    Ok([
-        number(1, IR_VERSION),
-        text(2, "signet"),
-        text(3, env!("CARGO_PKG_VERSION")),
-        bytes(7, &graph_proto(&graph, card)?),
-        bytes(8, &number(2, OPSET)),
-        bytes(14, &[text(1, CARD), text(2, &card.to_json()?)].concat()),
-    ]
-    .concat())
+    Ok(ModelProto {
+        ir_version: IR_VERSION,
+        producer_name: "signet".to_owned(),
+        producer_version: env!("CARGO_PKG_VERSION").to_owned(),
+        graph: Some(graph_proto(&graph, card)?),
+        opset_import: vec![OperatorSetIdProto {
+            version: OPSET,
+            ..OperatorSetIdProto::default()
+        }],
+        metadata_props: vec![StringStringEntryProto {
+            key: CARD.to_owned(),
+            value: card.to_json()?,
+        }],
+        ..ModelProto::default()
+    })
 }
 
 /// Shifts and scales pixels by the figures of the training part.
@@ -70,68 +87,106 @@ fn normalise(graph: &mut Graph, card: &Card) -> String {
     graph.node("Div", &[&shifted, &std], Vec::new())
 }
 
-fn graph_proto(graph: &Graph, card: &Card) -> Result<Vec<u8>> {
-    let mut proto = Vec::new();
-    for (index, node) in graph.nodes.iter().enumerate() {
-        proto.extend(bytes(1, &node_proto(node, index)));
-    }
-    proto.extend(text(2, &card.name));
-    for (name, tensor) in &graph.tensors {
-        let tensor = tensor_proto(name, tensor).with_context(|| name.clone())?;
-        proto.extend(bytes(5, &tensor));
-    }
+fn graph_proto(graph: &Graph, card: &Card) -> Result<GraphProto> {
+    let nodes = graph.nodes.iter().enumerate();
+    let tensors = graph
+        .tensors
+        .iter()
+        .map(|(name, tensor)| tensor_proto(name, tensor).with_context(|| name.clone()));
     let input = &card.input;
     let image = [input.channels, input.height, input.width];
-    proto.extend(bytes(11, &value_proto(INPUT, &image)));
-    proto.extend(bytes(12, &value_proto(OUTPUT, &[card.classes.len()])));
-    Ok(proto)
+    Ok(GraphProto {
+        name: card.name.clone(),
+        node: nodes.map(|(index, node)| node_proto(index, node)).collect(),
+        initializer: tensors.collect::<Result<_>>()?,
+        input: vec![value_proto(INPUT, &image)],
+        output: vec![value_proto(OUTPUT, &[card.classes.len()])],
+        ..GraphProto::default()
+    })
 }
 
-fn node_proto(node: &OnnxNode, index: usize) -> Vec<u8> {
-    let inputs = node.inputs.iter().flat_map(|name| text(1, name));
-    let outputs = node.outputs.iter().flat_map(|name| text(2, name));
-    let mut proto: Vec<u8> = inputs.chain(outputs).collect();
-    proto.extend(text(3, &format!("{}_{index}", node.operator)));
-    proto.extend(text(4, node.operator));
-    for (name, value) in &node.attributes {
-        let (kind, value) = match value {
-            Attribute::Float(value) => (1, float(2, *value)),
-            Attribute::Int(value) => (2, number(3, *value as u64)),
-            Attribute::Text(value) => (3, text(4, value)),
-            Attribute::Ints(values) => {
-                let values = values.iter().flat_map(|value| number(8, *value as u64));
-                (7, values.collect())
-            }
-            Attribute::Texts(values) => {
-                let values = values.iter().flat_map(|value| text(9, value));
-                (8, values.collect())
-            }
-        };
-        let attribute = [text(1, name), value, number(20, kind)].concat();
-        proto.extend(bytes(5, &attribute));
+fn node_proto(index: usize, node: &OnnxNode) -> NodeProto {
+    let attributes = node.attributes.iter();
+    NodeProto {
+        name: format!("{}_{index}", node.operator),
+        op_type: node.operator.to_owned(),
+        input: node.inputs.clone(),
+        output: node.outputs.clone(),
+        attribute: attributes
+            .map(|(name, value)| attribute_proto(name, value))
+            .collect(),
+        ..NodeProto::default()
     }
+}
+
+fn attribute_proto(name: &str, value: &Attribute) -> AttributeProto {
+    let mut proto = AttributeProto {
+        name: name.to_owned(),
+        ..AttributeProto::default()
+    };
+    let kind = match value {
+        Attribute::Float(value) => {
+            proto.f = *value;
+            AttributeType::Float
+        }
+        Attribute::Int(value) => {
+            proto.i = *value;
+            AttributeType::Int
+        }
+        Attribute::Text(value) => {
+            proto.s = value.as_bytes().to_vec();
+            AttributeType::String
+        }
+        Attribute::Ints(values) => {
+            proto.ints = values.clone();
+            AttributeType::Ints
+        }
+        Attribute::Texts(values) => {
+            proto.strings = values
+                .iter()
+                .map(|value| value.as_bytes().to_vec())
+                .collect();
+            AttributeType::Strings
+        }
+    };
+    proto.set_type(kind);
     proto
 }
 
-fn tensor_proto(name: &str, tensor: &Tensor) -> Result<Vec<u8>> {
+fn tensor_proto(name: &str, tensor: &Tensor) -> Result<TensorProto> {
     let kind = match tensor.kind() {
-        Kind::Int64 => INT64,
-        _ => FLOAT,
+        Kind::Int64 => DataType::Int64,
+        _ => DataType::Float,
     };
-    let raw = bytes_of(tensor)?;
-    let size = tensor.size().into_iter();
-    let mut proto: Vec<u8> = size.flat_map(|n| number(1, n as u64)).collect();
-    proto.extend(number(2, kind));
-    proto.extend(text(8, name));
-    proto.extend(bytes(9, &raw));
-    Ok(proto)
+    Ok(TensorProto {
+        name: name.to_owned(),
+        dims: tensor.size(),
+        data_type: kind as i32,
+        raw_data: bytes_of(tensor)?,
+        ..TensorProto::default()
+    })
 }
 
 /// A float32 value whose first dimension is the batch.
-fn value_proto(name: &str, rest: &[usize]) -> Vec<u8> {
-    let batch = bytes(1, &text(2, "batch"));
-    let rest = rest.iter().flat_map(|&n| bytes(1, &number(1, n as u64)));
-    let shape: Vec<u8> = batch.into_iter().chain(rest).collect();
-    let tensor = [number(1, FLOAT), bytes(2, &shape)].concat();
-    [text(1, name), bytes(2, &bytes(1, &tensor))].concat()
+fn value_proto(name: &str, rest: &[usize]) -> ValueInfoProto {
+    let batch = dimension::Value::DimParam("batch".to_owned());
+    let rest = rest.iter().map(|&n| dimension::Value::DimValue(n as i64));
+    let dimension = |value| Dimension {
+        value: Some(value),
+        ..Dimension::default()
+    };
+    let tensor = type_proto::Tensor {
+        elem_type: DataType::Float as i32,
+        shape: Some(TensorShapeProto {
+            dim: [batch].into_iter().chain(rest).map(dimension).collect(),
+        }),
+    };
+    ValueInfoProto {
+        name: name.to_owned(),
+        r#type: Some(TypeProto {
+            value: Some(type_proto::Value::TensorType(tensor)),
+            ..TypeProto::default()
+        }),
+        ..ValueInfoProto::default()
+    }
 }

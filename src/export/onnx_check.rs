@@ -5,11 +5,8 @@
 //! operators, names, attributes and shapes must be those of signet's own graph. Names of nodes, documentation and
 //! inferred shapes, which change nothing and which tools add, are free.
 
-use std::io::Cursor;
-
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use tract_onnx::pb::{AttributeProto, GraphProto, ModelProto, NodeProto, ValueInfoProto};
-use tract_onnx::prelude::Framework;
 
 use super::card::Card;
 use super::onnx;
@@ -22,10 +19,7 @@ use crate::model::layer::Role;
 pub fn check(model: &ModelProto, card: &Card) -> Result<()> {
     let graph = model.graph.as_ref().context("it has no graph")?;
     check_numbers(graph, card)?;
-    let own = onnx::write(&card.network()?, card)?;
-    let own = tract_onnx::onnx()
-        .proto_model_for_read(&mut Cursor::new(own))
-        .map_err(|error| anyhow!("signet's own graph cannot be read: {error}"))?;
+    let own = onnx::model(&card.network()?, card)?;
     ensure!(
         model.opset_import == own.opset_import && model.ir_version <= own.ir_version,
         "its operator set or format is not the one that signet writes"

@@ -52,3 +52,18 @@ pub fn csv_text(rows: impl IntoIterator<Item = Vec<String>>) -> Result<String> {
     }
     Ok(String::from_utf8(writer.into_inner()?)?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_one_field_of_csv_whatever_it_holds() {
+        let row = ["a, b", "the \"x\"", "two\nlines", "", "plain é"].map(str::to_owned);
+        // RFC 4180, section 2, rules 6 and 7.
+        assert_eq!(
+            csv_text([row.to_vec()]).unwrap(),
+            "\"a, b\",\"the \"\"x\"\"\",\"two\nlines\",,plain é\n"
+        );
+    }
+}
