@@ -406,13 +406,9 @@ fn an_artefact_is_known_by_its_content_where_its_name_does_not_say() {
         workshop.signet(&["predict", other, "data/0/0000.png", "--format", "JSONL"]);
     }
     workshop.write("other.pth", "no model");
-    let answer = workshop.call(&["eval", "other.pth"]);
-    assert_eq!(answer.code, 4);
-    assert!(
-        answer.stderr.contains("other.pth is no model"),
-        "{}",
-        answer.stderr
-    );
+    workshop
+        .call(&["eval", "other.pth"])
+        .assert_failed(4, "other.pth is no model");
 }
 
 #[test]

@@ -43,7 +43,7 @@ fn training_data_info_eval_and_predict_look_at_a_folder_alike() {
     }
     let round = "  0/round leads to data/0/ again";
     assert!(said.contains(round), "{said}");
-    let trained = workshop.signet(&["train", "own.yaml", "--run", "r"]);
+    let trained = workshop.run("r").train();
     assert!(
         trained
             .stderr
@@ -90,13 +90,9 @@ fn parts_are_not_taken_for_classes() {
     }
     workshop.write("own.yaml", SMALL);
     let root = "data.source.root=parts";
-    let answer = workshop.call(&["data", "info", "own.yaml", "-s", root]);
-    assert_eq!(answer.code, 3);
-    assert!(
-        answer.stderr.contains("data.source.root: parts/train"),
-        "{}",
-        answer.stderr
-    );
+    workshop
+        .call(&["data", "info", "own.yaml", "-s", root])
+        .assert_failed(3, "data.source.root: parts/train");
     let named = [
         "data",
         "info",
@@ -112,9 +108,8 @@ fn parts_are_not_taken_for_classes() {
 
 #[test]
 fn evaluation_on_other_folders_says_which_classes_it_does_not_know_and_which_are_not_there() {
-    let workshop = Workshop::with_folders(20);
-    workshop.write("own.yaml", SMALL);
-    workshop.signet(&["train", "own.yaml", "--run", "r", "-q"]);
+    let workshop = Workshop::small(20);
+    workshop.run("r").arguments(&["-q"]).train();
     workshop.signet(&[
         "data", "generate", "other", "--digits", "0,7", "--images", "6",
     ]);
@@ -237,12 +232,12 @@ fn equal_images_in_two_classes_or_on_both_sides_of_the_split_are_warned_of() {
 
 #[test]
 fn data_that_has_moved_is_found_where_one_says_it_lies() {
-    let workshop = Workshop::with_folders(20);
-    workshop.write("own.yaml", SMALL);
+    let workshop = Workshop::small(20);
     let export = "export={formats: [torchscript, safetensors]}";
-    workshop.signet(&[
-        "train", "own.yaml", "--run", "r", "--until", "2", "-q", "-s", export,
-    ]);
+    workshop
+        .run("r")
+        .arguments(&["--until", "2", "-q", "-s", export])
+        .train();
     let before = workshop.signet(&["eval", "r"]).stdout;
     std::fs::rename(workshop.path("data"), workshop.path("moved")).unwrap();
     let moved = "data.source.root=moved";
@@ -269,34 +264,25 @@ fn data_that_has_moved_is_found_where_one_says_it_lies() {
             .stdout,
         before
     );
-    let other = workshop.call(&["eval", "r", "-s", "seed=3"]);
-    assert_eq!(other.code, 2);
-    assert!(
-        other.stderr.contains("only keys of data.source"),
-        "{}",
-        other.stderr
-    );
+    workshop
+        .call(&["eval", "r", "-s", "seed=3"])
+        .assert_failed(2, "only keys of data.source");
     // A run that goes on there remembers it, and so does what becomes of it.
-    workshop.signet(&[
-        "resume",
-        "r",
-        "-s",
-        moved,
-        "-q",
-        "-s",
-        "export.on_finish=true",
-    ]);
+    workshop
+        .run("r")
+        .arguments(&["-s", moved, "-q"])
+        .set("export.on_finish", true)
+        .resume();
     workshop.signet(&["eval", "r"]);
     workshop.signet(&["export", "r"]);
 }
 
 #[test]
 fn a_run_of_signet_0_1_says_that_it_read_jpeg_to_other_pixels() {
-    let workshop = Workshop::with_folders(20);
-    workshop.write("own.yaml", SMALL);
+    let workshop = Workshop::small(20);
     std::fs::remove_file(workshop.path("data/0/0000.png")).unwrap();
     workshop.write("data/0/a.jpg", jpeg());
-    workshop.signet(&["train", "own.yaml", "--run", "r", "--until", "2", "-q"]);
+    workshop.run("r").arguments(&["--until", "2", "-q"]).train();
     // Another step of quantisation, and so other pixels.
     let mut other = jpeg();
     other[30] = 99;
@@ -310,19 +296,14 @@ fn a_run_of_signet_0_1_says_that_it_read_jpeg_to_other_pixels() {
     let mut environment = workshop.json("r/environment.json");
     environment["signet"] = "0.1.0".into();
     workshop.write("r/environment.json", environment.to_string());
-    let said = workshop.call(&["resume", "r"]);
-    assert_eq!(said.code, 3);
-    assert!(
-        said.stderr.contains("signet 0.1 trained it"),
-        "{}",
-        said.stderr
-    );
+    workshop
+        .call(&["resume", "r"])
+        .assert_failed(3, "signet 0.1 trained it");
 }
 
 #[test]
 fn a_study_goes_on_with_data_that_has_moved() {
-    let workshop = Workshop::with_folders(20);
-    workshop.write("own.yaml", SMALL);
+    let workshop = Workshop::small(20);
     let cv = ["cv", "own.yaml", "--holdout", "2", "--run", "st", "-q"];
     let whole = workshop.signet(&cv).stdout;
     let trials = workshop.json("st/study.json")["trials"].clone();
@@ -339,9 +320,8 @@ fn a_study_goes_on_with_data_that_has_moved() {
 
 #[test]
 fn relative_paths_mean_what_they_meant_where_the_run_was_started() {
-    let workshop = Workshop::with_folders(20);
-    workshop.write("own.yaml", SMALL);
-    workshop.signet(&["train", "own.yaml", "--run", "r", "--until", "2", "-q"]);
+    let workshop = Workshop::small(20);
+    workshop.run("r").arguments(&["--until", "2", "-q"]).train();
     let before = workshop.signet(&["eval", "r"]).stdout;
     std::fs::create_dir(workshop.path("elsewhere")).unwrap();
     let there = |arguments: &[&str]| {

@@ -266,13 +266,7 @@ fn a_jpeg_damaged_in_its_middle_is_named() {
         "own.yaml",
         "version: 1\ndata: {source: {kind: class_folders, root: images}}\nmodel: {kind: ann}\n",
     );
-    let answer = workshop.call(&["data", "info", "own.yaml"]);
-    assert_eq!(answer.code, 3);
-    assert!(
-        answer
-            .stderr
-            .contains("images/1/3.jpg is truncated or damaged: "),
-        "{}",
-        answer.stderr
-    );
+    workshop
+        .call(&["data", "info", "own.yaml"])
+        .assert_failed(3, "images/1/3.jpg is truncated or damaged: ");
 }

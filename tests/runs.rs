@@ -3,33 +3,20 @@
 
 mod support;
 
-use support::{SMALL, Workshop};
-
-fn workshop() -> Workshop {
-    let workshop = Workshop::with_folders(30);
-    workshop.write("own.yaml", SMALL);
-    workshop
-}
+use support::Workshop;
 
 fn train(workshop: &Workshop, run: &str, more: &[&str]) {
-    let train = ["train", "own.yaml", "--run", run, "--progress", "none"];
-    workshop.signet(&[&train[..], more].concat());
+    workshop.run(run).arguments(more).train();
 }
 
 #[test]
 fn a_run_paused_after_an_epoch_goes_on_to_the_bits_of_one_that_never_paused() {
-    let workshop = workshop();
+    let workshop = Workshop::small(30);
     train(&workshop, "straight", &[]);
-    let answer = workshop.signet(&[
-        "train",
-        "own.yaml",
-        "--run",
-        "paused",
-        "--until",
-        "1",
-        "--progress",
-        "none",
-    ]);
+    let answer = workshop
+        .run("paused")
+        .arguments(&["--until", "1", "--progress", "none"])
+        .train();
     assert!(
         answer
             .stdout
@@ -50,7 +37,7 @@ fn a_run_paused_after_an_epoch_goes_on_to_the_bits_of_one_that_never_paused() {
 
 #[test]
 fn runs_and_studies_are_listed_with_their_state_and_their_figures() {
-    let workshop = workshop();
+    let workshop = Workshop::small(30);
     train(&workshop, "runs/whole", &[]);
     train(&workshop, "runs/half", &["--until", "1"]);
     train(&workshop, "runs/deeper/broken", &[]);
@@ -120,18 +107,14 @@ fn runs_and_studies_are_listed_with_their_state_and_their_figures() {
         shown.contains("images       36 train, 12 val, 12 test"),
         "{shown}"
     );
-    let missing = workshop.call(&["runs", "show", "nowhere"]);
-    assert_eq!(missing.code, 4);
-    assert!(
-        missing.stderr.contains("nowhere is no run and no study"),
-        "{}",
-        missing.stderr
-    );
+    workshop
+        .call(&["runs", "show", "nowhere"])
+        .assert_failed(4, "nowhere is no run and no study");
 }
 
 #[test]
 fn studies_that_share_their_splits_are_compared_split_by_split() {
-    let workshop = workshop();
+    let workshop = Workshop::small(30);
     let study = |run: &str, more: &[&str]| {
         let cv = [
             "cv",
@@ -185,7 +168,7 @@ fn studies_that_share_their_splits_are_compared_split_by_split() {
 
 #[test]
 fn gc_shows_what_the_rules_do_not_name_and_removes_it_only_when_told() {
-    let workshop = workshop();
+    let workshop = Workshop::small(30);
     train(&workshop, "runs/own", &["-s", "checkpoint.keep_last=4"]);
     workshop.write(
         "runs/own/checkpoints/step-00000099.safetensors.damaged",
@@ -229,17 +212,12 @@ fn gc_shows_what_the_rules_do_not_name_and_removes_it_only_when_told() {
 
 #[test]
 fn gc_leaves_a_run_in_use_alone() {
-    let workshop = workshop();
-    let mut child = workshop.start(&[
-        "train",
-        "own.yaml",
-        "--run",
-        "runs/busy",
-        "-s",
-        "train.epochs=100000",
-        "--progress",
-        "none",
-    ]);
+    let workshop = Workshop::small(30);
+    let mut child = workshop
+        .run("runs/busy")
+        .set("train.epochs", 100000)
+        .arguments(&["--progress", "none"])
+        .start();
     while !workshop.path("runs/busy/best.json").exists() {
         std::thread::sleep(std::time::Duration::from_millis(10));
     }

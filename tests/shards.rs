@@ -9,7 +9,7 @@ use signet::config::document::Document;
 use signet::model::layer::Phase;
 use signet::model::plan::check;
 use signet::run::session::Session;
-use support::{SMALL, Workshop};
+use support::Workshop;
 use tch::{Kind, Reduction, Tensor};
 
 /// One step of plain gradient descent on 16 images of two classes.
@@ -87,18 +87,15 @@ fn gradients_of_shards_are_added_in_a_binary_tree_and_statistics_averaged() {
 
 #[test]
 fn a_run_in_shards_resumes_exactly_and_has_its_own_bits() {
-    let workshop = Workshop::with_folders(20);
-    workshop.write("own.yaml", SMALL);
-    let set = ["-s", "model.dropout=0.3", "-s", "train.epochs=4"];
+    let workshop = Workshop::small(20);
     for shards in ["1", "2", "4"] {
-        let shards_ = format!("train.shards={shards}");
-        let call = |run: &str, more: &[&str]| {
-            let call = ["train", "own.yaml", "--run", run, "-s", &shards_];
-            workshop.signet(&[&call, &set[..], more].concat());
-        };
         let (straight, stopped) = (format!("straight-{shards}"), format!("stopped-{shards}"));
-        call(&straight, &[]);
-        call(&stopped, &["--until", "2"]);
+        let run = |name: &str| {
+            let run = workshop.run(name).set("train.shards", shards);
+            run.set("model.dropout", 0.3).set("train.epochs", 4)
+        };
+        run(&straight).train();
+        run(&stopped).arguments(&["--until", "2"]).train();
         workshop.signet(&["resume", &stopped]);
         for file in ["metrics.jsonl", "last.json", "best.json"] {
             let of = |run: &str| workshop.text(&format!("{run}/{file}"));
@@ -111,8 +108,7 @@ fn a_run_in_shards_resumes_exactly_and_has_its_own_bits() {
 
 #[test]
 fn shards_that_do_not_fit_are_refused_by_key() {
-    let workshop = Workshop::with_folders(20);
-    workshop.write("own.yaml", SMALL);
+    let workshop = Workshop::small(20);
     let cases = [
         (
             ["train.shards=3", "train.batch_size=8"],
@@ -131,9 +127,7 @@ fn shards_that_do_not_fit_are_refused_by_key() {
         let call = [
             "train", "own.yaml", "--run", "r", "-s", set[0], "-s", set[1],
         ];
-        let answer = workshop.call(&call);
-        assert_eq!(answer.code, 2, "{}", answer.stderr);
-        assert!(answer.stderr.contains(words), "{}", answer.stderr);
+        workshop.call(&call).assert_failed(2, words);
         assert!(!workshop.path("r").exists());
     }
 }

@@ -145,13 +145,7 @@ fn what_cannot_be_a_study_is_refused_before_anything_starts() {
         ),
     ];
     for (arguments, code, words) in cases {
-        let answer = workshop.call(arguments);
-        assert_eq!(answer.code, code, "{arguments:?}: {}", answer.stderr);
-        assert!(
-            answer.stderr.contains(words),
-            "{arguments:?}: {}",
-            answer.stderr
-        );
+        workshop.call(arguments).assert_failed(code, words);
     }
     assert!(!workshop.path("new").exists());
 }

@@ -130,7 +130,7 @@ fn the_same_seed_gives_the_same_bits_and_another_does_not() {
         ),
     );
     for (run, seed) in [("a", "seed=1"), ("b", "seed=1"), ("c", "seed=2")] {
-        workshop.signet(&["train", "own.yaml", "--run", run, "-s", seed]);
+        workshop.run(run).arguments(&["-s", seed]).train();
     }
     // The pointers hold the digest of the weights.
     let files = [
@@ -154,10 +154,12 @@ fn the_same_seed_gives_the_same_bits_and_another_does_not() {
 
 #[test]
 fn showing_figures_or_not_does_not_change_them() {
-    let workshop = Workshop::with_folders(20);
-    workshop.write("own.yaml", SMALL);
+    let workshop = Workshop::small(20);
     for style in ["none", "plain", "json", "bar"] {
-        workshop.signet(&["train", "own.yaml", "--run", style, "--progress", style]);
+        workshop
+            .run(style)
+            .arguments(&["--progress", style])
+            .train();
         assert_eq!(
             workshop.text(&format!("{style}/metrics.jsonl")),
             workshop.text("none/metrics.jsonl"),
@@ -168,8 +170,7 @@ fn showing_figures_or_not_does_not_change_them() {
 
 #[test]
 fn a_run_directory_holds_the_evidence_and_agrees_with_itself() {
-    let workshop = Workshop::with_folders(20);
-    workshop.write("own.yaml", SMALL);
+    let workshop = Workshop::small(20);
     let answer = workshop.signet(&[
         "train",
         "own.yaml",
@@ -246,29 +247,22 @@ fn a_run_directory_holds_the_evidence_and_agrees_with_itself() {
 
 #[test]
 fn evaluation_refuses_images_that_have_changed_since() {
-    let workshop = Workshop::with_folders(20);
-    workshop.write("own.yaml", SMALL);
-    workshop.signet(&["train", "own.yaml", "--run", "r", "-s", "train.epochs=1"]);
+    let workshop = Workshop::small(20);
+    workshop.run("r").set("train.epochs", 1).train();
     std::fs::copy(
         workshop.path("data/1/0001.png"),
         workshop.path("data/0/0001.png"),
     )
     .unwrap();
-    let answer = workshop.call(&["eval", "r"]);
-    assert_eq!(answer.code, 3);
-    assert!(
-        answer.stderr.contains(
-            "the images have changed since this run was trained: 0/0001.png has changed; bring"
-        ),
-        "{}",
-        answer.stderr
+    workshop.call(&["eval", "r"]).assert_failed(
+        3,
+        "the images have changed since this run was trained: 0/0001.png has changed; bring",
     );
 }
 
 #[test]
 fn a_dry_run_shows_layers_steps_and_memory_and_leaves_nothing() {
-    let workshop = Workshop::with_folders(20);
-    workshop.write("own.yaml", SMALL);
+    let workshop = Workshop::small(20);
     let before = workshop.names();
     let shown = workshop.signet(&["train", "own.yaml", "--dry-run"]).stdout;
     // Conv 4*(1*3*3)+4 = 40, its norm 8; linear 4*8*8*8+8 = 2056, its norm 16; last 8*2+2 = 18.
@@ -388,8 +382,7 @@ fn a_loss_that_is_not_finite_changes_no_weight_under_any_optimiser() {
 
 #[test]
 fn divergence_exits_with_6_and_names_the_step() {
-    let workshop = Workshop::with_folders(20);
-    workshop.write("own.yaml", SMALL);
+    let workshop = Workshop::small(20);
     let optimizer = "train.optimizer={kind: sgd, lr: 1.0e+30}";
     let answer = workshop.call(&[
         "train",
@@ -413,8 +406,7 @@ fn divergence_exits_with_6_and_names_the_step() {
 
 #[test]
 fn early_stopping_ends_a_run_that_gets_no_better() {
-    let workshop = Workshop::with_folders(20);
-    workshop.write("own.yaml", SMALL);
+    let workshop = Workshop::small(20);
     // A rate so small that nothing changes: the first epoch stays the best.
     let overrides = [
         "-s",
@@ -422,22 +414,12 @@ fn early_stopping_ends_a_run_that_gets_no_better() {
         "-s",
         "train.early_stopping={metric: val.accuracy, patience: 2}",
     ];
-    let answer = workshop.signet(
-        &[
-            &[
-                "train",
-                "own.yaml",
-                "--run",
-                "r",
-                "-s",
-                "train.epochs=50",
-                "-s",
-                "model.batch_norm=false",
-            ][..],
-            &overrides,
-        ]
-        .concat(),
-    );
+    let answer = workshop
+        .run("r")
+        .set("train.epochs", 50)
+        .set("model.batch_norm", false)
+        .arguments(&overrides)
+        .train();
     assert_eq!(workshop.text("r/metrics.jsonl").lines().count(), 3);
     assert!(
         answer.stdout.contains("stopped early after 3 of 50 epochs"),
@@ -462,7 +444,7 @@ fn generated_signs_are_too_hard_for_logistic_regression_and_not_for_a_small_cnn(
                  model: {model}\ntrain: {{epochs: {epochs}, schedule: {{kind: cosine, warmup_epochs: 1}}}}\n"
             ),
         );
-        workshop.signet(&["train", "own.yaml", "--run", name]);
+        workshop.run(name).train();
         let json = workshop.signet(&["eval", name, "--json", "-"]).stdout;
         let found: serde_json::Value = serde_json::from_str(&json).unwrap();
         found["accuracy"].as_f64().unwrap()

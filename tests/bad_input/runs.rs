@@ -8,13 +8,9 @@ fn a_run_directory_that_exists_is_left_alone() {
     let workshop = Workshop::with_folders(10);
     workshop.write("taken/mine.txt", "mine");
     workshop.write("own.yaml", SMALL);
-    let answer = workshop.call(&["train", "own.yaml", "--run", "taken"]);
-    assert_eq!(answer.code, 4);
-    assert!(
-        answer.stderr.contains("taken already exists"),
-        "{}",
-        answer.stderr
-    );
+    workshop
+        .call(&["train", "own.yaml", "--run", "taken"])
+        .assert_failed(4, "taken already exists");
     assert_eq!(
         std::fs::read_dir(workshop.path("taken")).unwrap().count(),
         1
@@ -40,9 +36,7 @@ fn evaluating_what_is_no_model_says_what_is_one() {
         ),
     ];
     for (target, words) in cases {
-        let answer = workshop.call(&["eval", target]);
-        assert_eq!(answer.code, 4, "{}", answer.stderr);
-        assert!(answer.stderr.contains(words), "{}", answer.stderr);
+        workshop.call(&["eval", target]).assert_failed(4, words);
     }
 }
 

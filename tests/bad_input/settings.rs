@@ -173,13 +173,9 @@ fn figures_beyond_counting_are_refused_in_one_line() {
         &["sweep", "sweep.yaml"],
     ];
     for case in cases {
-        let answer = workshop.call(case);
-        assert_eq!(answer.code, 2, "{case:?}: {}", answer.stderr);
-        assert!(
-            answer.stderr.contains("trials are more than the 10000"),
-            "{}",
-            answer.stderr
-        );
+        workshop
+            .call(case)
+            .assert_failed(2, "trials are more than the 10000");
     }
     assert_eq!(workshop.names(), ["data", "own.yaml", "sweep.yaml"]);
 }

@@ -16,7 +16,7 @@ fn every_kind_of_model_passes_the_gate_in_every_format() {
     let workshop = Workshop::with_folders(30);
     for (name, model) in MODELS {
         workshop.write("own.yaml", config(model));
-        workshop.signet(&["train", "own.yaml", "--run", name]);
+        workshop.run(name).train();
         workshop.signet(&[&["export", name], &ALL[..]].concat());
         let parity = workshop.json(&format!("{name}/export/parity.json"));
         for (format, tolerance) in [("torchscript", 1e-6), ("onnx", 1e-4), ("safetensors", 1e-6)] {
@@ -109,8 +109,7 @@ fn equal_weights_give_equal_bytes() {
 #[test]
 fn a_script_trains_on_in_rust_by_the_names_of_pytorch() {
     use tch::nn::{self, OptimizerConfig};
-    let workshop = Workshop::with_folders(20);
-    workshop.write("own.yaml", SMALL);
+    let workshop = Workshop::small(20);
     let kinds = [
         "{kind: dnn, hidden: [12, 8], batch_norm: true}",
         "{kind: cnn, blocks: [{filters: 4}], hidden: [8], batch_norm: true}",
@@ -120,9 +119,10 @@ fn a_script_trains_on_in_rust_by_the_names_of_pytorch() {
     for (number, kind) in kinds.into_iter().enumerate() {
         let run = format!("r{number}");
         let model = format!("model={kind}");
-        workshop.signet(&[
-            "train", "own.yaml", "--run", &run, "--until", "1", "-s", &model,
-        ]);
+        workshop
+            .run(&run)
+            .arguments(&["--until", "1", "-s", &model])
+            .train();
         workshop.signet(&["export", &run, "--format", "torchscript,safetensors"]);
         let export = workshop.path(&format!("{run}/export"));
         let variables = nn::VarStore::new(tch::Device::Cpu);
@@ -176,7 +176,7 @@ fn a_training_can_export_when_it_ends() {
         "-s",
         "export={formats: [safetensors, torchscript], on_finish: true}",
     ];
-    let answer = workshop.signet(&[&["train", "own.yaml", "--run", "r"], &request[..]].concat());
+    let answer = workshop.run("r").arguments(&request).train();
     assert!(
         answer.stdout.contains("r/export/model.safetensors"),
         "{}",
@@ -221,14 +221,9 @@ fn an_export_that_fails_leaves_nothing_behind() {
         .tensors
         .insert("classifier.1.bias".to_owned(), broken);
     save(&checkpoint, &file);
-    let answer = workshop.call(&["export", "r"]);
-    assert_eq!(answer.code, 5, "{}", answer.stderr);
-    assert!(
-        answer
-            .stderr
-            .contains("the model's own logits are not finite; export another checkpoint"),
-        "{}",
-        answer.stderr
+    workshop.call(&["export", "r"]).assert_failed(
+        5,
+        "the model's own logits are not finite; export another checkpoint",
     );
     assert_eq!(
         std::fs::read_dir(workshop.path("r/export"))
@@ -249,7 +244,7 @@ fn an_artefact_that_fails_its_gate_does_not_take_the_place_of_one_that_passed() 
         "data.split={train: 0.8, val: 0.2, test: 0}",
     ];
     let own: Vec<&str> = own.iter().flat_map(|key| ["-s", key]).collect();
-    workshop.signet(&[&["train", "own.yaml", "--run", "r"], &own[..]].concat());
+    workshop.run("r").arguments(&own).train();
     workshop.signet(&["export", "r"]);
     let former = workshop.read("r/export/model.pt");
 
@@ -280,15 +275,9 @@ fn an_artefact_that_fails_its_gate_does_not_take_the_place_of_one_that_passed() 
     save(&checkpoint, &file);
 
     for format in ["torchscript", "onnx", "safetensors"] {
-        let answer = workshop.call(&["export", "r", "--format", format]);
-        assert_eq!(answer.code, 5, "{format}: {}", answer.stderr);
-        assert!(
-            answer
-                .stderr
-                .contains("would not be the model of the run: "),
-            "{format}: {}",
-            answer.stderr
-        );
+        workshop
+            .call(&["export", "r", "--format", format])
+            .assert_failed(5, "would not be the model of the run: ");
     }
     let left = std::fs::read_dir(workshop.path("r/export")).unwrap();
     let mut names: Vec<_> = left.map(|entry| entry.unwrap().file_name()).collect();
@@ -301,24 +290,18 @@ fn an_artefact_that_fails_its_gate_does_not_take_the_place_of_one_that_passed() 
 fn a_name_that_is_taken_by_a_folder_leaves_every_file_as_it_was() {
     let workshop = Workshop::with_folders(10);
     workshop.write("own.yaml", SMALL);
-    workshop.signet(&["train", "own.yaml", "--run", "r", "--progress", "none"]);
+    workshop.run("r").arguments(&["--progress", "none"]).train();
     workshop.write("out/parity.json/mine.txt", "mine");
-    let answer = workshop.call(&[
-        "export",
-        "r",
-        "--out",
-        "out",
-        "--format",
-        "torchscript,onnx",
-    ]);
-    assert_eq!(answer.code, 4, "{}", answer.stderr);
-    assert!(
-        answer
-            .stderr
-            .contains("cannot write out/parity.json, which is a folder"),
-        "{}",
-        answer.stderr
-    );
+    workshop
+        .call(&[
+            "export",
+            "r",
+            "--out",
+            "out",
+            "--format",
+            "torchscript,onnx",
+        ])
+        .assert_failed(4, "cannot write out/parity.json, which is a folder");
     let held: Vec<_> = std::fs::read_dir(workshop.path("out")).unwrap().collect();
     assert_eq!(held.len(), 1, "{held:?}");
 }

@@ -1,6 +1,6 @@
 //! What is no model, or not the one it says, is noticed.
 
-use crate::support::{SMALL, Workshop};
+use crate::support::Workshop;
 use crate::{ALL, MODELS, config, trained};
 use signet::config::run::Format;
 use signet::export::classifier::Classifier;
@@ -13,7 +13,7 @@ fn the_gate_notices_permuted_gates_swapped_biases_and_a_forgotten_normalisation(
     let workshop = Workshop::with_folders(30);
     for (name, model) in [MODELS[7], MODELS[8], MODELS[6]] {
         workshop.write("own.yaml", config(model));
-        workshop.signet(&["train", "own.yaml", "--run", name]);
+        workshop.run(name).train();
         let checkpoint = checkpoints::best(&workshop.path(name)).unwrap().checkpoint;
         let live = Classifier::live(&checkpoint).unwrap();
         let images = live.card.probes();
@@ -86,7 +86,7 @@ impl CloneAll for std::collections::BTreeMap<String, Tensor> {
 fn what_is_no_model_or_not_this_one_is_refused_in_one_line() {
     let workshop = trained(MODELS[1].1);
     workshop.signet(&[&["export", "r"], &ALL[..]].concat());
-    workshop.signet(&["train", "own.yaml", "--run", "other", "-s", "seed=2"]);
+    workshop.run("other").set("seed", 2).train();
     let model = workshop.read("r/export/model.pt");
     workshop.write("truncated.pt", &model[..model.len() / 2]);
     workshop.write(
@@ -143,37 +143,21 @@ fn what_is_no_model_or_not_this_one_is_refused_in_one_line() {
         ),
     ];
     for (arguments, code, words) in cases {
-        let answer = workshop.call(arguments);
-        assert_eq!(answer.code, code, "{arguments:?}: {}", answer.stderr);
-        assert!(
-            answer.stderr.contains(words),
-            "{arguments:?}: {}",
-            answer.stderr
-        );
+        workshop.call(arguments).assert_failed(code, words);
     }
     // Names of layers come from the kinds, so no Python keyword can become one.
-    let answer = workshop.call(&[
-        "train",
-        "own.yaml",
-        "-s",
-        "model={kind: layers, layers: [{kind: flatten, name: class}, {kind: linear}]}",
-    ]);
-    assert_eq!(answer.code, 2);
-    assert!(
-        answer
-            .stderr
-            .contains("model.layers.0.name: not a key of kind flatten"),
-        "{}",
-        answer.stderr
-    );
+    workshop
+        .call(&[
+            "train",
+            "own.yaml",
+            "-s",
+            "model={kind: layers, layers: [{kind: flatten, name: class}, {kind: linear}]}",
+        ])
+        .assert_failed(2, "model.layers.0.name: not a key of kind flatten");
     std::fs::remove_dir_all(workshop.path("other/checkpoints")).unwrap();
-    let answer = workshop.call(&["export", "other"]);
-    assert_eq!(answer.code, 4);
-    assert!(
-        answer.stderr.contains("other has no checkpoint"),
-        "{}",
-        answer.stderr
-    );
+    workshop
+        .call(&["export", "other"])
+        .assert_failed(4, "other has no checkpoint");
 }
 
 #[test]
@@ -192,31 +176,21 @@ fn a_flipped_bit_in_an_artefact_is_noticed_even_where_it_changes_no_logit() {
         let middle = bytes.len() / 2 / 4 * 4;
         bytes[middle] ^= 1;
         workshop.write(file, bytes);
-        let answer = workshop.call(&["verify", file]);
-        assert_eq!(answer.code, 5, "{file}: {}", answer.stderr);
-        assert!(answer.stderr.contains(words), "{file}: {}", answer.stderr);
+        workshop.call(&["verify", file]).assert_failed(5, words);
     }
 }
 
 #[test]
 fn a_large_model_is_known_again_without_its_run_and_a_changed_one_is_not() {
-    let workshop = Workshop::with_folders(20);
-    workshop.write("own.yaml", SMALL);
+    let workshop = Workshop::small(20);
     // Large layers add in another order for every size of batches: a few millionths.
-    workshop.signet(&[
-        "train",
-        "own.yaml",
-        "--run",
-        "r",
-        "--progress",
-        "none",
-        "-s",
-        "train.epochs=2",
-        "-s",
-        "model={kind: dnn, hidden: [512, 256]}",
-        "-s",
-        "data.image={height: 64, width: 64}",
-    ]);
+    workshop
+        .run("r")
+        .arguments(&["--progress", "none"])
+        .set("train.epochs", 2)
+        .set("model", "{kind: dnn, hidden: [512, 256]}")
+        .set("data.image", "{height: 64, width: 64}")
+        .train();
     workshop.signet(&["export", "r", "--format", "torchscript,onnx,safetensors"]);
     for file in ["model.pt", "model.onnx", "model.safetensors"] {
         let answer = workshop.signet(&["verify", &format!("r/export/{file}")]);

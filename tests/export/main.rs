@@ -72,7 +72,7 @@ fn config(model: &str) -> String {
 fn trained(model: &str) -> Workshop {
     let workshop = Workshop::with_folders(30);
     workshop.write("own.yaml", config(model));
-    workshop.signet(&["train", "own.yaml", "--run", "r"]);
+    workshop.run("r").train();
     workshop
 }
 

@@ -66,9 +66,9 @@ fn predictions_take_files_folders_patterns_and_lists_and_name_bad_images() {
         ("nowhere/*.png", "nowhere/*.png matches no file"),
         ("r/checkpoints", "holds no JPEG and no PNG"),
     ] {
-        let answer = workshop.call(&["predict", "r", input]);
-        assert_eq!(answer.code, 3, "{}", answer.stderr);
-        assert!(answer.stderr.contains(words), "{}", answer.stderr);
+        workshop
+            .call(&["predict", "r", input])
+            .assert_failed(3, words);
     }
 }
 

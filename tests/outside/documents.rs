@@ -34,13 +34,9 @@ fn logs_that_a_sealed_checkpoint_names_are_only_those_that_signet_writes() {
                 document["logs"][name] = length.into();
             });
             let before = contents(&workshop.path("victim"));
-            let answer = workshop.call(resume);
-            assert_eq!(answer.code, 4, "{}", answer.stderr);
-            assert!(
-                answer.stderr.contains("which signet does not write"),
-                "{}",
-                answer.stderr
-            );
+            workshop
+                .call(resume)
+                .assert_failed(4, "which signet does not write");
             assert_eq!(contents(&workshop.path("victim")), before);
         }
     }
@@ -60,15 +56,11 @@ fn trials_of_a_study_lie_in_the_study() {
         "train.epochs=1",
         "-q",
     ]);
-    workshop.signet(&[
-        "train",
-        "own.yaml",
-        "--run",
-        "other",
-        "-s",
-        "checkpoint.keep_last=9",
-        "-q",
-    ]);
+    workshop
+        .run("other")
+        .set("checkpoint.keep_last", 9)
+        .arguments(&["-q"])
+        .train();
     let study = workshop.text("st/study.json");
     let before = contents(&workshop.path("other"));
     let trial = first_trial(&workshop);
@@ -154,13 +146,7 @@ fn a_checkpoint_that_is_further_in_its_epoch_than_the_epoch_is_long_is_refused()
     forge(&workshop.path("r"), |document| {
         document["progress"]["images"] = 1_000_000.into()
     });
-    let answer = workshop.call(&["resume", "r"]);
-    assert_eq!(answer.code, 2, "{}", answer.stderr);
-    assert!(
-        answer
-            .stderr
-            .contains("says 1000000 images of an epoch of "),
-        "{}",
-        answer.stderr
-    );
+    workshop
+        .call(&["resume", "r"])
+        .assert_failed(2, "says 1000000 images of an epoch of ");
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::Command;
 
-use crate::support::{SMALL, Workshop};
+use crate::support::Workshop;
 use crate::{contents, first_trial, workshop};
 
 #[test]
@@ -59,7 +59,7 @@ fn what_killed_processes_left_where_one_works_is_cleared() {
     held.lock().unwrap();
     workshop.signet(&["export", "r", "-q"]);
     workshop.signet(&["export", "r", "--out", "out", "-q"]);
-    workshop.signet(&["train", "own.yaml", "--run", "other", "-q"]);
+    workshop.run("other").arguments(&["-q"]).train();
     for folder in abandoned {
         assert!(!workshop.path(folder).exists(), "{folder}");
     }
@@ -69,7 +69,11 @@ fn what_killed_processes_left_where_one_works_is_cleared() {
 #[test]
 fn a_complete_run_gets_what_a_kill_kept_from_it() {
     let workshop = workshop();
-    workshop.signet(&["resume", "r", "-q", "-s", "export.on_finish=true"]);
+    workshop
+        .run("r")
+        .arguments(&["-q"])
+        .set("export.on_finish", true)
+        .resume();
     let whole = contents(&workshop.path("r"));
     // As a kill leaves it between the rename of the last checkpoint and its pruning, and between two renames of an export.
     let last = workshop.read("last.json".replace("last", "r/last").as_str());
@@ -139,9 +143,8 @@ fn who_looks_at_a_run_does_not_stop_who_works_on_it() {
 
 #[test]
 fn two_exports_at_once_keep_both_verdicts() {
-    let workshop = Workshop::with_folders(20);
-    workshop.write("own.yaml", SMALL);
-    workshop.signet(&["train", "own.yaml", "--run", "r", "-q"]);
+    let workshop = Workshop::small(20);
+    workshop.run("r").arguments(&["-q"]).train();
     let one = |format: &'static str| {
         workshop.start(&["export", "r", "--format", format, "--out", "out", "-q"])
     };

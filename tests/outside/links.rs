@@ -85,7 +85,7 @@ fn a_link_planted_beside_a_new_run_empties_no_file() {
     )
     .unwrap();
     let before = contents(&workshop.path("victim"));
-    workshop.signet(&["train", "own.yaml", "--run", "shared/mine", "-q"]);
+    workshop.run("shared/mine").arguments(&["-q"]).train();
     assert_eq!(contents(&workshop.path("victim")), before);
 }
 
@@ -108,13 +108,9 @@ fn a_file_named_for_figures_is_replaced_and_no_link_followed() {
     let workshop = workshop();
     symlink(workshop.path("victim/file"), workshop.path("metrics.json")).unwrap();
     let before = contents(&workshop.path("victim"));
-    let answer = workshop.call(&["eval", "r", "--json", "metrics.json"]);
-    assert_eq!(answer.code, 4, "{}", answer.stderr);
-    assert!(
-        answer.stderr.contains("it is a link; name the file itself"),
-        "{}",
-        answer.stderr
-    );
+    workshop
+        .call(&["eval", "r", "--json", "metrics.json"])
+        .assert_failed(4, "it is a link; name the file itself");
     assert_eq!(contents(&workshop.path("victim")), before);
     let device = workshop.signet(&["eval", "r", "--json", "/dev/stdout"]);
     assert!(device.stdout.contains("\"accuracy\""), "{}", device.stdout);
@@ -127,13 +123,9 @@ fn a_lock_that_has_another_name_elsewhere_locks_and_keeps_its_words() {
     std::fs::hard_link(workshop.path("r/lock"), workshop.path("backup")).unwrap();
     let held = std::fs::File::open(workshop.path("backup")).unwrap();
     held.lock().unwrap();
-    let answer = workshop.call(&["resume", "r", "-q"]);
-    assert_eq!(answer.code, 4, "{}", answer.stderr);
-    assert!(
-        answer.stderr.contains("r is in use by kept"),
-        "{}",
-        answer.stderr
-    );
+    workshop
+        .call(&["resume", "r", "-q"])
+        .assert_failed(4, "r is in use by kept");
     drop(held);
     workshop.signet(&["resume", "r", "-q"]);
     assert_eq!(workshop.text("backup"), "kept");

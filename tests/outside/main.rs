@@ -71,7 +71,7 @@ fn workshop() -> Workshop {
 fn make() -> Workshop {
     let workshop = Workshop::new();
     workshop.write("own.yaml", TINY);
-    workshop.signet(&["train", "own.yaml", "--run", "r", "--until", "2", "-q"]);
+    workshop.run("r").arguments(&["--until", "2", "-q"]).train();
     workshop.signet(&["export", "r", "-q"]);
     workshop.write("victim/file", "precious\n".repeat(50));
     workshop.write("victim/folder/step-00000001.safetensors", "precious");

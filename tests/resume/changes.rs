@@ -31,15 +31,13 @@ fn images_that_came_went_or_changed_are_named() {
     ];
     for (damage, words) in cases {
         damage();
-        let answer = workshop.call(&["resume", "r"]);
-        assert_eq!(answer.code, 3, "{}", answer.stderr);
-        assert!(answer.stderr.contains(words), "{}", answer.stderr);
+        workshop.call(&["resume", "r"]).assert_failed(3, words);
         std::fs::write(&first, &kept).unwrap();
     }
     std::fs::remove_file(workshop.path("data/1/0999.png")).unwrap();
     // Where they lie does not matter.
     std::fs::rename(workshop.path("data"), workshop.path("images")).unwrap();
-    workshop.signet(&["resume", "r", "-s", "data.source.root=images"]);
+    workshop.run("r").set("data.source.root", "images").resume();
     // A split that was tampered with is not the run's.
     let split = workshop.text("r/split.json");
     let split = split.replace("\"test\"", "\"other\"");
@@ -47,45 +45,24 @@ fn images_that_came_went_or_changed_are_named() {
         .replace("\"val\"", "\"test\"")
         .replace("\"other\"", "\"val\"");
     workshop.write("r/split.json", split);
-    let answer = workshop.call(&["eval", "r"]);
-    assert_eq!(answer.code, 3, "{}", answer.stderr);
-    assert!(
-        answer
-            .stderr
-            .contains("the split is not the one this run was trained with"),
-        "{}",
-        answer.stderr
-    );
+    workshop
+        .call(&["eval", "r"])
+        .assert_failed(3, "the split is not the one this run was trained with");
 }
 
 #[test]
 fn a_longer_run_asks_what_becomes_of_its_schedule() {
     let workshop = demanding();
     straight(&workshop);
-    let refused = workshop.call(&["resume", "straight", "--epochs", "16"]);
-    assert_eq!(refused.code, 2);
-    assert!(
-        refused.stderr.contains("choose how with --extend"),
-        "{}",
-        refused.stderr
-    );
+    workshop
+        .call(&["resume", "straight", "--epochs", "16"])
+        .assert_failed(2, "choose how with --extend");
     // Stretched at its start, a run is what it would have been with that length.
-    workshop.signet(&[
-        "train",
-        "own.yaml",
-        "--run",
-        "long",
-        "-s",
-        "train.epochs=16",
-    ]);
-    workshop.signet(&[
-        "train",
-        "own.yaml",
-        "--run",
-        "stretched",
-        "-s",
-        "checkpoint.keep_last=1000",
-    ]);
+    workshop.run("long").set("train.epochs", 16).train();
+    workshop
+        .run("stretched")
+        .set("checkpoint.keep_last", 1000)
+        .train();
     let begin = "step-00000000.safetensors";
     workshop.signet(&[
         "resume",
@@ -103,7 +80,7 @@ fn a_longer_run_asks_what_becomes_of_its_schedule() {
         workshop.text("long/metrics.jsonl")
     );
     for (how, rate) in [("hold", 12), ("restart", 0)] {
-        workshop.signet(&["train", "own.yaml", "--run", how]);
+        workshop.run(how).train();
         let answer = workshop.signet(&["resume", how, "--epochs", "16", "--extend", how]);
         assert!(
             answer.stderr.contains("train.epochs  12   16   free"),
@@ -162,31 +139,22 @@ fn changes_are_free_branch_off_or_are_refused() {
         ("train.epoch=9", 2, "did you mean epochs?"),
     ];
     for (change, code, words) in cases {
-        let answer = workshop.call(&["resume", "r", "-s", change]);
-        assert_eq!(answer.code, code, "{change}: {}", answer.stderr);
-        assert!(answer.stderr.contains(words), "{change}: {}", answer.stderr);
+        workshop
+            .call(&["resume", "r", "-s", change])
+            .assert_failed(code, words);
     }
     let lonely = ["resume", "r", "-s", "train.batch_size=5", "--as", "lonely"];
-    let answer = workshop.call(&lonely);
-    assert_eq!(answer.code, 2);
-    assert!(
-        answer
-            .stderr
-            .contains("leaves a batch of one image out of 16, and batch_norm cannot normalise one"),
-        "{}",
-        answer.stderr
+    workshop.call(&lonely).assert_failed(
+        2,
+        "leaves a batch of one image out of 16, and batch_norm cannot normalise one",
     );
     let old = workshop.text("r/metrics.jsonl");
-    workshop.signet(&[
-        "resume",
-        "r",
-        "-s",
-        "train.optimizer.lr=0.01",
-        "-s",
-        "train.batch_size=4",
-        "--as",
-        "branch",
-    ]);
+    workshop
+        .run("r")
+        .set("train.optimizer.lr", "0.01")
+        .set("train.batch_size", 4)
+        .arguments(&["--as", "branch"])
+        .resume();
     assert_eq!(
         workshop.text("r/metrics.jsonl"),
         old,
@@ -201,14 +169,11 @@ fn changes_are_free_branch_off_or_are_refused() {
     workshop.signet(&["eval", "branch"]);
     workshop.signet(&["resume", "branch", "--prove"]);
     // Free: logging and retention change nothing that was or will be learned.
-    workshop.signet(&[
-        "resume",
-        "r",
-        "-s",
-        "log.csv=false",
-        "-s",
-        "checkpoint.keep_last=1",
-    ]);
+    workshop
+        .run("r")
+        .set("log.csv", false)
+        .set("checkpoint.keep_last", 1)
+        .resume();
     assert_eq!(workshop.weights("r"), workshop.weights("straight"));
     assert_eq!(
         workshop.text("r/metrics.jsonl"),
@@ -221,18 +186,14 @@ fn train_with_resume_begins_or_goes_on_and_holds_to_the_policies() {
     let workshop = demanding();
     straight(&workshop);
     for _ in 0..2 {
-        workshop.signet(&["train", "own.yaml", "--run", "r", "--resume"]);
+        workshop.run("r").arguments(&["--resume"]).train();
         assert_same_end(&workshop, "r");
     }
-    let answer = workshop.call(&[
-        "train", "own.yaml", "--run", "r", "--resume", "-s", "seed=3",
-    ]);
-    assert_eq!(answer.code, 2, "{}", answer.stderr);
-    assert!(
-        answer.stderr.contains("seed: 42 -> 3 cannot change"),
-        "{}",
-        answer.stderr
-    );
+    workshop
+        .call(&[
+            "train", "own.yaml", "--run", "r", "--resume", "-s", "seed=3",
+        ])
+        .assert_failed(2, "seed: 42 -> 3 cannot change");
     let taken = workshop.call(&["train", "own.yaml", "--run", "r"]);
     assert_eq!(taken.code, 4, "{}", taken.stderr);
 }
@@ -250,10 +211,10 @@ fn patience_and_the_best_epoch_survive_a_pause() {
         "-s",
         "checkpoint.keep_last=1000",
     ];
-    workshop.signet(&[&["train", "own.yaml", "--run", "straight"], &waiting[..]].concat());
+    workshop.run("straight").arguments(&waiting).train();
     let epochs = workshop.text("straight/metrics.jsonl").lines().count();
     assert!(epochs < 12, "it did not stop early");
-    workshop.signet(&[&["train", "own.yaml", "--run", "r"], &waiting[..]].concat());
+    workshop.run("r").arguments(&waiting).train();
     let answer = workshop.signet(&["resume", "r"]);
     assert!(
         answer.stdout.contains("r is complete: stopped early after"),
@@ -268,16 +229,11 @@ fn patience_and_the_best_epoch_survive_a_pause() {
 fn training_can_begin_with_the_weights_of_another() {
     let workshop = demanding();
     let more = "data.classes=['2', '3', '4']";
-    workshop.signet(&[
-        "train",
-        "own.yaml",
-        "--run",
-        "pre",
-        "-s",
-        more,
-        "-s",
-        "train.epochs=3",
-    ]);
+    workshop
+        .run("pre")
+        .arguments(&["-s", more])
+        .set("train.epochs", 3)
+        .train();
     let strict = workshop.call(&[
         "train",
         "own.yaml",
@@ -300,16 +256,11 @@ fn training_can_begin_with_the_weights_of_another() {
         strict.stderr
     );
     let lenient = "train.init_from={path: pre, strict: false}";
-    let answer = workshop.signet(&[
-        "train",
-        "own.yaml",
-        "--run",
-        "fine",
-        "-s",
-        lenient,
-        "-s",
-        "checkpoint.keep_last=1000",
-    ]);
+    let answer = workshop
+        .run("fine")
+        .arguments(&["-s", lenient])
+        .set("checkpoint.keep_last", 1000)
+        .train();
     assert!(
         answer.stderr.contains("initialised at random: "),
         "{}",
@@ -341,20 +292,14 @@ fn training_can_begin_with_the_weights_of_another() {
     workshop.signet(&["resume", "fine", "--from", "step-00000009.safetensors"]);
     assert_eq!(workshop.weights("fine"), end);
     assert_eq!(workshop.json("fine/init_from.json"), begun_with);
-    let missing = workshop.call(&[
-        "train",
-        "own.yaml",
-        "-s",
-        "train.init_from=nowhere.safetensors",
-    ]);
-    assert_eq!(missing.code, 4);
-    assert!(
-        missing
-            .stderr
-            .contains("train.init_from: nowhere.safetensors"),
-        "{}",
-        missing.stderr
-    );
+    workshop
+        .call(&[
+            "train",
+            "own.yaml",
+            "-s",
+            "train.init_from=nowhere.safetensors",
+        ])
+        .assert_failed(4, "train.init_from: nowhere.safetensors");
 }
 
 #[test]
@@ -366,14 +311,16 @@ fn the_best_epoch_is_the_best_by_the_rule_that_holds_now() {
         "checkpoint.every=1 epoch",
     ];
     let kept: Vec<&str> = kept.iter().flat_map(|key| ["-s", key]).collect();
-    workshop.signet(
-        &[
-            &["train", "own.yaml", "--run", "r", "--until", "6"],
-            &kept[..],
-        ]
-        .concat(),
-    );
-    workshop.signet(&["resume", "r", "--until", "7", "-s", "checkpoint.mode=max"]);
+    workshop
+        .run("r")
+        .arguments(&["--until", "6"])
+        .arguments(&kept)
+        .train();
+    workshop
+        .run("r")
+        .arguments(&["--until", "7"])
+        .set("checkpoint.mode", "max")
+        .resume();
     let newest = checkpoints(&workshop, "r").pop().unwrap();
     let ranking = Checkpoint::load(&newest).unwrap().document.progress.ranking;
     let losses: Vec<f64> = ranking.iter().map(|record| record.train.loss).collect();

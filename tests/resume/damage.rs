@@ -14,14 +14,7 @@ fn a_damaged_checkpoint_is_named_and_passed_over() {
     for damage in ["truncated", "flipped", "empty"] {
         let workshop = demanding();
         straight(&workshop);
-        workshop.signet(&[
-            "train",
-            "own.yaml",
-            "--run",
-            "r",
-            "-s",
-            "checkpoint.keep_last=4",
-        ]);
+        workshop.run("r").set("checkpoint.keep_last", 4).train();
         let newest = checkpoints(&workshop, "r").pop().unwrap();
         let mut bytes = std::fs::read(&newest).unwrap();
         match damage {
@@ -85,16 +78,11 @@ fn a_checkpoint_of_a_newer_format_or_of_another_model_is_refused() {
     let mut newer = Checkpoint::load(&file).unwrap();
     newer.document.format = 2;
     save(&newer, &workshop.path("newer.safetensors"));
-    workshop.signet(&[
-        "train",
-        "own.yaml",
-        "--run",
-        "other",
-        "-s",
-        "model.hidden=[9]",
-        "-s",
-        "train.epochs=3",
-    ]);
+    workshop
+        .run("other")
+        .set("model.hidden", "[9]")
+        .set("train.epochs", 3)
+        .train();
     let other = checkpoints(&workshop, "other").pop().unwrap();
     let cases = [
         (
@@ -108,11 +96,11 @@ fn a_checkpoint_of_a_newer_format_or_of_another_model_is_refused() {
         ("nothing.safetensors", "nothing.safetensors: No such file"),
     ];
     for (from, words) in cases {
-        let answer = workshop.call(&[
-            "resume", "straight", "--from", from, "--epochs", "20", "--extend", "hold",
-        ]);
-        assert_eq!(answer.code, 4, "{}", answer.stderr);
-        assert!(answer.stderr.contains(words), "{}", answer.stderr);
+        workshop
+            .call(&[
+                "resume", "straight", "--from", from, "--epochs", "20", "--extend", "hold",
+            ])
+            .assert_failed(4, words);
     }
 }
 
@@ -144,9 +132,9 @@ fn a_checkpoint_that_is_valid_and_cannot_be_used_stops_the_run_and_stays() {
         save(checkpoint, &place(step));
         let bytes = std::fs::read(place(step)).unwrap();
         for from in [&[][..], &["--from", newest.to_str().unwrap()]] {
-            let answer = workshop.call(&[&["resume", "r"], from].concat());
-            assert_eq!(answer.code, 4, "{}", answer.stderr);
-            assert!(answer.stderr.contains(words), "{}", answer.stderr);
+            workshop
+                .call(&[&["resume", "r"], from].concat())
+                .assert_failed(4, words);
         }
         assert_eq!(std::fs::read(place(step)).unwrap(), bytes);
         std::fs::remove_file(place(step)).unwrap();
@@ -344,16 +332,11 @@ fn a_folder_that_cannot_be_written_is_named_and_left_as_it_is() {
 #[test]
 fn files_of_others_beside_event_files_are_left_alone() {
     let workshop = demanding();
-    workshop.signet(&[
-        "train",
-        "own.yaml",
-        "--run",
-        "r",
-        "-s",
-        "log.tensorboard=true",
-        "--until",
-        "3",
-    ]);
+    workshop
+        .run("r")
+        .set("log.tensorboard", true)
+        .arguments(&["--until", "3"])
+        .train();
     workshop.write("r/tensorboard/notes.txt", "mine");
     workshop.signet(&["resume", "r"]);
     assert_eq!(workshop.text("r/tensorboard/notes.txt"), "mine");
@@ -368,33 +351,28 @@ fn a_training_cannot_begin_with_a_damaged_checkpoint() {
     let last = bytes.len() - 1;
     bytes[last] ^= 1;
     workshop.write("flipped.safetensors", bytes);
-    let answer = workshop.call(&[
-        "train",
-        "own.yaml",
-        "-s",
-        "train.init_from=flipped.safetensors",
-    ]);
-    assert_eq!(answer.code, 4, "{}", answer.stderr);
-    assert!(
-        answer
-            .stderr
-            .contains("flipped.safetensors: damaged: its checksum is not that of its bytes"),
-        "{}",
-        answer.stderr
-    );
+    workshop
+        .call(&[
+            "train",
+            "own.yaml",
+            "-s",
+            "train.init_from=flipped.safetensors",
+        ])
+        .assert_failed(
+            4,
+            "flipped.safetensors: damaged: its checksum is not that of its bytes",
+        );
 }
 
 #[test]
 fn an_event_file_that_lost_its_end_keeps_whole_events() {
     let workshop = demanding();
     let events = ["-s", "log.tensorboard=true"];
-    workshop.signet(
-        &[
-            &["train", "own.yaml", "--run", "r", "--until", "5"],
-            &events[..],
-        ]
-        .concat(),
-    );
+    workshop
+        .run("r")
+        .arguments(&["--until", "5"])
+        .arguments(&events)
+        .train();
     let folder = workshop.path("r/tensorboard");
     let file = std::fs::read_dir(folder).unwrap().next().unwrap().unwrap();
     let bytes = std::fs::read(file.path()).unwrap();

@@ -20,7 +20,7 @@ fn a_run_killed_at_random_moments_ends_with_the_same_bits() {
         "-s",
         "train.early_stopping.patience=150",
     ];
-    workshop.signet(&[&["train", "own.yaml", "--run", "straight"], &long[..]].concat());
+    workshop.run("straight").arguments(&long).train();
     let first = [&["train", "own.yaml", "--run", "killed"], &long[..]].concat();
     let mut chance = Stream::new(7, Purpose::Order, &[]);
     let touched = || {
@@ -54,7 +54,7 @@ fn a_run_killed_while_it_writes_a_checkpoint_loses_nothing() {
         "-s",
         "checkpoint.every=1 steps",
     ];
-    workshop.signet(&[&["train", "own.yaml", "--run", "straight"], &wide[..]].concat());
+    workshop.run("straight").arguments(&wide).train();
     let mut met = 0;
     let mut command = [&["train", "own.yaml", "--run", "killed"], &wide[..]].concat();
     for _ in 0..5 {
@@ -136,16 +136,11 @@ fn a_run_killed_before_its_export_is_exported_when_it_is_asked_for_again() {
         )
         .unwrap();
     }
-    workshop.signet(&[
-        "resume",
-        "r",
-        "--epochs",
-        "24",
-        "--extend",
-        "stretch",
-        "-s",
-        "checkpoint={metric: train.loss, mode: min}",
-    ]);
+    workshop
+        .run("r")
+        .arguments(&["--epochs", "24", "--extend", "stretch"])
+        .set("checkpoint", "{metric: train.loss, mode: min}")
+        .resume();
     let exported = workshop.read("r/export/model.pt");
     assert_ne!(exported, workshop.read("before/model.pt"));
     std::fs::remove_dir_all(workshop.path("r/export")).unwrap();
@@ -235,10 +230,14 @@ fn every_kind_of_model_optimiser_and_schedule_goes_on_to_the_same_bits() {
     for experiment in experiments {
         let workshop = demanding();
         let own: Vec<&str> = experiment.iter().flat_map(|key| ["-s", key]).collect();
-        workshop.signet(&[&["train", "own.yaml", "--run", "straight"], &own[..]].concat());
+        workshop.run("straight").arguments(&own).train();
         // Kept often and never pruned, so that a middle of an epoch can be chosen.
         let kept = ["-s", "checkpoint.keep_last=1000"];
-        workshop.signet(&[&["train", "own.yaml", "--run", "whole"], &own[..], &kept].concat());
+        workshop
+            .run("whole")
+            .arguments(&own)
+            .arguments(&kept)
+            .train();
         let middle = workshop.path("whole/checkpoints/step-00000024.safetensors");
         let checkpoint = Checkpoint::load(&middle).unwrap();
         assert!(checkpoint.document.progress.images > 0, "not in mid-epoch");
@@ -259,8 +258,7 @@ fn ctrl_c_finishes_the_step_and_a_second_one_does_no_harm() {
         "-s",
         "checkpoint.every=1000 epochs",
     ];
-    let mut child =
-        workshop.start(&[&["train", "own.yaml", "--run", "stopped"], &long[..]].concat());
+    let mut child = workshop.run("stopped").arguments(&long).start();
     let log = workshop.path("stopped/metrics.jsonl");
     wait_until(|| std::fs::metadata(&log).is_ok_and(|found| found.len() > 0));
     signal(&child, "TERM");
@@ -268,14 +266,11 @@ fn ctrl_c_finishes_the_step_and_a_second_one_does_no_harm() {
     let epochs = workshop.text("stopped/metrics.jsonl").lines().count() + 3;
     let until = ["--until", &epochs.to_string()];
     workshop.signet(&[&["resume", "stopped"], &until[..]].concat());
-    workshop.signet(
-        &[
-            &["train", "own.yaml", "--run", "straight"],
-            &long[..],
-            &until[..],
-        ]
-        .concat(),
-    );
+    workshop
+        .run("straight")
+        .arguments(&long)
+        .arguments(&until)
+        .train();
     assert_same_end(&workshop, "stopped");
 
     interrupted(&workshop, "long");
@@ -310,8 +305,7 @@ const ENDLESS: [&str; 6] = [
 fn the_signals_of_batch_systems_and_terminals_stop_a_run_as_term_does() {
     let workshop = demanding();
     for name in ["USR1", "USR2", "HUP"] {
-        let mut child =
-            workshop.start(&[&["train", "own.yaml", "--run", name], &ENDLESS[..]].concat());
+        let mut child = workshop.run(name).arguments(&ENDLESS).start();
         wait_until(|| workshop.path(name).join("best.json").exists());
         signal(&child, name);
         assert_eq!(child.wait().unwrap().code(), Some(143), "{name}");

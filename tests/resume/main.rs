@@ -44,7 +44,7 @@ fn demanding() -> Workshop {
 
 /// The same experiment, never interrupted, in `straight`.
 fn straight(workshop: &Workshop) {
-    workshop.signet(&["train", "own.yaml", "--run", "straight"]);
+    workshop.run("straight").train();
 }
 
 fn assert_same_end(workshop: &Workshop, run: &str) {
@@ -71,34 +71,21 @@ fn checkpoints(workshop: &Workshop, run: &str) -> Vec<PathBuf> {
 
 /// Stops a run of `own.yaml` after some epochs, as a user would with Ctrl-C.
 fn interrupted(workshop: &Workshop, run: &str) {
-    let overrides = [
-        "--run",
-        run,
-        "-s",
-        "train.epochs=2000",
-        "-s",
-        "train.schedule.kind=constant",
-        "-s",
-        "train.early_stopping.patience=100000",
-    ];
-    let child = workshop.start(&[&["train", "own.yaml"], &overrides[..]].concat());
+    let mut child = workshop
+        .run(run)
+        .set("train.epochs", 2000)
+        .set("train.schedule.kind", "constant")
+        .set("train.early_stopping.patience", 100000)
+        .start();
     let log = workshop.path(run).join("metrics.jsonl");
     wait_until(|| std::fs::metadata(&log).is_ok_and(|found| found.len() > 0));
-    let mut child = child;
     signal(&child, "INT");
     assert_eq!(child.wait().unwrap().code(), Some(130));
 }
 
 /// A run of `own.yaml` as it would be when killed after `epoch`: made from a whole one.
 fn interrupted_at(workshop: &Workshop, run: &str, epoch: usize) {
-    workshop.signet(&[
-        "train",
-        "own.yaml",
-        "--run",
-        run,
-        "-s",
-        "checkpoint.keep_last=1000",
-    ]);
+    workshop.run(run).set("checkpoint.keep_last", 1000).train();
     for file in checkpoints(workshop, run) {
         if Checkpoint::load(&file).unwrap().document.progress.epoch > epoch + 1 {
             std::fs::remove_file(file).unwrap();

@@ -7,14 +7,7 @@ use signet::run::checkpoint::Checkpoint;
 #[test]
 fn a_proof_holds_for_a_valid_run_and_names_what_differs_in_another() {
     let workshop = demanding();
-    workshop.signet(&[
-        "train",
-        "own.yaml",
-        "--run",
-        "r",
-        "-s",
-        "checkpoint.keep_last=1000",
-    ]);
+    workshop.run("r").set("checkpoint.keep_last", 1000).train();
     let proof = workshop.signet(&["resume", "r", "--prove"]).stdout;
     assert!(proof.starts_with("proved: steps 0 to "), "{proof}");
     // One number of the newest checkpoint, made another under a correct checksum.
@@ -54,15 +47,11 @@ fn a_proof_holds_after_the_run_was_made_longer_or_watched_otherwise() {
             "train.early_stopping={metric: train.loss, patience: 40}",
         ),
     ] {
-        workshop.signet(&[
-            "train",
-            "own.yaml",
-            "--run",
-            how,
-            "-s",
-            "checkpoint.keep_last=1000",
-        ]);
-        workshop.signet(&["resume", how, "--epochs", "16", "--extend", how, "-s", also]);
+        workshop.run(how).set("checkpoint.keep_last", 1000).train();
+        workshop
+            .run(how)
+            .arguments(&["--epochs", "16", "--extend", how, "-s", also])
+            .resume();
         let proof = workshop.signet(&["resume", how, "--prove"]).stdout;
         assert!(
             proof.starts_with("proved: steps 60 to 80"),

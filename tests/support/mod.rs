@@ -10,9 +10,24 @@ use tempfile::TempDir;
 
 /// What a call of signet left behind.
 pub struct Answer {
+    /// The arguments of the call.
+    pub call: String,
     pub code: i32,
     pub stdout: String,
     pub stderr: String,
+}
+
+impl Answer {
+    /// The call failed with this exit code, and these words are part of what it said.
+    #[track_caller]
+    pub fn assert_failed(&self, code: i32, words: &str) {
+        let Answer { call, stderr, .. } = self;
+        assert_eq!(self.code, code, "signet {call}: {stderr}");
+        assert!(
+            stderr.contains(words),
+            "signet {call} does not say {words:?}: {stderr}"
+        );
+    }
 }
 
 /// A temporary folder that is the current directory of every call.
@@ -75,6 +90,7 @@ impl Workshop {
             .expect("the binary was built beside this test");
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("signet prints UTF-8");
         Answer {
+            call: arguments.join(" "),
             code: output.status.code().unwrap_or(-1),
             stdout: text(output.stdout),
             stderr: text(output.stderr),
@@ -127,6 +143,66 @@ impl Workshop {
             "data", "generate", "data", "--images", &images, "--side", "24",
         ]);
         workshop
+    }
+
+    /// The same with [`SMALL`] as `own.yaml`.
+    pub fn small(images: usize) -> Workshop {
+        let workshop = Workshop::with_folders(images);
+        workshop.write("own.yaml", SMALL);
+        workshop
+    }
+
+    /// A run of `own.yaml`, named and not yet begun.
+    pub fn run(&self, name: &str) -> Run<'_> {
+        Run {
+            workshop: self,
+            name: name.to_owned(),
+            arguments: Vec::new(),
+        }
+    }
+}
+
+/// What is to be said about a run to `signet train` or `signet resume`:
+/// `workshop.run("r").set("train.epochs", 2).train()`.
+pub struct Run<'a> {
+    workshop: &'a Workshop,
+    name: String,
+    arguments: Vec<String>,
+}
+
+impl Run<'_> {
+    /// Overrides a key of the experiment.
+    pub fn set(self, key: &str, value: impl std::fmt::Display) -> Self {
+        self.arguments(&["-s", &format!("{key}={value}")])
+    }
+
+    pub fn arguments(mut self, more: &[&str]) -> Self {
+        self.arguments
+            .extend(more.iter().map(|&argument| argument.to_owned()));
+        self
+    }
+
+    /// Trains `own.yaml`, which must succeed.
+    pub fn train(self) -> Answer {
+        self.workshop
+            .signet(&self.call(&["train", "own.yaml", "--run"]))
+    }
+
+    /// Begins to train `own.yaml` and does not wait for it.
+    pub fn start(self) -> Child {
+        self.workshop
+            .start(&self.call(&["train", "own.yaml", "--run"]))
+    }
+
+    /// Resumes the run, which must succeed.
+    pub fn resume(self) -> Answer {
+        self.workshop.signet(&self.call(&["resume"]))
+    }
+
+    fn call<'b>(&'b self, command: &[&'b str]) -> Vec<&'b str> {
+        let arguments = self.arguments.iter().map(String::as_str);
+        let named = command.iter().copied().chain([self.name.as_str()]);
+        named.chain(arguments).collect()
     }
 }
 
