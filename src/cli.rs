@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::config::run::Format;
+use crate::fault;
 use crate::messages::{ColorChoice, Level, escaped};
 use crate::run::display::Style;
 use crate::run::resume::CheckpointRef;
@@ -21,9 +22,7 @@ const GLOBAL: &str = "Global options";
 /// with checkpoints and metrics. `signet config show FILE` lists every key with its value.
 #[derive(Debug, Parser)]
 #[command(name = "signet", version, arg_required_else_help = true)]
-#[command(
-    after_help = "Exit codes: 0 done, 1 a fault of signet's own, 2 command line or config, 3 data, 4 run, 5 an artefact that fails its check, 6 training diverged, 130 stopped by SIGINT, 143 by SIGTERM, SIGUSR1, SIGUSR2 or SIGHUP, after a checkpoint; a second signal ends it at once."
-)]
+#[command(after_help = fault::exit_codes())]
 pub struct Arguments {
     /// How to report progress on standard error.
     #[arg(long, global = true, help_heading = GLOBAL, value_enum, default_value = "auto")]

@@ -27,6 +27,32 @@ pub enum Fault {
 }
 
 impl Fault {
+    /// Every fault, by exit code.
+    pub const ALL: [Fault; 8] = [
+        Fault::Internal,
+        Fault::Config,
+        Fault::Data,
+        Fault::Run,
+        Fault::Export,
+        Fault::Diverged,
+        Fault::Interrupted,
+        Fault::Terminated,
+    ];
+
+    /// What the exit code says, for people.
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Fault::Internal => "a fault of signet's own",
+            Fault::Config => "command line or config",
+            Fault::Data => "data",
+            Fault::Run => "run",
+            Fault::Export => "an artefact that fails its check",
+            Fault::Diverged => "training diverged",
+            Fault::Interrupted => "stopped by SIGINT",
+            Fault::Terminated => "by SIGTERM, SIGUSR1, SIGUSR2 or SIGHUP, after a checkpoint",
+        }
+    }
+
     /// Of a run that `signal` stopped.
     pub fn stopped_by(signal: i32) -> Fault {
         match signal {
@@ -34,6 +60,15 @@ impl Fault {
             _ => Fault::Terminated,
         }
     }
+}
+
+/// Every exit code with its meaning, for `signet --help`.
+pub fn exit_codes() -> String {
+    let codes = Fault::ALL.map(|fault| format!("{} {}", fault as u8, fault.meaning()));
+    format!(
+        "Exit codes: 0 done, {}; a second signal ends it at once.",
+        codes.join(", ")
+    )
 }
 
 /// An error whose fault is known. It reads exactly as the error inside.
