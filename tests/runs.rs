@@ -36,6 +36,23 @@ fn a_run_paused_after_an_epoch_goes_on_to_the_bits_of_one_that_never_paused() {
 }
 
 #[test]
+fn a_folder_that_cannot_be_listed_is_an_error_and_no_empty_folder() {
+    let workshop = Workshop::small(30);
+    for (folder, verb) in [
+        ("export", &["runs", "show", "r"][..]),
+        ("tensorboard", &["resume", "r"]),
+        ("checkpoints", &["resume", "r"]),
+    ] {
+        train(&workshop, "r", &["--until", "1"]);
+        let _ = std::fs::remove_dir_all(workshop.path("r").join(folder));
+        workshop.write(&format!("r/{folder}"), "a file where a folder should be");
+        let words = format!("cannot list r/{folder}: Not a directory");
+        workshop.call(verb).assert_failed(4, &words);
+        std::fs::remove_dir_all(workshop.path("r")).unwrap();
+    }
+}
+
+#[test]
 fn runs_and_studies_are_listed_with_their_state_and_their_figures() {
     let workshop = Workshop::small(30);
     train(&workshop, "runs/whole", &[]);

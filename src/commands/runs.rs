@@ -33,7 +33,12 @@ pub(super) fn run(command: RunsCommand) -> Result<()> {
         RunsCommand::Show { run, files } => {
             let entry = CatalogEntry::open(&run).blame(Fault::Run)?;
             let csv = || tables::list_csv(&[&entry], true);
-            tell(&files, &tables::show(&entry), &entry, csv)
+            tell(
+                &files,
+                &tables::show(&entry).blame(Fault::Run)?,
+                &entry,
+                csv,
+            )
         }
         RunsCommand::Compare { runs, files } => {
             let entries: Vec<CatalogEntry> = runs

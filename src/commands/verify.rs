@@ -75,7 +75,7 @@ fn say(report: &Report, command: &VerifyArguments) -> Result<()> {
 /// The checkpoint of the run in `folder` whose weights the artefact says it holds.
 fn same_weights(folder: &RunDir, card: &Card, artefact: &Path) -> Result<Checkpoint> {
     checkpoints::newest(folder.path()).blame(Fault::Run)?;
-    for (_, file) in checkpoints::list(folder.path()) {
+    for (_, file) in checkpoints::list(folder.path()).blame(Fault::Run)? {
         let Ok(checkpoint) = Checkpoint::load(&file) else {
             continue;
         };

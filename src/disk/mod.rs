@@ -7,8 +7,8 @@
 //! Nothing but this file opens for writing: `.clippy.toml` forbids the functions of the standard library that do.
 
 use std::ffi::{OsStr, OsString};
-use std::fs::File;
-use std::io::Write;
+use std::fs::{DirEntry, File};
+use std::io::{ErrorKind, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -390,6 +390,19 @@ pub fn read(path: &Path) -> std::io::Result<Vec<u8>> {
 /// As [`read`], and bytes that are not UTF-8.
 pub fn read_text(path: &Path) -> std::io::Result<String> {
     String::from_utf8(read(path)?).map_err(std::io::Error::other)
+}
+
+/// What lies in `folder`; nothing if there is no such folder.
+///
+/// # Errors
+/// A folder that cannot be listed, by name, such as one of somebody else: it is not taken for an empty one.
+pub fn entries(folder: &Path) -> Result<Vec<DirEntry>> {
+    match std::fs::read_dir(folder) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
+        listed => listed
+            .and_then(|entries| entries.collect())
+            .with_context(|| format!("cannot list {}", folder.display())),
+    }
 }
 
 /// What the artefact at `path` holds, under the same rules.

@@ -7,6 +7,7 @@ use super::summary::{best_and_last, mebibytes};
 use super::table::{Table, csv_text};
 use crate::config::train::Metric;
 use crate::data::split::Manifest;
+use crate::disk;
 use crate::messages::escaped;
 use crate::run::checkpoints;
 use crate::run::environment::LaunchRecord;
@@ -123,14 +124,17 @@ fn study_row(study: &StudyEntry) -> Vec<String> {
 }
 
 /// Everything about one run or study.
-pub fn show(entry: &CatalogEntry) -> String {
+///
+/// # Errors
+/// A folder of a run that cannot be listed.
+pub fn show(entry: &CatalogEntry) -> Result<String> {
     match entry {
         CatalogEntry::Run(run) => show_run(run),
-        CatalogEntry::Study(study) => show_study(study),
+        CatalogEntry::Study(study) => Ok(show_study(study)),
     }
 }
 
-fn show_run(run: &RunEntry) -> String {
+fn show_run(run: &RunEntry) -> Result<String> {
     let launch = LaunchRecord::read(&run.path);
     let word = |of: &dyn Fn(&LaunchRecord) -> String| or_dash(launch.as_ref().map(of));
     let split = Manifest::read(&run.path.join("split.json")).ok();
@@ -178,20 +182,21 @@ fn show_run(run: &RunEntry) -> String {
         ));
     }
     let metrics = best_and_last(run.best.as_ref(), run.last.as_ref());
-    format!("{}\n\n{metrics}\n\n{}", lines.join("\n"), files_of(run))
+    Ok(format!(
+        "{}\n\n{metrics}\n\n{}",
+        lines.join("\n"),
+        files_of(run)?
+    ))
 }
 
 /// Checkpoints and exports, with their sizes.
-fn files_of(run: &RunEntry) -> Table {
+fn files_of(run: &RunEntry) -> Result<Table> {
     let mut files = Table::new(1, &["file", "MiB"]);
-    let kept = checkpoints::list(&run.path)
+    let kept = checkpoints::list(&run.path)?
         .into_iter()
         .map(|(_, file)| file);
-    let exported = std::fs::read_dir(run.path.join("export"))
-        .into_iter()
-        .flatten()
-        .flatten();
-    let mut exported: Vec<_> = exported.map(|entry| entry.path()).collect();
+    let exported = disk::entries(&run.path.join("export"))?;
+    let mut exported: Vec<_> = exported.iter().map(|entry| entry.path()).collect();
     exported.sort();
     for file in kept.chain(exported) {
         let bytes = std::fs::metadata(&file).map_or(0, |found| found.len());
@@ -203,7 +208,7 @@ fn files_of(run: &RunEntry) -> Table {
         files.add_row([name, size(bytes)]);
     }
     files.add_row(["in all".to_owned(), size(run.bytes)]);
-    files
+    Ok(files)
 }
 
 fn show_study(study: &StudyEntry) -> String {

@@ -189,7 +189,7 @@ pub fn settle(folder: &Folder, newest: &Checkpoint, config: &CheckpointConfig) -
 /// Removes the checkpoints that retention does not ask for.
 fn prune(folder: &Folder, progress: &Progress, config: &CheckpointConfig) -> Result<()> {
     let own = folder.folder(checkpoints::FOLDER)?;
-    let steps: Vec<usize> = checkpoints::list(folder.path())
+    let steps: Vec<usize> = checkpoints::list(folder.path())?
         .into_iter()
         .map(|(step, _)| step)
         .collect();

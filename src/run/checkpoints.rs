@@ -1,11 +1,10 @@
 //! The checkpoints of one run: which there are, which is valid, and the pointers `last.json`, `best.json`.
 
 use std::collections::BTreeMap;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tch::Tensor;
@@ -101,10 +100,12 @@ pub fn is_put_aside(name: &str) -> bool {
 
 /// (step, file) of every checkpoint of the run in `folder`, newest first. What somebody else put there under a name that
 /// is none of signet's is passed over.
-pub fn list(folder: &Path) -> Vec<(usize, PathBuf)> {
-    let entries = std::fs::read_dir(folder.join(FOLDER)).into_iter().flatten();
-    let mut found: Vec<(usize, PathBuf)> = entries
-        .flatten()
+///
+/// # Errors
+/// A folder that cannot be listed.
+pub fn list(folder: &Path) -> Result<Vec<(usize, PathBuf)>> {
+    let mut found: Vec<(usize, PathBuf)> = disk::entries(&folder.join(FOLDER))?
+        .into_iter()
         .filter_map(|entry| {
             let name = entry.file_name().into_string().ok()?;
             let step = name.strip_prefix("step-")?.strip_suffix(".safetensors")?;
@@ -113,7 +114,7 @@ pub fn list(folder: &Path) -> Vec<(usize, PathBuf)> {
         })
         .collect();
     found.sort_by(|a, b| b.cmp(a));
-    found
+    Ok(found)
 }
 
 /// The newest valid checkpoint.
@@ -122,7 +123,7 @@ pub fn list(folder: &Path) -> Vec<(usize, PathBuf)> {
 /// There is none, and each that was tried is named; or a newer one is not damaged and still cannot be read.
 pub fn newest(folder: &Path) -> Result<FoundCheckpoint> {
     let mut passed_over = Vec::new();
-    for (step, file) in list(folder) {
+    for (step, file) in list(folder)? {
         match Checkpoint::load_at(step, &file) {
             Ok(checkpoint) => {
                 return Ok(FoundCheckpoint {
@@ -134,12 +135,6 @@ pub fn newest(folder: &Path) -> Result<FoundCheckpoint> {
             Err(error) if checkpoint::is_damage(&error) => passed_over.push(format!("{error:#}")),
             Err(error) => return Err(error),
         }
-    }
-    let own = folder.join(FOLDER);
-    if let Err(error) = std::fs::read_dir(&own)
-        && error.kind() != ErrorKind::NotFound
-    {
-        return Err(error).with_context(|| format!("cannot list {}", own.display()));
     }
     match passed_over.as_slice() {
         [] => bail!(

@@ -61,11 +61,8 @@ pub fn read(folder: &Path) -> Result<Vec<EpochRecord>> {
 /// A folder that cannot be read.
 pub fn lengths(folder: &Path) -> Result<BTreeMap<String, u64>> {
     let mut logs: Vec<String> = LOGS.map(str::to_owned).to_vec();
-    for entry in std::fs::read_dir(folder.join(TENSORBOARD))
-        .into_iter()
-        .flatten()
-    {
-        let name = entry?.file_name().to_string_lossy().into_owned();
+    for entry in disk::entries(&folder.join(TENSORBOARD))? {
+        let name = entry.file_name().to_string_lossy().into_owned();
         if tensorboard::is_ours(&name) {
             logs.push(format!("{TENSORBOARD}/{name}"));
         }

@@ -58,7 +58,7 @@ pub fn choose(folder: &RunDir, from: Option<&CheckpointRef>) -> Result<Pair> {
     let earlier = match from {
         Some(from) => Some(resume::find(folder, from)?.checkpoint).filter(comparable),
         None => {
-            let mut all = checkpoints::list(folder.path()).into_iter().rev();
+            let mut all = checkpoints::list(folder.path())?.into_iter().rev();
             all.find_map(|(_, file)| Checkpoint::load(&file).ok().filter(comparable))
         }
     };

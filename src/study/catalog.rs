@@ -182,7 +182,7 @@ impl RunEntry {
                 .and_then(|best| results::known(folder, Part::Test, best)),
             best,
             last: progress.and_then(|progress| progress.last),
-            bytes: bytes_in(folder),
+            bytes: bytes_in(folder)?,
             experiment,
         })
     }
@@ -215,7 +215,7 @@ impl StudyEntry {
             summary: summary
                 .ok()
                 .and_then(|text| serde_json::from_str(&text).ok()),
-            bytes: bytes_in(folder),
+            bytes: bytes_in(folder)?,
             varies: study.kind,
             experiment,
         })
@@ -295,10 +295,10 @@ pub fn garbage(
     rules.keep_last = keep_last.unwrap_or(rules.keep_last);
     rules.keep_best = keep_best.unwrap_or(rules.keep_best);
     let mut found = Vec::new();
-    let mut add = |folder: &Folder, name: OsString, why: String| {
+    let mut add = |folder: &Folder, name: OsString, why: String| -> Result<()> {
         let path = folder.file(&name);
         let bytes = match folder.kind(&name) {
-            Some(Entity::Folder) => bytes_in(&path),
+            Some(Entity::Folder) => bytes_in(&path)?,
             _ => path.symlink_metadata().map_or(0, |found| found.len()),
         };
         let folder = folder.clone();
@@ -308,13 +308,14 @@ pub fn garbage(
             bytes,
             why,
         });
+        Ok(())
     };
     // Without a valid checkpoint nobody can say which of the others is worth keeping.
     if let Ok(newest) = checkpoints::newest(run.path()) {
         let own = run.folder(checkpoints::FOLDER)?;
         let progress = &newest.checkpoint.document.progress;
         let valid = |file: &Path| Checkpoint::load(file).is_ok();
-        let steps: Vec<usize> = checkpoints::list(run.path())
+        let steps: Vec<usize> = checkpoints::list(run.path())?
             .into_iter()
             .filter(|(_, file)| valid(file))
             .map(|(step, _)| step)
@@ -324,7 +325,7 @@ pub fn garbage(
                 "neither of the {} newest nor of the {} best",
                 rules.keep_last, rules.keep_best
             );
-            add(&own, checkpoints::name_of(step).into(), why);
+            add(&own, checkpoints::name_of(step).into(), why)?;
         }
     }
     let within = [checkpoints::FOLDER, "export"].into_iter();
@@ -335,31 +336,28 @@ pub fn garbage(
     for folder in std::iter::once(run.clone()).chain(within) {
         for name in folder.abandoned(Duration::ZERO)? {
             let why = "unfinished file of a killed process";
-            add(&folder, name, why.to_owned());
+            add(&folder, name, why.to_owned())?;
         }
     }
     if run.kind(checkpoints::FOLDER) == Some(Entity::Folder) {
         let own = run.folder(checkpoints::FOLDER)?;
         for name in own.names()? {
             if checkpoints::is_put_aside(&name.to_string_lossy()) {
-                add(&own, name, "damaged, set aside by a resume".to_owned());
+                add(&own, name, "damaged, set aside by a resume".to_owned())?;
             }
         }
     }
     Ok(found)
 }
 
-fn bytes_in(folder: &Path) -> u64 {
+/// Bytes of all files in `folder` and below; what is removed meanwhile does not count.
+fn bytes_in(folder: &Path) -> Result<u64> {
     let mut bytes = 0;
-    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-        let Ok(found) = entry.metadata() else {
-            continue;
-        };
-        bytes += if found.is_dir() {
-            bytes_in(&entry.path())
-        } else {
-            found.len()
+    for entry in disk::entries(folder)? {
+        bytes += match entry.metadata() {
+            Ok(found) if found.is_dir() => bytes_in(&entry.path())?,
+            found => found.map_or(0, |found| found.len()),
         };
     }
-    bytes
+    Ok(bytes)
 }

@@ -62,9 +62,9 @@ impl StudyDir {
         wanted: Study,
     ) -> Result<(StudyDir, Study)> {
         let (file, own) = (folder.join(STUDY), folder.join(EXPERIMENT));
-        if !file.exists() && std::fs::read_dir(folder).is_ok_and(|mut held| held.next().is_some()) {
+        if !file.exists() {
             ensure!(
-                is_unfinished(folder),
+                is_unfinished(folder)?,
                 "{} exists and is not a study; choose another folder with --run",
                 folder.display()
             );
@@ -154,12 +154,12 @@ pub fn read(folder: &Path) -> Result<Study> {
     Ok(study)
 }
 
-/// Whether a study was killed in `folder` before it had written down what it is.
-fn is_unfinished(folder: &Path) -> bool {
-    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    let mut names = entries.map(|entry| entry.file_name());
-    names.all(|name| {
+/// Whether there is nothing in `folder` but what a study leaves that was killed before it had written down what it is.
+fn is_unfinished(folder: &Path) -> Result<bool> {
+    let entries = disk::entries(folder)?;
+    Ok(entries.iter().all(|entry| {
+        let name = entry.file_name();
         let name = name.to_string_lossy();
         name == Lock::NAME || name == EXPERIMENT || name.starts_with(UNFINISHED)
-    })
+    }))
 }

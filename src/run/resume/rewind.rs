@@ -20,7 +20,7 @@ pub fn rewind(folder: &RunDir, found: &FoundCheckpoint, session: &Session) -> Re
     let document = &found.checkpoint.document;
     let own = folder.folder().folder(checkpoints::FOLDER)?;
     let mut remarks = Vec::new();
-    for (step, file) in checkpoints::list(folder.path()) {
+    for (step, file) in checkpoints::list(folder.path())? {
         if step <= document.progress.step {
             break;
         }
