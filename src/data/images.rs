@@ -81,7 +81,7 @@ fn load(file: &Path) -> Result<(Vec<u8>, Option<Share>)> {
 
 /// From upright pixels of any size, grey or coloured, to bytes `[C, H, W]`.
 pub fn prepare(pixels: &DynamicImage, shape: &ImageConfig) -> Vec<u8> {
-    let levels = Levels::of(pixels, shape.channels);
+    let levels = LevelReader::of(pixels, shape.channels);
     let channels = 0..shape.depth();
     let (low, high) = match shape.preprocess {
         Preprocess::Plain => (0.0, 255.0),
@@ -115,18 +115,18 @@ pub fn prepare(pixels: &DynamicImage, shape: &ImageConfig) -> Vec<u8> {
 }
 
 /// The levels of an image as a model sees it, in 0..255, computed where they are asked for.
-struct Levels<'p> {
+struct LevelReader<'p> {
     bytes: &'p [u8],
     /// Bytes from one pixel to the next.
     step: usize,
     grey_from_colour: bool,
 }
 
-impl<'p> Levels<'p> {
-    fn of(pixels: &'p DynamicImage, wanted: Channels) -> Levels<'p> {
+impl<'p> LevelReader<'p> {
+    fn of(pixels: &'p DynamicImage, wanted: Channels) -> LevelReader<'p> {
         let step = usize::from(pixels.color().channel_count());
         assert!([1, 3].contains(&step) && pixels.color().bytes_per_pixel() as usize == step);
-        Levels {
+        LevelReader {
             bytes: pixels.as_bytes(),
             step,
             grey_from_colour: step == 3 && wanted == Channels::Gray,
