@@ -8,6 +8,7 @@ mod eval;
 mod export;
 mod launch;
 mod predict;
+mod prove;
 mod resume;
 mod runs;
 mod study;

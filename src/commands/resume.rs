@@ -2,23 +2,22 @@
 
 use std::path::Path;
 
-use anyhow::{Result, anyhow};
+use anyhow::Result;
 
 use super::export;
 use super::launch::go;
+use super::prove;
 use crate::cli::ResumeArguments;
-use crate::disk::Lock;
 use crate::fault::{Blame, Fault};
 use crate::messages::{self, Level};
 use crate::report::summary;
 use crate::run::directory::RunDir;
-use crate::run::display::{self, Style};
-use crate::run::prove;
+use crate::run::display::Style;
 use crate::run::resume::{self, CheckpointRef, RequestedExperiment, ResumeRequest, Resumed};
 
 pub(super) fn run(command: ResumeArguments, style: Style) -> Result<()> {
     if command.prove {
-        return prove(&command, style);
+        return prove::run(&command, style);
     }
     let mut overrides = command.overrides.set;
     if let Some(epochs) = command.epochs {
@@ -74,23 +73,4 @@ pub(super) fn go_on(
         );
     }
     go(session, folder, state, until, style)
-}
-
-fn prove(command: &ResumeArguments, style: Style) -> Result<()> {
-    let folder = RunDir::open(&command.run).blame(Fault::Run)?;
-    let _lock = Lock::take(folder.folder()).blame(Fault::Run)?;
-    let pair = prove::choose(&folder, command.from.as_ref()).blame(Fault::Run)?;
-    let experiment = resume::experiment(&pair.later.document, &[]).blame(Fault::Config)?;
-    let (done, epochs) = (
-        pair.earlier.document.progress.epoch - 1,
-        pair.later.document.progress.epoch - 1,
-    );
-    let mut shown = display::listener(style, done, epochs.max(done + 1), 1);
-    let proof = prove::prove(&folder, pair, experiment, shown.as_mut())?;
-    crate::show!("{}", summary::proof(&proof));
-    if proof.differences.is_empty() {
-        Ok(())
-    } else {
-        Err(anyhow!("training the same steps again gave different bits")).blame(Fault::Run)
-    }
 }
