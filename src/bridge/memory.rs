@@ -8,13 +8,13 @@ pub fn keep_freed_memory() {
     {
         const MIB: i32 = 1 << 20;
         // 32 MiB is the largest threshold glibc takes (DEFAULT_MMAP_THRESHOLD_MAX, mallopt(3)).
-        let figures = [
+        let parameters = [
             (libc::M_MMAP_THRESHOLD, 32 * MIB),
             (libc::M_TRIM_THRESHOLD, 1024 * MIB),
             (libc::M_TOP_PAD, 64 * MIB),
         ];
-        for (parameter, value) in figures {
-            // SAFETY: sets a figure of the allocator; a refused one changes nothing.
+        for (parameter, value) in parameters {
+            // SAFETY: sets a parameter of the allocator; a refused one changes nothing.
             unsafe { libc::mallopt(parameter, value) };
         }
     }

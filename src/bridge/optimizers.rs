@@ -50,7 +50,7 @@ unsafe extern "C" {
     ) -> Message;
 }
 
-/// The figures of one Adam step.
+/// The settings of one Adam step.
 pub struct Adam {
     /// Whether the penalty stays out of the gradient (AdamW).
     pub decoupled: bool,
@@ -75,7 +75,7 @@ pub fn adam(
     parameters: &[Tensor],
     gradients: &[Tensor],
     state: [&[Tensor]; 3],
-    figures: &Adam,
+    settings: &Adam,
     skip: &Tensor,
 ) -> Result<()> {
     let [averages, squares, steps] = state.map(handles);
@@ -93,18 +93,18 @@ pub fn adam(
             squares.as_ptr(),
             steps.as_ptr(),
             parameters.len(),
-            figures.decoupled,
-            figures.lr,
-            figures.beta1,
-            figures.beta2,
-            figures.weight_decay,
-            figures.eps,
+            settings.decoupled,
+            settings.lr,
+            settings.beta1,
+            settings.beta2,
+            settings.weight_decay,
+            settings.eps,
             skip.as_ptr().cast_mut(),
         )
     })
 }
 
-/// The figures of one SGD step.
+/// The settings of one SGD step.
 pub struct Sgd {
     /// Learning rate.
     pub lr: f64,
@@ -126,7 +126,7 @@ pub fn sgd(
     parameters: &[Tensor],
     gradients: &[Tensor],
     momenta: &[Tensor],
-    figures: &Sgd,
+    settings: &Sgd,
     skip: &Tensor,
 ) -> Result<()> {
     assert!(gradients.len() == parameters.len() && [0, parameters.len()].contains(&momenta.len()));
@@ -138,17 +138,17 @@ pub fn sgd(
             handles(momenta).as_ptr(),
             parameters.len(),
             momenta.len(),
-            figures.lr,
-            figures.momentum,
-            figures.weight_decay,
-            figures.nesterov,
-            figures.first,
+            settings.lr,
+            settings.momentum,
+            settings.weight_decay,
+            settings.nesterov,
+            settings.first,
             skip.as_ptr().cast_mut(),
         )
     })
 }
 
-/// The figures of one RMSprop step.
+/// The settings of one RMSprop step.
 pub struct Rmsprop {
     /// Learning rate.
     pub lr: f64,
@@ -171,7 +171,7 @@ pub fn rmsprop(
     gradients: &[Tensor],
     squares: &[Tensor],
     momenta: &[Tensor],
-    figures: &Rmsprop,
+    settings: &Rmsprop,
     skip: &Tensor,
 ) -> Result<()> {
     assert!(
@@ -187,11 +187,11 @@ pub fn rmsprop(
             handles(squares).as_ptr(),
             handles(momenta).as_ptr(),
             parameters.len(),
-            figures.lr,
-            figures.alpha,
-            figures.eps,
-            figures.momentum,
-            figures.weight_decay,
+            settings.lr,
+            settings.alpha,
+            settings.eps,
+            settings.momentum,
+            settings.weight_decay,
             skip.as_ptr().cast_mut(),
         )
     })

@@ -34,8 +34,8 @@ pub fn apply(augment: &[Augment], x: Tensor, indices: &[usize], seed: u64, epoch
         }
     }
     let device = x.device();
-    let column = |figure: &dyn Fn(&Transform) -> f64| {
-        let list: Vec<f32> = changes.iter().map(|change| figure(change) as f32).collect();
+    let column = |number: &dyn Fn(&Transform) -> f64| {
+        let list: Vec<f32> = changes.iter().map(|change| number(change) as f32).collect();
         Tensor::from_slice(&list)
             .view([-1, 1, 1, 1])
             .to_device(device)
@@ -146,7 +146,7 @@ impl Transform {
         );
         let (c, d) = (-sin / self.scale * width / height, cos / self.scale);
         let (right, down) = (2.0 * self.shift[0] / width, 2.0 * self.shift[1] / height);
-        [a, b, -(a * right + b * down), c, d, -(c * right + d * down)].map(|figure| figure as f32)
+        [a, b, -(a * right + b * down), c, d, -(c * right + d * down)].map(|number| number as f32)
     }
 
     /// 0 where the image is painted over, else 1; `[H, W]`.

@@ -200,7 +200,7 @@ fn channels_last<T: Copy>(all: &[T], indices: &[usize], shape: [usize; 3]) -> Ve
     gathered
 }
 
-/// Added one after the other, so that the figures depend on nothing but the order of the images.
+/// Added one after the other, so that the sums depend on nothing but the order of the images.
 fn mean_and_sd(numbers: impl Iterator<Item = f64> + Clone, count: f64) -> (f64, f64) {
     let mean = numbers.clone().sum::<f64>() / count;
     let squares = numbers.map(|number| (number - mean).powi(2));

@@ -11,7 +11,7 @@ use anyhow::{Context, Result, anyhow, bail, ensure};
 use serde_json::{Map, Value, json};
 use tch::Tensor;
 
-use super::card::{Card, TestFigures};
+use super::card::{Card, TestMetrics};
 use super::gate::Report;
 use super::safetensors;
 use crate::bridge::process;
@@ -202,7 +202,7 @@ fn give_names(from: &Folder, to: &Folder, names: &[&str]) -> Result<()> {
     to.sync()
 }
 
-/// What the artefacts will say of the model: with its figures on the test part and on the probes.
+/// What the artefacts will say of the model: with its metrics on the test part and on the probes.
 fn card(folder: &RunDir, found: &FoundCheckpoint, source: &Source) -> Result<Card> {
     let mut card = Card::of(&found.checkpoint).blame(Fault::Run)?;
     let network = card.live(&found.checkpoint).blame(Fault::Run)?;
@@ -216,14 +216,14 @@ fn card(folder: &RunDir, found: &FoundCheckpoint, source: &Source) -> Result<Car
     if !split.test.is_empty() {
         let logits = metrics::logits(&network, &data, &split.test);
         let labels = data.labels(&split.test, logits.device());
-        let figures = metrics::evaluate(&logits, &labels)?;
-        ensure_finite(figures.loss.is_finite())
+        let test = metrics::evaluate(&logits, &labels)?;
+        ensure_finite(test.loss.is_finite())
             .with_context(|| found.file.display().to_string())
             .blame(Fault::Export)?;
-        card.figures = Some(TestFigures {
+        card.test = Some(TestMetrics {
             images: split.test.len(),
-            accuracy: figures.accuracy,
-            loss: figures.loss,
+            accuracy: test.accuracy,
+            loss: test.loss,
         });
     }
     Ok(card)

@@ -44,7 +44,8 @@ pub struct Card {
     /// SHA-256 of the weights, as in `last.json` of the run.
     pub weights_sha256: String,
     /// How good the model is on its test part.
-    pub figures: Option<TestFigures>,
+    #[serde(rename = "figures")]
+    pub test: Option<TestMetrics>,
     /// What the live model made of the probes, `[probe][class]`.
     pub probe_logits: Vec<Vec<f32>>,
     /// What it was trained on.
@@ -77,7 +78,7 @@ pub struct Input {
 
 /// How good a model is.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct TestFigures {
+pub struct TestMetrics {
     /// Images of the test part.
     #[serde(alias = "pictures")]
     pub images: usize,
@@ -88,7 +89,7 @@ pub struct TestFigures {
 }
 
 impl Card {
-    /// Of the model in `checkpoint`, without figures and probes.
+    /// Of the model in `checkpoint`, without test metrics and probes.
     ///
     /// # Errors
     /// An experiment that this signet no longer reads.
@@ -120,7 +121,7 @@ impl Card {
             epoch: progress.epoch - 1,
             step: progress.step,
             weights_sha256: checkpoints::weights_sha256(&checkpoint.tensors)?,
-            figures: None,
+            test: None,
             probe_logits: Vec::new(),
             fingerprints,
             config,
@@ -147,10 +148,10 @@ impl Card {
             width,
             ..
         } = card.input;
-        let figures = [&card.normalization.mean, &card.normalization.std];
+        let statistics = [&card.normalization.mean, &card.normalization.std];
         ensure!(
             [channels, height, width] == [image.depth(), image.height, image.width]
-                && figures.iter().all(|list| list.len() == channels)
+                && statistics.iter().all(|list| list.len() == channels)
                 && card.classes.len() >= 2,
             "its signet.json contradicts itself: input, normalization and classes are not those of its experiment"
         );

@@ -74,15 +74,15 @@ pub fn model(network: &Network, card: &Card) -> Result<ModelProto> {
     })
 }
 
-/// Shifts and scales pixels by the figures of the training part.
+/// Shifts and scales pixels by the statistics of the training part.
 fn normalise(graph: &mut Graph, card: &Card) -> String {
-    let mut figures = |name: &str, figures: &[f64]| {
-        let single: Vec<f32> = figures.iter().map(|&figure| figure as f32).collect();
+    let mut statistics = |name: &str, list: &[f64]| {
+        let single: Vec<f32> = list.iter().map(|&number| number as f32).collect();
         let values = Tensor::from_slice(&single).view([1, -1, 1, 1]);
         graph.tensor(format!("normalization.{name}"), &values)
     };
-    let mean = figures("mean", &card.normalization.mean);
-    let std = figures("std", &card.normalization.std);
+    let mean = statistics("mean", &card.normalization.mean);
+    let std = statistics("std", &card.normalization.std);
     let shifted = graph.node("Sub", &[INPUT, &mean], Vec::new());
     graph.node("Div", &[&shifted, &std], Vec::new())
 }

@@ -295,12 +295,12 @@ impl Classes {
     }
 }
 
-/// Shifts and scales pixels by the figures of the training part, in the numbers the live model uses.
+/// Shifts and scales pixels by the statistics of the training part, in the numbers the live model uses.
 fn normalise(card: &Card) -> String {
-    let list = |figures: &[f64]| {
-        let single: Vec<String> = figures
+    let list = |statistics: &[f64]| {
+        let single: Vec<String> = statistics
             .iter()
-            .map(|figure| format!("{:?}", f64::from(*figure as f32)))
+            .map(|number| format!("{:?}", f64::from(*number as f32)))
             .collect();
         format!(
             "torch.reshape(torch.tensor([{}], dtype=ops.prim.dtype(x), device=ops.prim.device(x)), [1, -1, 1, 1])",

@@ -96,7 +96,7 @@ pub enum Role {
     Bias,
     /// Trained scale and shift of a normalisation; `model.init` leaves them alone.
     Affine,
-    /// Running figures in float32, not trained.
+    /// Running statistics in float32, not trained.
     Buffer,
     /// A counter in int64, not trained.
     Counter,

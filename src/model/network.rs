@@ -64,13 +64,16 @@ impl Network {
             .iter()
             .map(|weight| weight.tensor.shallow_clone())
             .collect();
-        let figures = |list: &[f64]| {
-            let list: Vec<f32> = list.iter().map(|&figure| figure as f32).collect();
+        let statistics = |list: &[f64]| {
+            let list: Vec<f32> = list.iter().map(|&number| number as f32).collect();
             Tensor::from_slice(&list)
                 .view([1, -1, 1, 1])
                 .to_device(device)
         };
-        let (mean, std) = (figures(&normalization.mean), figures(&normalization.std));
+        let (mean, std) = (
+            statistics(&normalization.mean),
+            statistics(&normalization.std),
+        );
         Network {
             plan,
             named,

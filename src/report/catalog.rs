@@ -235,7 +235,7 @@ fn show_study(study: &StudyEntry) -> String {
 /// Settings that differ, metrics, and paired differences with their 95 % intervals.
 pub fn compare(found: &Comparison) -> String {
     let names: Vec<String> = found
-        .figures
+        .columns
         .iter()
         .map(|column| column.path.display().to_string())
         .collect();
@@ -256,7 +256,7 @@ pub fn compare(found: &Comparison) -> String {
     }
     let first = names.first().copied().unwrap_or_default();
     let mut text = format!("{settings}\n\n{metrics}");
-    for (column, name) in found.figures.iter().zip(&names).skip(1) {
+    for (column, name) in found.columns.iter().zip(&names).skip(1) {
         let Some(paired) = &column.paired else {
             continue;
         };
@@ -279,7 +279,7 @@ pub fn compare(found: &Comparison) -> String {
 pub fn compare_csv(found: &Comparison) -> Result<String> {
     let row = |name: &str, cells: Vec<String>| [vec![name.to_owned()], cells].concat();
     let names = found
-        .figures
+        .columns
         .iter()
         .map(|column| column.path.display().to_string());
     let mut rows = vec![row("", names.collect())];
@@ -304,7 +304,7 @@ pub fn compare_csv(found: &Comparison) -> Result<String> {
             Some(end) => paired.interval[end].to_string(),
         };
         let cells = found
-            .figures
+            .columns
             .iter()
             .map(|column| column.paired.as_ref().map_or(String::new(), cell));
         rows.push(row(name, cells.collect()));
@@ -318,7 +318,7 @@ fn metric_rows(
 ) -> Vec<(&'static str, Vec<String>)> {
     let row = |metric: &dyn Fn(&crate::study::compare::Column) -> Option<Spread>| {
         let cells = found
-            .figures
+            .columns
             .iter()
             .map(|column| or_dash(metric(column).as_ref().map(word)));
         cells.collect()
@@ -327,7 +327,7 @@ fn metric_rows(
         (
             "epochs",
             found
-                .figures
+                .columns
                 .iter()
                 .map(|column| column.epochs.to_string())
                 .collect(),

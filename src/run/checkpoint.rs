@@ -84,7 +84,7 @@ pub struct Fingerprints {
     pub data: String,
     /// Which image is for what.
     pub split: String,
-    /// The figures pixels are shifted and scaled by.
+    /// The statistics that pixels are shifted and scaled by.
     pub normalization: String,
 }
 

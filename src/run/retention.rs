@@ -165,7 +165,7 @@ mod tests {
 
     #[test]
     fn the_newest_and_the_best_stay() {
-        let figures = Metrics {
+        let metrics = Metrics {
             loss: 0.1,
             accuracy: 1.0,
         };
@@ -173,7 +173,7 @@ mod tests {
             epoch: 1,
             step,
             lr: 0.1,
-            train: figures,
+            train: metrics,
             val: None,
         };
         let cases = [

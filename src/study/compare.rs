@@ -17,8 +17,9 @@ use crate::run::policy;
 pub struct Comparison {
     /// Settings that are not the same in all.
     pub settings: Vec<ComparedSetting>,
-    /// TrialResult of each.
-    pub figures: Vec<Column>,
+    /// The metrics of each, a column each.
+    #[serde(rename = "figures")]
+    pub columns: Vec<Column>,
 }
 
 /// A setting in which runs or studies differ.
@@ -64,7 +65,7 @@ impl Comparison {
         };
         Comparison {
             settings: settings(entries),
-            figures: entries.iter().enumerate().map(column).collect(),
+            columns: entries.iter().enumerate().map(column).collect(),
         }
     }
 }

@@ -112,7 +112,7 @@ mod tests {
 
     fn standing(name: &str, trials: &[(f64, f64)], wanted: usize) -> Standing {
         let reached = |&(value, loss): &(f64, f64)| {
-            let figures = Metrics {
+            let metrics = Metrics {
                 loss,
                 accuracy: value,
             };
@@ -123,8 +123,8 @@ mod tests {
                     epoch: 3,
                     step: 9,
                     lr: 0.1,
-                    train: figures,
-                    val: Some(figures),
+                    train: metrics,
+                    val: Some(metrics),
                 },
                 value,
             }

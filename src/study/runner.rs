@@ -60,7 +60,7 @@ pub struct Runner<'a> {
 /// How a study went.
 #[derive(Debug)]
 pub struct Outcome<F> {
-    /// TrialResult of the trials that are done, in the order of the trials.
+    /// Results of the trials that are done, in the order of the trials.
     pub results: Vec<F>,
     /// Trials that failed.
     pub failed: Vec<Failure>,

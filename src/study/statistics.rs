@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn figures_are_those_of_scipy() {
+    fn statistics_are_those_of_scipy() {
         // a = numpy.array([0.9, 1.0, 0.8, 0.95]); a.mean(), a.std(ddof=1), numpy.median(a)
         // scipy.stats.t.interval(0.95, 3, a.mean(), a.std(ddof=1) / 2)
         let spread = Spread::of(&[0.9, 1.0, 0.8, 0.95]);

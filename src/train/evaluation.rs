@@ -156,7 +156,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn figures_are_those_of_scikit_learn() {
+    fn metrics_are_those_of_scikit_learn() {
         // y = [0,0,0,1,1,2,2,2]; p = [0,1,0,1,1,2,0,2]
         // sklearn.metrics.precision_recall_fscore_support(y, p)
         // ([0.66666667, 0.66666667, 1.], [0.66666667, 1., 0.66666667], [0.66666667, 0.8, 0.8], [3, 2, 3])

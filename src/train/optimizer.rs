@@ -94,7 +94,7 @@ impl Optimizer {
                     ..
                 } = *adam;
                 let decoupled = matches!(self.settings, Settings::Adamw(_));
-                let figures = bridge::Adam {
+                let values = bridge::Adam {
                     decoupled,
                     lr,
                     beta1,
@@ -106,7 +106,7 @@ impl Optimizer {
                     &self.parameters,
                     gradients,
                     [&self.first, &self.second, &self.steps],
-                    &figures,
+                    &values,
                     skip,
                 )?;
             }
@@ -116,14 +116,14 @@ impl Optimizer {
                 weight_decay,
                 ..
             } => {
-                let figures = bridge::Sgd {
+                let values = bridge::Sgd {
                     lr,
                     momentum,
                     weight_decay,
                     nesterov,
                     first,
                 };
-                bridge::sgd(&self.parameters, gradients, &self.first, &figures, skip)?;
+                bridge::sgd(&self.parameters, gradients, &self.first, &values, skip)?;
             }
             &Settings::Rmsprop {
                 alpha,
@@ -132,7 +132,7 @@ impl Optimizer {
                 weight_decay,
                 ..
             } => {
-                let figures = bridge::Rmsprop {
+                let values = bridge::Rmsprop {
                     lr,
                     alpha,
                     eps,
@@ -144,7 +144,7 @@ impl Optimizer {
                     gradients,
                     &self.second,
                     &self.first,
-                    &figures,
+                    &values,
                     skip,
                 )?;
             }

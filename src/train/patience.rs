@@ -1,4 +1,4 @@
-//! Watching one figure: is it still getting better?
+//! Watching one metric: is it still getting better?
 
 use serde::{Deserialize, Serialize};
 

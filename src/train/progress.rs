@@ -114,7 +114,7 @@ impl Progress {
         self.epoch > experiment.train.epochs || self.stopped_early(experiment)
     }
 
-    /// Makes memory of figures fit settings that were changed between two launches: a counter that
+    /// Makes memory of metrics fit settings that were changed between two launches: a counter that
     /// waited for another metric starts anew, and the best epochs are ranked by the new one.
     pub fn adapt(&mut self, before: &Experiment, now: &Experiment) {
         let early = |experiment: &Experiment| {
@@ -179,13 +179,13 @@ mod tests {
     use crate::train::schedule::{Position, rate};
 
     fn record(epoch: usize, accuracy: f64, loss: f64) -> EpochRecord {
-        let figures = Metrics { loss, accuracy };
+        let metrics = Metrics { loss, accuracy };
         EpochRecord {
             epoch,
             step: epoch * 10,
             lr: 0.1,
-            train: figures,
-            val: Some(figures),
+            train: metrics,
+            val: Some(metrics),
         }
     }
 

@@ -5,7 +5,7 @@ use tch::Tensor;
 use crate::model::graph::{Attribute, Graph};
 use crate::model::layer::{Init, Layer, Parameter, Phase, Role, Script, Shape};
 
-/// Share of a batch's figures that enters the running ones (`momentum` in PyTorch).
+/// Share of a batch's statistics that enters the running ones (`momentum` in PyTorch).
 const MOMENTUM: f64 = 0.1;
 /// Keeps the denominator away from zero (`eps` in PyTorch).
 const EPS: f64 = 1e-5;
