@@ -46,8 +46,7 @@ pub(super) fn go_on(
         Resumed::Complete(experiment, progress) => {
             export::unless_done(&experiment, &folder)?;
             let shown = summary::complete(&experiment, &progress, folder.path());
-            crate::show!("{shown}");
-            return Ok(());
+            return crate::show!("{shown}");
         }
     };
     let (session, folder) = (&ready.session, &ready.folder);
@@ -87,7 +86,7 @@ fn prove(command: &ResumeArguments, style: Style) -> Result<()> {
     );
     let mut shown = display::listener(style, done, epochs.max(done + 1), 1);
     let proof = prove::prove(&folder, pair, experiment, shown.as_mut())?;
-    crate::show!("{}", summary::proof(&proof));
+    crate::show!("{}", summary::proof(&proof))?;
     if proof.differences.is_empty() {
         Ok(())
     } else {
