@@ -5,10 +5,12 @@ use std::ffi::OsStr;
 use std::io::Write;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
+use anyhow::Context;
 use clap::ValueEnum;
 use serde_json::json;
 
 use crate::bridge::first_words;
+use crate::fault::{Blame, Fault};
 
 /// How much is said on standard error beside errors, which always are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -162,36 +164,40 @@ pub fn complain(problems: &[String]) {
     }
 }
 
-/// A line for people on standard output.
+/// A line for people on standard output, and whether it was heard, as [`out!`](crate::out) judges it.
 #[macro_export]
 macro_rules! show {
     ($($words:tt)*) => { $crate::out!("{}", $crate::messages::escaped(&format!($($words)*))) };
 }
 
 /// A text of many lines for people on standard output, whose names are [`escaped`] already.
-pub fn show_text(text: &str) {
-    for line in text.lines() {
-        crate::show!("{line}");
-    }
+///
+/// # Errors
+/// As [`heard`].
+pub fn show_text(text: &str) -> anyhow::Result<()> {
+    text.lines().try_for_each(|line| crate::show!("{line}"))
 }
 
-/// A line on standard output as it is, for programs or made of what is [`messages::escaped`](escaped) already. A reader who
-/// has gone (`| head`) has heard enough; a disk that is full has not, and ends the program with the exit code for runs.
+/// A line on standard output as it is, for programs or made of what is [`messages::escaped`](escaped) already, and whether
+/// it was [`heard`](crate::messages::heard).
 #[macro_export]
 macro_rules! out {
     ($($words:tt)*) => {{
         use std::io::Write as _;
-        $crate::messages::heard(writeln!(std::io::stdout(), $($words)*));
+        $crate::messages::heard(writeln!(std::io::stdout(), $($words)*))
     }};
 }
 
-/// Judges what became of a line on standard output.
-pub fn heard(written: std::io::Result<()>) {
-    if let Err(error) = written
-        && error.kind() != std::io::ErrorKind::BrokenPipe
-    {
-        error!("cannot write to standard output: {error}");
-        std::process::exit(crate::fault::Fault::Run as i32);
+/// Judges what became of something `written` to standard output. A reader who has gone (`| head`) has heard enough.
+///
+/// # Errors
+/// Anything else that cannot be written, such as on a full disk: a fault of the run.
+pub fn heard(written: std::io::Result<()>) -> anyhow::Result<()> {
+    match written {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error)
+            .context("cannot write to standard output")
+            .blame(Fault::Run),
+        _ => Ok(()),
     }
 }
 

@@ -251,3 +251,65 @@ fn gc_leaves_a_run_in_use_alone() {
     child.kill().unwrap();
     child.wait().unwrap();
 }
+
+#[test]
+fn a_folder_that_may_not_be_listed_is_named_and_not_taken_for_an_empty_one() {
+    let workshop = Workshop::small(30);
+    train(&workshop, "r", &["--until", "1"]);
+    std::fs::create_dir(workshop.path("r/export")).unwrap();
+    std::fs::create_dir(workshop.path("study")).unwrap();
+    workshop.permit("", 0o755);
+    let cv = ["cv", "own.yaml", "--holdout", "2", "--run", "study"];
+    let cases: [(&str, u32, &[&str], i32, &str); 6] = [
+        (
+            "r/export",
+            0o000,
+            &["runs", "show", "r"],
+            4,
+            "cannot list r/export",
+        ),
+        (
+            "r/export",
+            0o000,
+            &["runs", "list", "r"],
+            0,
+            "cannot list r/export",
+        ),
+        (
+            "r/checkpoints",
+            0o000,
+            &["eval", "r"],
+            4,
+            "cannot list r/checkpoints",
+        ),
+        // Names can be read, and nothing else: there are checkpoints, and whoever may enter can use them.
+        (
+            "r/checkpoints",
+            0o444,
+            &["eval", "r"],
+            4,
+            "cannot look at r/checkpoints/step-",
+        ),
+        ("study", 0o000, &cv, 4, "cannot list study"),
+        (
+            "data",
+            0o444,
+            &["data", "info", "own.yaml"],
+            3,
+            "cannot look at data/0",
+        ),
+    ];
+    for (folder, mode, call, code, words) in cases {
+        workshop.permit(folder, mode);
+        let answer = workshop.call_under_permissions(call);
+        workshop.permit(folder, 0o755);
+        let Some(answer) = answer else { return };
+        assert!(
+            answer.stderr.contains(": Permission denied"),
+            "{}",
+            answer.stderr
+        );
+        assert!(answer.stderr.contains(words), "{words}: {}", answer.stderr);
+        assert_eq!(answer.code, code, "{}", answer.stderr);
+    }
+}

@@ -17,7 +17,7 @@ pub(super) fn run(command: ConfigCommand) -> Result<()> {
             for file in &files {
                 match Experiment::load(file, &overrides.set, &[plan::check]) {
                     Ok(experiment) => {
-                        crate::show!("{}: ok, experiment {}", file.display(), experiment.name)
+                        crate::show!("{}: ok, experiment {}", file.display(), experiment.name)?
                     }
                     Err(Problems(found)) => problems.extend(found),
                 }
@@ -31,8 +31,7 @@ pub(super) fn run(command: ConfigCommand) -> Result<()> {
         }
         ConfigCommand::Show { file, overrides } => {
             let experiment = load(&file, &overrides)?;
-            crate::out!("{}", experiment.to_yaml().trim_end());
-            Ok(())
+            crate::out!("{}", experiment.to_yaml().trim_end())
         }
     }
 }

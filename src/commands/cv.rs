@@ -42,7 +42,7 @@ pub(super) fn run(command: CvArguments, style: Style) -> Result<()> {
             .dir
             .write_text("summary.csv", &studies::study_csv(&found)?)
             .blame(Fault::Run)?;
-        messages::show_text(&studies::study(&found, launch.dir.path()));
+        messages::show_text(&studies::study(&found, launch.dir.path()))?;
     }
     study::verdict(&outcome.failed)
 }

@@ -29,8 +29,7 @@ pub(super) fn run(command: DataCommand, style: Style) -> Result<()> {
             let data = Dataset::load(&experiment.data).blame(Fault::Data)?;
             let split = Split::new(&data.index, &experiment.data.split, experiment.seed)
                 .blame(Fault::Data)?;
-            messages::show_text(&describe(&data, &split));
-            Ok(())
+            messages::show_text(&describe(&data, &split))
         }
         DataCommand::Npy {
             config,
@@ -49,8 +48,7 @@ pub(super) fn run(command: DataCommand, style: Style) -> Result<()> {
                 out.display(),
                 index.classes.join(", "),
                 names_again(&index.classes)
-            );
-            Ok(())
+            )
         }
         DataCommand::Fetch { out, url } => {
             let mut archive = Archive::sign_language_digits();
@@ -67,7 +65,6 @@ pub(super) fn run(command: DataCommand, style: Style) -> Result<()> {
             } else {
                 crate::show!("{} images in {root}, checked", fetched.files)
             }
-            Ok(())
         }
         DataCommand::Generate {
             dir,
@@ -84,8 +81,7 @@ pub(super) fn run(command: DataCommand, style: Style) -> Result<()> {
                 images * digits.len() as u64,
                 digits.len(),
                 dir.display()
-            );
-            Ok(())
+            )
         }
     }
 }

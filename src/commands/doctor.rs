@@ -7,32 +7,32 @@ use crate::config::Threads;
 
 pub(super) fn run() -> Result<()> {
     let line = |what: &str, found: String| crate::show!("{what:<13} {found}");
-    line("signet", env!("CARGO_PKG_VERSION").to_owned());
-    line("tch", format!("0.24.0, for libtorch {}", bridge::LIBTORCH));
+    line("signet", env!("CARGO_PKG_VERSION").to_owned())?;
+    line("tch", format!("0.24.0, for libtorch {}", bridge::LIBTORCH))?;
     let libtorch = bridge::library_of_libtorch();
     line(
         "libtorch",
         libtorch.unwrap_or("loaded from an unknown place".to_owned()),
-    );
+    )?;
     let devices = cuda::devices();
     let library = cuda::library();
-    line("CUDA library", library.unwrap_or("not loaded".to_owned()));
+    line("CUDA library", library.unwrap_or("not loaded".to_owned()))?;
     let driver = std::fs::read_to_string("/proc/driver/nvidia/version").unwrap_or_default();
     let driver = driver.lines().next();
     line(
         "driver",
         driver.unwrap_or("no NVIDIA driver is loaded").to_owned(),
-    );
+    )?;
     match devices {
         Ok(count) => {
             let names = cuda::gpu_names();
             for number in 0..count {
                 let name = names.get(number).map_or("a CUDA device", String::as_str);
-                line(&format!("cuda:{number}"), name.to_owned());
+                line(&format!("cuda:{number}"), name.to_owned())?;
             }
-            line("device: auto", "takes cuda:0".to_owned());
+            line("device: auto", "takes cuda:0".to_owned())?
         }
-        Err(reason) => line("device: auto", format!("takes the CPU, because {reason:#}")),
+        Err(reason) => line("device: auto", format!("takes the CPU, because {reason:#}"))?,
     }
     line(
         "CPU",
@@ -41,9 +41,9 @@ pub(super) fn run() -> Result<()> {
             process::cpus(),
             bridge::cpu_capability()
         ),
-    );
+    )?;
     let threads = Threads::Auto.settle();
-    line("threads: auto", format!("takes {threads}"));
+    line("threads: auto", format!("takes {threads}"))?;
     for remark in threads.remarks() {
         crate::status!("signet: {remark}");
     }

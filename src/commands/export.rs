@@ -29,8 +29,7 @@ pub(super) fn run(command: ExportArguments) -> Result<()> {
         command.out.as_deref(),
         &interrupt,
     )?;
-    messages::show_text(&summary::exported(&exported).to_string());
-    Ok(())
+    messages::show_text(&summary::exported(&exported).to_string())
 }
 
 /// Exports the best epoch of a run that has ended, if its experiment wants that.
@@ -55,8 +54,7 @@ pub(super) fn on_finish(
                 None => error,
             }
         })?;
-    messages::show_text(&summary::exported(&exported).to_string());
-    Ok(())
+    messages::show_text(&summary::exported(&exported).to_string())
 }
 
 /// As [`on_finish`], for a run that ended earlier and may have been killed before it was exported.

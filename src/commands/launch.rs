@@ -52,10 +52,9 @@ pub(super) fn go(
         if let Some(signal) = interrupt.signal() {
             return Err(stopped(signal, &state.progress, folder)).blame(Fault::stopped_by(signal));
         }
-        crate::show!("{}", summary::paused(&state.progress, folder.path()));
-        return Ok(());
+        return crate::show!("{}", summary::paused(&state.progress, folder.path()));
     }
     let after = summary::after(session, &state.progress, folder.path(), began.elapsed());
-    messages::show_text(&after);
+    messages::show_text(&after)?;
     export::on_finish(&session.experiment, folder, &interrupt)
 }

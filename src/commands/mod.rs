@@ -95,7 +95,7 @@ fn tell(
         .blame(Fault::Config);
     }
     if !to_stdout(&files.json) && !to_stdout(&files.csv) {
-        messages::show_text(shown);
+        messages::show_text(shown)?;
     }
     if let Some(file) = &files.json {
         let text = serde_json::to_string_pretty(found)? + "\n";
@@ -110,8 +110,7 @@ fn tell(
 /// Writes `text` to `file`; `-` is standard output.
 fn write_text(file: &Path, text: &str) -> anyhow::Result<()> {
     if file == Path::new("-") {
-        crate::messages::heard(std::io::stdout().write_all(text.as_bytes()));
-        return Ok(());
+        return messages::heard(std::io::stdout().write_all(text.as_bytes()));
     }
     disk::write_named(file, text.as_bytes())
 }

@@ -178,7 +178,7 @@ impl Printer {
                         }
                         Err(error) => json!({"image": name, "error": error}),
                     };
-                    crate::out!("{line}");
+                    crate::out!("{line}")?;
                 }
                 PredictFormat::Csv => {
                     let mut row = vec![name];
@@ -196,7 +196,7 @@ impl Printer {
 
     fn finish(&self) -> Result<()> {
         if self.format == PredictFormat::Table {
-            crate::out!("{}", self.table);
+            crate::out!("{}", self.table)?;
         }
         Ok(())
     }

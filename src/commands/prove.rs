@@ -21,7 +21,7 @@ pub(super) fn run(command: &ResumeArguments, style: Style) -> Result<()> {
     );
     let mut shown = display::listener(style, done, epochs.max(done + 1), 1);
     let proof = prove::prove(&folder, pair, experiment, shown.as_mut())?;
-    crate::show!("{}", summary::proof(&proof));
+    crate::show!("{}", summary::proof(&proof))?;
     if proof.differences.is_empty() {
         Ok(())
     } else {

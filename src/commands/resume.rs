@@ -45,8 +45,7 @@ pub(super) fn go_on(
         Resumed::Complete(experiment, progress) => {
             export::unless_done(&experiment, &folder)?;
             let shown = summary::complete(&experiment, &progress, folder.path());
-            crate::show!("{shown}");
-            return Ok(());
+            return crate::show!("{shown}");
         }
     };
     let (session, folder) = (&ready.session, &ready.folder);

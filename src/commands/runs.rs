@@ -92,22 +92,19 @@ fn gc(
         }
     }
     if garbage.is_empty() {
-        crate::out!("nothing to delete");
-        return Ok(());
+        return crate::out!("nothing to delete");
     }
-    crate::out!("{}\n", tables::garbage(&garbage));
+    crate::out!("{}\n", tables::garbage(&garbage))?;
     let bytes: u64 = garbage.iter().map(|garbage| garbage.bytes).sum();
     let size = mebibytes(bytes as usize);
     if !yes {
-        crate::out!(
+        return crate::out!(
             "{} file(s), {size}; add --yes to delete them",
             garbage.len()
         );
-        return Ok(());
     }
     for Garbage { folder, name, .. } in &garbage {
         folder.remove_all(name)?;
     }
-    crate::out!("deleted {} file(s), {size}", garbage.len());
-    Ok(())
+    crate::out!("deleted {} file(s), {size}", garbage.len())
 }

@@ -59,6 +59,6 @@ pub(super) fn run(command: Command, style: Style) -> Result<()> {
         .dir
         .write_text("summary.csv", &studies::sweep_csv(&found)?)
         .blame(Fault::Run)?;
-    messages::show_text(&studies::sweep(&found, &sweep.base, launch.dir.path()));
+    messages::show_text(&studies::sweep(&found, &sweep.base, launch.dir.path()))?;
     study::verdict(&failed)
 }

@@ -65,8 +65,7 @@ fn dry_run(experiment: Experiment) -> Result<()> {
     let session = Session::open(experiment)?;
     report_findings(&session);
     let shown = summary::before(&session, session.trainer().steps_per_epoch());
-    messages::show_text(&shown);
-    Ok(())
+    messages::show_text(&shown)
 }
 
 /// Says what was left out, what is doubtful, and what became of the weights to begin with.

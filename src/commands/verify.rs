@@ -61,7 +61,7 @@ pub(super) fn run(command: VerifyArguments) -> Result<()> {
 
 fn say(report: &Report, command: &VerifyArguments) -> Result<()> {
     if command.json.as_deref() != Some(Path::new("-")) {
-        messages::show_text(&summary::gate(report));
+        messages::show_text(&summary::gate(report))?;
     }
     match &command.json {
         Some(file) => {

@@ -249,7 +249,7 @@ fn is_digit(name: &str) -> bool {
 /// and nothing beside them.
 fn check(archive: &Archive, root: &Path) -> Result<u64> {
     let mut images = Vec::new();
-    for digit in fs::read_dir(root.join("Dataset")).context("found no folder Dataset")? {
+    for digit in fs::read_dir(root.join("Dataset")).context("cannot list its folder Dataset")? {
         let digit = digit?;
         let folder = digit.file_name().to_string_lossy().into_owned();
         let listed = fs::read_dir(digit.path());

@@ -13,6 +13,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
+use crate::disk;
+
 /// What was found below a folder. Paths are relative to it.
 #[derive(Debug, Default, PartialEq)]
 pub struct FolderListing {
@@ -116,8 +118,8 @@ fn walk(
     for name in entries(&folder)? {
         let path = below.join(name);
         let full = root.join(&path);
-        match full.metadata() {
-            Ok(metadata) if metadata.is_dir() => match seen.get(&identity(&metadata)) {
+        match disk::look(&full) {
+            Ok(Some(metadata)) if metadata.is_dir() => match seen.get(&identity(&metadata)) {
                 Some(same) => {
                     let same = root.join(same);
                     let why = format!("leads to {} again", same.display());
@@ -131,7 +133,8 @@ fn walk(
             },
             // A link whose file is gone is an image that cannot be read, and not no image; and so is a pipe.
             _ if is_image(&full) => found.images.push(path),
-            _ => found
+            Err(error) => return Err(error),
+            Ok(_) => found
                 .left_out
                 .extend(other_kind(&full).map(|why| (path, why))),
         }

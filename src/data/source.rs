@@ -11,6 +11,7 @@ use super::index::Index;
 use super::pixels::{Levels, Pixels};
 use super::{Dataset, arrays, folder, generated, order};
 use crate::config::data::{DataConfig, OnBadImage, Source};
+use crate::disk;
 
 /// Side in pixels at which signs are drawn before they are resized like any other image.
 const DRAWN_SIDE: u32 = 100;
@@ -93,6 +94,11 @@ impl Dataset {
     }
 }
 
+/// Whether `path` leads to a folder.
+fn is_folder(path: &Path) -> Result<bool> {
+    Ok(disk::look(path)?.is_some_and(|found| found.is_dir()))
+}
+
 /// The class folders in a folder.
 struct ClassFolders<'r> {
     root: &'r Path,
@@ -121,7 +127,7 @@ impl<'r> ClassFolders<'r> {
         for entry in folder::entries(root)? {
             let path = root.join(&entry);
             let name = entry.to_string_lossy().into_owned();
-            let why = match (path.is_dir(), entry.to_str()) {
+            let why = match (is_folder(&path)?, entry.to_str()) {
                 (true, Some(_)) => {
                     folders.names.push(name);
                     continue;
@@ -161,17 +167,21 @@ impl<'r> ClassFolders<'r> {
             "testing",
         ];
         let part = |name: &String| PARTS.contains(&name.to_lowercase().as_str());
-        let holds_folders = |name: &String| {
-            let entries = folder::entries(&self.root.join(name)).unwrap_or_default();
-            entries
-                .iter()
-                .any(|entry| self.root.join(name).join(entry).is_dir())
+        let holds_folders = |name: &String| -> Result<bool> {
+            let folder = self.root.join(name);
+            for entry in folder::entries(&folder)? {
+                if is_folder(&folder.join(entry))? {
+                    return Ok(true);
+                }
+            }
+            Ok(false)
         };
+        let mut are_parts = self.names.iter().all(part);
+        for name in &self.names {
+            are_parts = are_parts && holds_folders(name)?;
+        }
         ensure!(
-            !self
-                .names
-                .iter()
-                .all(|name| part(name) && holds_folders(name)),
+            !are_parts,
             "{root} holds {}, which look like parts of a split and not like classes; take the classes of one of them with \
              data.source.root: {}, or name all in data.classes if they are classes",
             self.names.join(", "),

@@ -7,7 +7,7 @@
 //! Nothing but this file opens for writing: `.clippy.toml` forbids the functions of the standard library that do.
 
 use std::ffi::{OsStr, OsString};
-use std::fs::{DirEntry, File};
+use std::fs::{DirEntry, File, Metadata};
 use std::io::{ErrorKind, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
@@ -402,6 +402,20 @@ pub fn entries(folder: &Path) -> Result<Vec<DirEntry>> {
         listed => listed
             .and_then(|entries| entries.collect())
             .with_context(|| format!("cannot list {}", folder.display())),
+    }
+}
+
+/// What `path` leads to; nothing where there is none, as behind a link that leads nowhere.
+///
+/// # Errors
+/// A folder on the way that may not be entered: what lies in it is not known to be missing.
+pub fn look(path: &Path) -> Result<Option<Metadata>> {
+    match path.metadata() {
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => bail!(
+            "cannot look at {}: {error}; it must lie in folders that you may enter",
+            path.display()
+        ),
+        found => Ok(found.ok()),
     }
 }
 

@@ -102,19 +102,27 @@ pub fn is_put_aside(name: &str) -> bool {
 /// is none of signet's is passed over.
 ///
 /// # Errors
-/// A folder that cannot be listed.
+/// A folder that cannot be listed or entered.
 pub fn list(folder: &Path) -> Result<Vec<(usize, PathBuf)>> {
-    let mut found: Vec<(usize, PathBuf)> = disk::entries(&folder.join(FOLDER))?
-        .into_iter()
-        .filter_map(|entry| {
-            let name = entry.file_name().into_string().ok()?;
-            let step = name.strip_prefix("step-")?.strip_suffix(".safetensors")?;
-            let step = step.parse().ok()?;
-            (name == name_of(step) && entry.path().is_file()).then(|| (step, entry.path()))
-        })
-        .collect();
+    let mut found = Vec::new();
+    for entry in disk::entries(&folder.join(FOLDER))? {
+        let file = entry.path();
+        if let Some(step) = step_of(&file)
+            && disk::look(&file)?.is_some_and(|found| found.is_file())
+        {
+            found.push((step, file));
+        }
+    }
     found.sort_by(|a, b| b.cmp(a));
     Ok(found)
+}
+
+/// The step of the checkpoint called like `file`, if signet would call one so.
+fn step_of(file: &Path) -> Option<usize> {
+    let name = file.file_name()?.to_str()?;
+    let step = name.strip_prefix("step-")?.strip_suffix(".safetensors")?;
+    let step = step.parse().ok()?;
+    (name == name_of(step)).then_some(step)
 }
 
 /// The newest valid checkpoint.

@@ -1,8 +1,10 @@
 //! A folder to work in, a signet to call, and images to call it on.
 #![allow(dead_code)] // each file of tests uses its own share
 
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 
 use signet::disk::Folder;
 use signet::run::checkpoint::Checkpoint;
@@ -18,6 +20,16 @@ pub struct Answer {
 }
 
 impl Answer {
+    fn of(arguments: &[&str], output: Output) -> Answer {
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("signet prints UTF-8");
+        Answer {
+            call: arguments.join(" "),
+            code: output.status.code().unwrap_or(-1),
+            stdout: text(output.stdout),
+            stderr: text(output.stderr),
+        }
+    }
+
     /// The call failed with this exit code, and these words are part of what it said.
     #[track_caller]
     pub fn assert_failed(&self, code: i32, words: &str) {
@@ -88,13 +100,36 @@ impl Workshop {
             .args(arguments)
             .output()
             .expect("the binary was built beside this test");
-        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("signet prints UTF-8");
-        Answer {
-            call: arguments.join(" "),
-            code: output.status.code().unwrap_or(-1),
-            stdout: text(output.stdout),
-            stderr: text(output.stderr),
+        Answer::of(arguments, output)
+    }
+
+    /// Lets only some do something with a file or folder: its mode, such as 0o755.
+    pub fn permit(&self, name: &str, mode: u32) {
+        let permissions = std::fs::Permissions::from_mode(mode);
+        std::fs::set_permissions(self.path(name), permissions).unwrap();
+    }
+
+    /// Calls signet as somebody whom permissions bind: root, whom they do not, becomes another user. None, with a note, where
+    /// that user cannot reach the binary under test.
+    pub fn call_under_permissions(&self, arguments: &[&str]) -> Option<Answer> {
+        let probe = self.path("probe");
+        std::fs::write(&probe, "").unwrap();
+        self.permit("probe", 0o000);
+        let root = std::fs::File::open(&probe).is_ok();
+        std::fs::remove_file(&probe).unwrap();
+        let call = |arguments: &[&str]| {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_signet"));
+            command.current_dir(self.0.path()).args(arguments);
+            if root {
+                command.uid(65534).gid(65534);
+            }
+            command.output()
+        };
+        if !call(&["--version"]).is_ok_and(|output| output.status.success()) {
+            println!("left out: we are root, and another user cannot reach the binary under test");
+            return None;
         }
+        Some(Answer::of(arguments, call(arguments).unwrap()))
     }
 
     /// Starts signet and does not wait for it; what it says is thrown away.
