@@ -11,7 +11,7 @@ use crate::disk;
 use crate::messages::escaped;
 use crate::run::checkpoints;
 use crate::run::environment::LaunchRecord;
-use crate::run::resume::branch::Parent;
+use crate::run::resume::Parent;
 use crate::study::catalog::{CatalogEntry, Findings, Garbage, RunEntry, StudyEntry};
 use crate::study::compare::Comparison;
 use crate::study::statistics::Spread;

@@ -29,7 +29,8 @@ pub enum Event<'a> {
         /// The training as it stands.
         state: &'a TrainState<'a>,
     },
-    /// The network was evaluated on a part, after the steps of an epoch and before its metrics are told.
+    /// The network was evaluated on the val part, or on the train part if a listener asked for it; after the steps of an
+    /// epoch and before its metrics are told.
     Evaluated {
         /// Counts from 1.
         epoch: usize,
@@ -68,6 +69,11 @@ pub trait Observer {
 
     /// Whether the next step should come with metrics, which makes the device be waited for.
     fn wants_metrics(&self) -> bool {
+        false
+    }
+
+    /// Whether [`Event::Evaluated`] should come of the train part, too, which takes a further pass over it.
+    fn wants_train_part(&self) -> bool {
         false
     }
 }

@@ -8,7 +8,6 @@ use super::optimizer::Optimizer;
 use super::progress::Progress;
 use super::snapshot::{Snapshot, TrainState, diverged};
 use crate::config::Experiment;
-use crate::config::run::SampleLog;
 use crate::config::train::BatchSize;
 use crate::data::Dataset;
 use crate::data::batches::order;
@@ -159,6 +158,7 @@ impl<'a> Trainer<'a> {
         let Progress {
             epoch, step, lr, ..
         } = state.progress;
+        let train_part = listeners.iter().any(|listener| listener.wants_train_part());
         let mut evaluate = |part: Part| -> Result<Option<Metrics>> {
             let images = self.split.part(part);
             if images.is_empty() {
@@ -180,7 +180,7 @@ impl<'a> Trainer<'a> {
             Ok(Some(found))
         };
         let val = evaluate(Part::Val)?;
-        if self.experiment.log.samples == SampleLog::All {
+        if train_part {
             evaluate(Part::Train)?;
         }
         Ok(EpochRecord {

@@ -1,6 +1,6 @@
 //! Going on with a run: from which checkpoint, under which experiment, in which directory.
 
-pub mod branch;
+mod branch;
 mod find;
 mod rewind;
 mod settle;
