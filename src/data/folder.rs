@@ -77,7 +77,7 @@ pub fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
 /// Why the file at `path` is not an image that is read, if it is one of another kind.
 pub fn other_kind(path: &Path) -> Option<String> {
     let extension = extension(path);
-    let kind = beginning(path).and_then(|bytes| name_of_kind(&bytes));
+    let kind = first_bytes(path).and_then(|bytes| name_of_kind(&bytes));
     match kind {
         Some(kind) => Some(format!("is a {kind}; JPEG and PNG are read")),
         None if NOT_READ.contains(&extension.as_str()) => {
@@ -100,7 +100,7 @@ pub fn name_of_kind(bytes: &[u8]) -> Option<String> {
 /// Whether the file at `path` is a JPEG or a PNG by its name or its content.
 pub fn is_image(path: &Path) -> bool {
     READ.contains(&extension(path).as_str())
-        || beginning(path)
+        || first_bytes(path)
             .is_some_and(|bytes| infer::image::is_jpeg(&bytes) || infer::image::is_png(&bytes))
 }
 
@@ -152,7 +152,7 @@ fn extension(path: &Path) -> String {
 }
 
 /// How the regular file at `path` begins.
-fn beginning(path: &Path) -> Option<Vec<u8>> {
+fn first_bytes(path: &Path) -> Option<Vec<u8>> {
     // Opening a pipe would wait for somebody to write to it.
     path.metadata().ok().filter(Metadata::is_file)?;
     let mut bytes = Vec::new();

@@ -69,7 +69,7 @@ mod tests {
         let at = |epoch, step| Progress {
             epoch,
             step,
-            ..Progress::beginning()
+            ..Progress::start()
         };
         let plain = Occasion::Epoch {
             ranked: false,
@@ -201,7 +201,7 @@ mod tests {
             (vec![9], vec![9, 18], 5, vec![], "nothing to remove"),
         ];
         for (steps, best, keep_last, expected, why) in cases {
-            let mut progress = Progress::beginning();
+            let mut progress = Progress::start();
             progress.ranking = best.iter().map(|&step| record(step)).collect();
             let config = CheckpointConfig {
                 every: Every::Epochs(1),

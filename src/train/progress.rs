@@ -58,7 +58,7 @@ pub enum ExtendMode {
 
 impl Progress {
     /// Before the first step.
-    pub fn beginning() -> Progress {
+    pub fn start() -> Progress {
         Progress {
             epoch: 1,
             images: 0,
@@ -221,7 +221,7 @@ mod tests {
 
     #[test]
     fn a_progress_survives_its_own_json_bit_for_bit() {
-        let mut progress = Progress::beginning();
+        let mut progress = Progress::start();
         // 0.1 + 0.2 and 1/3 have no short decimal form.
         progress.ranking = vec![record(3, 1.0 / 3.0, 0.1 + 0.2)];
         progress.last = Some(record(7, f64::MIN_POSITIVE, 1e300 / 7.0));
@@ -246,7 +246,7 @@ mod tests {
                     train: {schedule: {kind: plateau, factor: 0.5, patience: 1}}\n";
         let document = Document::parse("x.yaml".into(), text.into(), &[]).unwrap();
         let experiment = Experiment::from_document(&document, Path::new("x.yaml"), &[]).unwrap();
-        let mut progress = Progress::beginning();
+        let mut progress = Progress::start();
         for (index, (loss, expected)) in losses.into_iter().zip(rates).enumerate() {
             progress.end_epoch(&record(index + 1, 0.5, loss), &experiment);
             let at = Position::new(&progress, 10, 32, 40);

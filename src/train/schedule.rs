@@ -228,7 +228,7 @@ mod tests {
     #[test]
     fn a_longer_run_holds_restarts_or_stretches_its_schedule_as_it_was_told() {
         let position = |extensions: &[(usize, ExtendMode)], epoch| {
-            let mut progress = Progress::beginning();
+            let mut progress = Progress::start();
             progress.epoch = epoch;
             let extension = |&(epochs, how)| Extension { epochs, how };
             progress.extensions = extensions.iter().map(extension).collect();
@@ -285,7 +285,7 @@ mod tests {
     fn a_schedule_that_is_shorter_than_its_warm_up_or_than_a_step_has_a_rate() {
         let position = |extensions: &[(usize, ExtendMode)], epochs| {
             let extension = |&(epochs, how)| Extension { epochs, how };
-            let mut progress = Progress::beginning();
+            let mut progress = Progress::start();
             progress.epoch = epochs;
             progress.extensions = extensions.iter().map(extension).collect();
             Position::new(&progress, 5, 32, epochs)

@@ -42,7 +42,7 @@ impl<'a> TrainState<'a> {
     pub fn new(network: &'a Network, optimizer: Optimizer) -> TrainState<'a> {
         TrainState {
             network,
-            progress: Progress::beginning(),
+            progress: Progress::start(),
             tally: Tally::new(network.device()),
             optimizer,
             resumed_at: 0,
