@@ -71,7 +71,7 @@ pub fn exit_codes() -> String {
     )
 }
 
-/// An error whose fault is known. It reads exactly as the error inside.
+/// An error whose fault was said. It reads exactly as the error inside.
 #[derive(Debug)]
 struct Blamed {
     fault: Fault,
@@ -86,9 +86,9 @@ impl fmt::Display for Blamed {
 
 impl std::error::Error for Blamed {}
 
-/// Says whose fault an error is.
+/// Says whose fault an error is, where that is not the usual one of the verb.
 pub trait Blame<T> {
-    /// Marks the error, if there is one, with `fault`.
+    /// Marks the error, if there is one, with `fault`; what was said closer to the cause stays.
     ///
     /// # Errors
     /// The same error, marked.
@@ -98,19 +98,19 @@ pub trait Blame<T> {
 impl<T, E: Into<anyhow::Error>> Blame<T> for Result<T, E> {
     fn blame(self, fault: Fault) -> anyhow::Result<T> {
         self.map_err(|error| {
-            anyhow::Error::new(Blamed {
-                fault,
-                error: error.into(),
-            })
+            let error = error.into();
+            match fault_of(&error) {
+                Some(_) => error,
+                None => anyhow::Error::new(Blamed { fault, error }),
+            }
         })
     }
 }
 
-/// The fault `error` was marked with; an unmarked one is signet's own.
-pub fn fault_of(error: &anyhow::Error) -> Fault {
-    error
-        .downcast_ref::<Blamed>()
-        .map_or(Fault::Internal, |blamed| blamed.fault)
+/// The fault `error` was marked with.
+pub fn fault_of(error: &anyhow::Error) -> Option<Fault> {
+    let blamed = error.downcast_ref::<Blamed>();
+    blamed.map(|blamed| blamed.fault)
 }
 
 /// The error of type `T` in `error`, whoever is to blame.
@@ -173,18 +173,19 @@ mod tests {
     use anyhow::Context;
 
     #[test]
-    fn a_fault_survives_context_and_leaves_the_sentence_alone() {
+    fn the_fault_nearest_to_the_cause_stays_and_leaves_the_sentence_alone() {
         let inner = anyhow::anyhow!("no such file").context("cannot read x.png");
         let error = Err::<(), _>(inner)
             .blame(Fault::Data)
             .context("loading images")
+            .blame(Fault::Run)
             .unwrap_err();
-        assert_eq!(fault_of(&error), Fault::Data);
+        assert_eq!(fault_of(&error), Some(Fault::Data));
         assert_eq!(
             format!("{error:#}"),
             "loading images: cannot read x.png: no such file"
         );
-        assert_eq!(fault_of(&anyhow::anyhow!("surprise")), Fault::Internal);
+        assert_eq!(fault_of(&anyhow::anyhow!("surprise")), None);
     }
 
     #[test]

@@ -5,7 +5,6 @@ use anyhow::Result;
 use crate::cli::ConfigCommand;
 use crate::config::Experiment;
 use crate::config::document::Problems;
-use crate::fault::{Blame, Fault};
 use crate::model::plan;
 
 use super::load;
@@ -22,12 +21,11 @@ pub(super) fn run(command: ConfigCommand) -> Result<()> {
                     Err(Problems(found)) => problems.extend(found),
                 }
             }
-            let verdict = if problems.is_empty() {
+            if problems.is_empty() {
                 Ok(())
             } else {
-                Err(Problems(problems))
-            };
-            verdict.blame(Fault::Config)
+                Err(Problems(problems).into())
+            }
         }
         ConfigCommand::Show { file, overrides } => {
             let experiment = load(&file, &overrides)?;

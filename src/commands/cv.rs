@@ -37,11 +37,10 @@ pub(super) fn run(command: CvArguments, style: Style) -> Result<()> {
     launch.stopped(outcome.results.len())?;
     if !outcome.results.is_empty() {
         let found = Summary::of(part, outcome.results);
-        launch.dir.write(SUMMARY, &found).blame(Fault::Run)?;
+        launch.dir.write(SUMMARY, &found)?;
         launch
             .dir
-            .write_text("summary.csv", &studies::study_csv(&found)?)
-            .blame(Fault::Run)?;
+            .write_text("summary.csv", &studies::study_csv(&found)?)?;
         messages::show_text(&studies::study(&found, launch.dir.path()))?;
     }
     study::verdict(&outcome.failed)

@@ -16,7 +16,6 @@ use crate::data::generated;
 use crate::data::split::Split;
 use crate::data::{Dataset, arrays};
 use crate::disk::Folder;
-use crate::fault::{Blame, Fault};
 use crate::messages::{self, escaped};
 use crate::run::display::Style;
 
@@ -26,9 +25,8 @@ pub(super) fn run(command: DataCommand, style: Style) -> Result<()> {
     match command {
         DataCommand::Info { config, overrides } => {
             let experiment = load(&config, &overrides)?;
-            let data = Dataset::load(&experiment.data).blame(Fault::Data)?;
-            let split = Split::new(&data.index, &experiment.data.split, experiment.seed)
-                .blame(Fault::Data)?;
+            let data = Dataset::load(&experiment.data)?;
+            let split = Split::new(&data.index, &experiment.data.split, experiment.seed)?;
             messages::show_text(&describe(&data, &split))
         }
         DataCommand::Npy {
@@ -37,11 +35,11 @@ pub(super) fn run(command: DataCommand, style: Style) -> Result<()> {
             overrides,
         } => {
             let experiment = load(&config, &overrides)?;
-            let data = Dataset::load(&experiment.data).blame(Fault::Data)?;
+            let data = Dataset::load(&experiment.data)?;
             super::report_reading(&data);
             let index = &data.index;
             let write = |folder: &Folder| arrays::write(folder, &data.pixels, &index.labels);
-            write_folder(&out, write).blame(Fault::Data)?;
+            write_folder(&out, write)?;
             crate::show!(
                 "{} images in {}; Y numbers the classes {}{}",
                 index.len(),
@@ -58,7 +56,7 @@ pub(super) fn run(command: DataCommand, style: Style) -> Result<()> {
             } else {
                 ProgressBar::hidden()
             };
-            let fetched = fetch(&archive, &out, &shown).blame(Fault::Data)?;
+            let fetched = fetch(&archive, &out, &shown)?;
             let root = fetched.root.display();
             if fetched.already_there {
                 crate::show!("{root} already holds all {} images", fetched.files)
@@ -75,7 +73,7 @@ pub(super) fn run(command: DataCommand, style: Style) -> Result<()> {
         } => {
             digits.sort_unstable();
             digits.dedup();
-            generate(&dir, &digits, images, seed, side).blame(Fault::Data)?;
+            generate(&dir, &digits, images, seed, side)?;
             crate::show!(
                 "{} images of {} digits in {}",
                 images * digits.len() as u64,

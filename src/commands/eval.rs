@@ -17,7 +17,7 @@ use crate::run::source::source_of;
 use crate::train::evaluation::Evaluation;
 
 pub(super) fn run(command: EvalArguments) -> Result<()> {
-    let classifier = Classifier::open(&command.target).blame(Fault::Run)?;
+    let classifier = Classifier::open(&command.target)?;
     let (data, name, part) = match &command.data {
         Some(folder) => {
             let data = other_images(&classifier, folder)?;
@@ -25,11 +25,10 @@ pub(super) fn run(command: EvalArguments) -> Result<()> {
             (data, "given", all)
         }
         None => {
-            let folder = run_of(&command.target).blame(Fault::Run)?;
-            let mut experiment = classifier.card.experiment().blame(Fault::Run)?;
+            let folder = run_of(&command.target)?;
+            let mut experiment = classifier.card.experiment()?;
             let (config, set) = (&classifier.card.config, &command.moved.set);
-            experiment.data.source =
-                source_of(folder.as_ref(), config, set).blame(Fault::Config)?;
+            experiment.data.source = source_of(folder.as_ref(), config, set)?;
             let then = &classifier.card.fingerprints;
             let (data, split) = session::reload(&experiment, then, folder.as_ref())?;
             let (name, part) = part_of(&split, command.part);
@@ -43,7 +42,7 @@ pub(super) fn run(command: EvalArguments) -> Result<()> {
         ))
         .blame(Fault::Config);
     }
-    let logits = classifier.logits(&data.pixels, &part).blame(Fault::Run)?;
+    let logits = classifier.logits(&data.pixels, &part)?;
     let index = &data.index;
     let labels = index.labels_of(&part);
     let names: Vec<&str> = part.iter().map(|&image| &*index.names[image]).collect();
@@ -58,7 +57,7 @@ pub(super) fn run(command: EvalArguments) -> Result<()> {
 
 /// The images in the class folders of `folder`, made ready as the model wants them.
 fn other_images(classifier: &Classifier, folder: &Path) -> Result<Dataset> {
-    let config = classifier.card.experiment().blame(Fault::Run)?.data;
+    let config = classifier.card.experiment()?.data;
     let config = DataConfig {
         per_class: None,
         ..config

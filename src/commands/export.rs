@@ -5,7 +5,6 @@ use anyhow::Result;
 use crate::cli::ExportArguments;
 use crate::config::Experiment;
 use crate::export::artefacts;
-use crate::fault::{Blame, Fault};
 use crate::messages::{self, shell_quote};
 use crate::report::summary;
 use crate::run::directory::RunDir;
@@ -14,11 +13,11 @@ use crate::run::resume::{self, CheckpointRef};
 use crate::run::source::source_of;
 
 pub(super) fn run(command: ExportArguments) -> Result<()> {
-    let folder = RunDir::open(&command.run).blame(Fault::Run)?;
-    let found = resume::find(&folder, &command.from).blame(Fault::Run)?;
+    let folder = RunDir::open(&command.run)?;
+    let found = resume::find(&folder, &command.from)?;
     found.report();
     let (config, set) = (&found.checkpoint.document.config, &command.moved.set);
-    let source = source_of(Some(&folder), config, set).blame(Fault::Config)?;
+    let source = source_of(Some(&folder), config, set)?;
     let interrupt = Interrupt::listen()?;
     let formats = &command.format;
     let exported = artefacts::export(
@@ -41,7 +40,7 @@ pub(super) fn on_finish(
     if !experiment.export.on_finish {
         return Ok(());
     }
-    let found = resume::find(folder, &CheckpointRef::Best).blame(Fault::Run)?;
+    let found = resume::find(folder, &CheckpointRef::Best)?;
     found.report();
     let (source, formats) = (&experiment.data.source, &experiment.export.formats);
     let exported =
@@ -59,7 +58,7 @@ pub(super) fn on_finish(
 
 /// As [`on_finish`], for a run that ended earlier and may have been killed before it was exported.
 pub(super) fn unless_done(experiment: &Experiment, folder: &RunDir) -> Result<()> {
-    let found = resume::find(folder, &CheckpointRef::Best).blame(Fault::Run)?;
+    let found = resume::find(folder, &CheckpointRef::Best)?;
     if artefacts::are_there(folder, &found, &experiment.export.formats)? {
         Ok(())
     } else {

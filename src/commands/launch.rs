@@ -5,13 +5,12 @@ use std::time::Instant;
 use anyhow::Result;
 
 use super::export;
-use crate::fault::{Blame, Fault};
 use crate::messages::{self, Level};
 use crate::report::summary;
 use crate::run::checkpointer::Checkpointer;
 use crate::run::directory::RunDir;
 use crate::run::display::{self, Style};
-use crate::run::interrupt::{Interrupt, stopped};
+use crate::run::interrupt::Interrupt;
 use crate::run::logs::Logs;
 use crate::run::session::Session;
 use crate::train::snapshot::TrainState;
@@ -37,7 +36,7 @@ pub(super) fn go(
     messages::note_text(Level::Verbose, &before);
     let done = state.progress.epoch - 1;
     let began = Instant::now();
-    let mut logs = Logs::open(session, folder).blame(Fault::Run)?;
+    let mut logs = Logs::open(session, folder)?;
     let mut checkpointer = Checkpointer::new(session, folder);
     let epochs = session.experiment.train.epochs;
     let mut shown = display::listener(style, done, epochs, trainer.steps_per_epoch());
@@ -49,9 +48,7 @@ pub(super) fn go(
         },
     )?;
     if ended == Ended::Paused {
-        if let Some(signal) = interrupt.signal() {
-            return Err(stopped(signal, &state.progress, folder)).blame(Fault::stopped_by(signal));
-        }
+        interrupt.go_on(|| summary::stopped(&state.progress, folder.path()))?;
         return crate::show!("{}", summary::paused(&state.progress, folder.path()));
     }
     let after = summary::after(session, &state.progress, folder.path(), began.elapsed());

@@ -28,7 +28,7 @@ use serde::Serialize;
 use crate::bridge::process;
 use crate::cli::{self, Arguments, Command, FilesArguments, Overrides};
 use crate::config::Experiment;
-use crate::config::document;
+use crate::config::document::{self, Problems};
 use crate::data::Dataset;
 use crate::disk;
 use crate::fault::{self, Blame, Fault};
@@ -46,15 +46,35 @@ pub fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(code) => return ExitCode::from(code),
     };
+    let usual = usual_fault(&arguments.command);
     let fault = match catch_unwind(|| run(arguments)) {
         Ok(Ok(())) => return ExitCode::SUCCESS,
         Ok(Err(error)) => {
             messages::complain(&document::lines_of(&error));
-            fault::fault_of(&error)
+            let of_config = fault::cause::<Problems>(&error).map(|_| Fault::Config);
+            fault::fault_of(&error).or(of_config).unwrap_or(usual)
         }
         Err(_) => Fault::Internal,
     };
     ExitCode::from(fault as u8)
+}
+
+/// Whose fault an error of `command` is where nothing closer to its cause has said.
+fn usual_fault(command: &Command) -> Fault {
+    match command {
+        Command::Config(_) => Fault::Config,
+        Command::Data(_) => Fault::Data,
+        Command::Verify(_) => Fault::Export,
+        Command::Train(_)
+        | Command::Resume(_)
+        | Command::Cv(_)
+        | Command::Sweep(_)
+        | Command::Runs(_)
+        | Command::Eval(_)
+        | Command::Predict(_)
+        | Command::Export(_)
+        | Command::Doctor => Fault::Run,
+    }
 }
 
 fn run(arguments: Arguments) -> anyhow::Result<()> {
@@ -99,10 +119,10 @@ fn tell(
     }
     if let Some(file) = &files.json {
         let text = serde_json::to_string_pretty(found)? + "\n";
-        write_text(file, &text).blame(Fault::Run)?;
+        write_text(file, &text)?;
     }
     if let Some(file) = &files.csv {
-        write_text(file, &csv()?).blame(Fault::Run)?;
+        write_text(file, &csv()?)?;
     }
     Ok(())
 }
@@ -112,7 +132,7 @@ fn write_text(file: &Path, text: &str) -> anyhow::Result<()> {
     if file == Path::new("-") {
         return messages::heard(std::io::stdout().write_all(text.as_bytes()));
     }
-    disk::write_named(file, text.as_bytes())
+    disk::write_named(file, text.as_bytes()).blame(Fault::Run)
 }
 
 /// Says what one should know of how the data was read, and what was left out of it.
@@ -138,5 +158,5 @@ fn report_reading(data: &Dataset) {
 
 /// Reads an experiment under every rule there is.
 fn load(file: &Path, overrides: &Overrides) -> anyhow::Result<Experiment> {
-    Experiment::load(file, &overrides.set, &[plan::check]).blame(Fault::Config)
+    Ok(Experiment::load(file, &overrides.set, &[plan::check])?)
 }

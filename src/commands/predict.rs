@@ -24,7 +24,7 @@ const CHUNK: usize = 256;
 type Answer = (PathBuf, Result<Vec<(String, f64)>, String>);
 
 pub(super) fn run(command: PredictArguments) -> Result<()> {
-    let classifier = Classifier::open(&command.target).blame(Fault::Run)?;
+    let classifier = Classifier::open(&command.target)?;
     let files = list(&command.inputs).blame(Fault::Data)?;
     let top = (command.top as usize).min(classifier.card.classes.len());
     let mut printer = Printer::new(command.format, top)?;
@@ -42,7 +42,7 @@ pub(super) fn run(command: PredictArguments) -> Result<()> {
 }
 
 fn predict(classifier: &Classifier, files: &[PathBuf], top: usize) -> Result<Vec<Answer>> {
-    let image = classifier.card.experiment().blame(Fault::Run)?.data.image;
+    let image = classifier.card.experiment()?.data.image;
     let read: Vec<Result<Prepared>> = files
         .par_iter()
         .map(|file| images::read(file, &image))
@@ -58,7 +58,7 @@ fn predict(classifier: &Classifier, files: &[PathBuf], top: usize) -> Result<Vec
     let mut rows = Vec::new();
     if !good.is_empty() {
         let images = Tensor::from_slice(&good).view(size);
-        let logits = classifier.batch_logits(&images).blame(Fault::Run)?;
+        let logits = classifier.batch_logits(&images)?;
         let probabilities = logits.to_kind(Kind::Double).softmax(1, Kind::Double);
         rows = Vec::<Vec<f64>>::try_from(probabilities)?;
     }

@@ -1,20 +1,19 @@
 //! `signet resume --prove`.
 
-use anyhow::{Result, anyhow};
+use anyhow::{Result, bail};
 
 use crate::cli::ResumeArguments;
 use crate::disk::Lock;
-use crate::fault::{Blame, Fault};
 use crate::report::summary;
 use crate::run::directory::RunDir;
 use crate::run::display::{self, Style};
 use crate::run::{prove, resume};
 
 pub(super) fn run(command: &ResumeArguments, style: Style) -> Result<()> {
-    let folder = RunDir::open(&command.run).blame(Fault::Run)?;
-    let _lock = Lock::take(folder.folder()).blame(Fault::Run)?;
-    let pair = prove::choose(&folder, command.from.as_ref()).blame(Fault::Run)?;
-    let experiment = resume::experiment(&pair.later.document, &[]).blame(Fault::Config)?;
+    let folder = RunDir::open(&command.run)?;
+    let _lock = Lock::take(folder.folder())?;
+    let pair = prove::choose(&folder, command.from.as_ref())?;
+    let experiment = resume::experiment(&pair.later.document, &[])?;
     let (done, epochs) = (
         pair.earlier.document.progress.epoch - 1,
         pair.later.document.progress.epoch - 1,
@@ -25,6 +24,6 @@ pub(super) fn run(command: &ResumeArguments, style: Style) -> Result<()> {
     if proof.differences.is_empty() {
         Ok(())
     } else {
-        Err(anyhow!("training the same steps again gave different bits")).blame(Fault::Run)
+        bail!("training the same steps again gave different bits")
     }
 }

@@ -8,7 +8,6 @@ use super::export;
 use super::launch::go;
 use super::prove;
 use crate::cli::ResumeArguments;
-use crate::fault::{Blame, Fault};
 use crate::messages::{self, Level};
 use crate::report::summary;
 use crate::run::directory::RunDir;
@@ -39,7 +38,7 @@ pub(super) fn go_on(
     until: Option<usize>,
     style: Style,
 ) -> Result<()> {
-    let folder = RunDir::open(folder).blame(Fault::Run)?;
+    let folder = RunDir::open(folder)?;
     let ready = match resume::prepare(&folder, request)? {
         Resumed::Ready(ready) => ready,
         Resumed::Complete(experiment, progress) => {
@@ -52,10 +51,7 @@ pub(super) fn go_on(
     if style.is_for_people() && !ready.changes.is_empty() {
         messages::note_text(Level::Usual, &summary::changes(&ready.changes).to_string());
     }
-    let state = session
-        .trainer()
-        .restore(&ready.snapshot)
-        .blame(Fault::Run)?;
+    let state = session.trainer().restore(&ready.snapshot)?;
     if state.progress.stopped_early(&session.experiment) {
         let shown = summary::complete(&session.experiment, &state.progress, folder.path());
         crate::status!("{shown}");

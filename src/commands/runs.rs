@@ -7,7 +7,6 @@ use anyhow::Result;
 use super::tell;
 use crate::cli::RunsCommand;
 use crate::disk::{Folder, Lock};
-use crate::fault::{Blame, Fault};
 use crate::report::catalog as tables;
 use crate::report::summary::mebibytes;
 use crate::study::catalog::{self, CatalogEntry, Garbage};
@@ -20,7 +19,7 @@ pub(super) fn run(command: RunsCommand) -> Result<()> {
             trials,
             files,
         } => {
-            let found = find(&folders).blame(Fault::Run)?;
+            let found = find(&folders)?;
             let entries: Vec<&CatalogEntry> = found.iter().collect();
             let shown = if entries.is_empty() {
                 "there are no runs yet; `signet train CONFIG` creates one".to_owned()
@@ -31,21 +30,15 @@ pub(super) fn run(command: RunsCommand) -> Result<()> {
             tell(&files, &shown, &found, csv)
         }
         RunsCommand::Show { run, files } => {
-            let entry = CatalogEntry::open(&run).blame(Fault::Run)?;
+            let entry = CatalogEntry::open(&run)?;
             let csv = || tables::list_csv(&[&entry], true);
-            tell(
-                &files,
-                &tables::show(&entry).blame(Fault::Run)?,
-                &entry,
-                csv,
-            )
+            tell(&files, &tables::show(&entry)?, &entry, csv)
         }
         RunsCommand::Compare { runs, files } => {
             let entries: Vec<CatalogEntry> = runs
                 .iter()
                 .map(|run| CatalogEntry::open(run))
-                .collect::<Result<_>>()
-                .blame(Fault::Run)?;
+                .collect::<Result<_>>()?;
             let found = Comparison::of(&entries);
             let csv = || tables::compare_csv(&found);
             tell(&files, &tables::compare(&found), &found, csv)
@@ -56,8 +49,8 @@ pub(super) fn run(command: RunsCommand) -> Result<()> {
             keep_best,
             yes,
         } => {
-            let found = find(&folders).blame(Fault::Run)?;
-            gc(&found, keep_last, keep_best, yes).blame(Fault::Run)
+            let found = find(&folders)?;
+            gc(&found, keep_last, keep_best, yes)
         }
     }
 }

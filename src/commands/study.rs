@@ -2,12 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, anyhow};
+use anyhow::{Result, bail};
 
 use crate::bridge::process;
 use crate::cli::{OnFail, StudyArguments};
 use crate::config::Experiment;
-use crate::fault::{Blame, Fault};
 use crate::run::display::Style;
 use crate::run::interrupt::Interrupt;
 use crate::study::display::Display;
@@ -55,7 +54,7 @@ impl Launch {
             trials,
         };
         let folder = request.run.as_deref().unwrap_or(usual);
-        let (dir, study) = StudyDir::open(folder, experiment, fresh).blame(Fault::Run)?;
+        let (dir, study) = StudyDir::open(folder, experiment, fresh)?;
         Ok(Launch {
             experiment: dir.experiment(),
             source: experiment.data.source.as_override(),
@@ -83,14 +82,10 @@ impl Launch {
 
     /// An error if a signal stopped the study, with `done` trials done.
     pub(super) fn stopped(&self, done: usize) -> Result<()> {
-        let Some(signal) = self.interrupt.signal() else {
-            return Ok(());
-        };
         let trials = self.study.trials.len();
-        let error = anyhow!(
-            "stopped with {done} of {trials} trials done; run the same command again to continue"
-        );
-        Err(error).blame(Fault::stopped_by(signal))
+        self.interrupt.go_on(|| {
+            format!(" with {done} of {trials} trials done; run the same command again to continue")
+        })
     }
 }
 
@@ -103,10 +98,5 @@ pub(super) fn verdict(failed: &[Failure]) -> Result<()> {
         .iter()
         .map(|failure| format!("{} {}", failure.trial, failure.why))
         .collect();
-    Err(anyhow!(
-        "{} trial(s) failed: {}",
-        failed.len(),
-        each.join("; ")
-    ))
-    .blame(Fault::Run)
+    bail!("{} trial(s) failed: {}", failed.len(), each.join("; "))
 }

@@ -4,7 +4,6 @@ use anyhow::Result;
 
 use super::study::{self, Launch};
 use crate::cli::{Overrides, SweepArguments as Command};
-use crate::fault::{Blame, Fault};
 use crate::messages;
 use crate::report::studies;
 use crate::run::display::Style;
@@ -15,13 +14,13 @@ use crate::study::sweep::Sweep;
 use crate::study::trials;
 
 pub(super) fn run(command: Command, style: Style) -> Result<()> {
-    let (sweep, document) = Sweep::load(&command.sweep).blame(Fault::Config)?;
+    let (sweep, document) = Sweep::load(&command.sweep)?;
     let own = Overrides {
         set: sweep.overrides(),
     };
     let base = super::load(&sweep.base, &own)?;
     let points = sweep.points();
-    let plans = sweep.plan(&base, &points, &document).blame(Fault::Config)?;
+    let plans = sweep.plan(&base, &points, &document)?;
     let all = plans.concat();
     trials::check(&base, &all)?;
     let folder = base.run.root.join(format!("{}-sweep", sweep.name));
@@ -37,7 +36,7 @@ pub(super) fn run(command: Command, style: Style) -> Result<()> {
         standings,
         failed,
         stopped,
-    } = halve(&launch.runner(), &sweep, &base, &points, &plans).blame(Fault::Config)?;
+    } = halve(&launch.runner(), &sweep, &base, &points, &plans)?;
     let done = standings.iter().map(|standing| standing.trials.len()).sum();
     launch.stopped(done)?;
     if stopped {
@@ -48,17 +47,16 @@ pub(super) fn run(command: Command, style: Style) -> Result<()> {
         .into_iter()
         .flat_map(|best| &best.trials)
         .map(|reached| reached.trial.clone());
-    let test = Tested::of(names.map(|trial| launch.dir.path().join(trial))).blame(Fault::Run)?;
+    let test = Tested::of(names.map(|trial| launch.dir.path().join(trial)))?;
     let found = Ranking {
         metric: base.checkpoint.metric.word().to_owned(),
         points: standings,
         test,
     };
-    launch.dir.write(SUMMARY, &found).blame(Fault::Run)?;
+    launch.dir.write(SUMMARY, &found)?;
     launch
         .dir
-        .write_text("summary.csv", &studies::sweep_csv(&found)?)
-        .blame(Fault::Run)?;
+        .write_text("summary.csv", &studies::sweep_csv(&found)?)?;
     messages::show_text(&studies::sweep(&found, &sweep.base, launch.dir.path()))?;
     study::verdict(&failed)
 }

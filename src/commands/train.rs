@@ -1,6 +1,6 @@
 //! `signet train`.
 
-use anyhow::{Result, anyhow};
+use anyhow::{Result, bail};
 
 use super::launch::go;
 use super::resume;
@@ -8,7 +8,6 @@ use crate::cli::TrainArguments;
 use crate::config::Experiment;
 use crate::config::run::IfExists;
 use crate::data::doubts::doubts;
-use crate::fault::{Blame, Fault};
 use crate::messages::{self, Level};
 use crate::report::summary;
 use crate::run::create;
@@ -37,10 +36,9 @@ pub(super) fn run(command: TrainArguments, style: Style) -> Result<()> {
         }
         Start::Refuse => {
             let folder = folder.display();
-            let error = anyhow!(
+            bail!(
                 "{folder} already exists; choose another directory with --run, or continue the run with --resume"
             );
-            return Err(error).blame(Fault::Run);
         }
         Start::Exactly | Start::Numbered => {}
     }
@@ -52,12 +50,12 @@ pub(super) fn run(command: TrainArguments, style: Style) -> Result<()> {
     }
     let session = Session::open(experiment)?;
     report_findings(&session);
-    let written = std::fs::read_to_string(&command.config).blame(Fault::Config)?;
+    let written = std::fs::read_to_string(&command.config)?;
     let state = session.trainer().begin();
     let first = state.snapshot()?;
     let exact = (start == Start::Exactly).then_some(folder.as_path());
     let fill = |folder: &RunDir| create::fill(folder, &session, &written, first);
-    let (folder, _lock) = RunDir::create(&session.experiment, exact, fill).blame(Fault::Run)?;
+    let (folder, _lock) = RunDir::create(&session.experiment, exact, fill)?;
     go(&session, &folder, state, command.until, style)
 }
 

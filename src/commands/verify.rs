@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::{Result, anyhow};
+use anyhow::{Result, anyhow, bail};
 use tch::Tensor;
 
 use crate::cli::VerifyArguments;
@@ -26,36 +26,29 @@ pub(super) fn run(command: VerifyArguments) -> Result<()> {
         let error = anyhow!("{} is no file", command.artefact.display());
         return Err(error).blame(Fault::Run);
     }
-    let artefact = Classifier::open(&command.artefact).blame(Fault::Export)?;
+    let artefact = Classifier::open(&command.artefact)?;
     let report = match &command.against {
-        None => gate::compare_with_probes(&artefact).blame(Fault::Export)?,
+        None => gate::compare_with_probes(&artefact)?,
         Some(run) => {
-            let folder = RunDir::open(run).blame(Fault::Run)?;
-            let checkpoint = match &command.checkpoint {
-                Some(file) => Checkpoint::load(file).blame(Fault::Run)?,
-                None => same_weights(&folder, &artefact.card, &command.artefact)?,
-            };
-            let (data, part) = images(&folder, &checkpoint, &command.moved.set)?;
+            let (live, data, part) = original(run, &artefact.card, &command).blame(Fault::Run)?;
             let samples = Samples {
                 count: part.len(),
                 batch: Box::new(|range| data.pixels.batch(&part[range])),
                 labels: Some(data.index.labels_of(&part)),
             };
-            let live = Classifier::live(&checkpoint).blame(Fault::Run)?;
             let live = |images: &Tensor| live.batch_logits(images);
-            gate::compare(format, &live, &artefact, &samples).blame(Fault::Export)?
+            gate::compare(format, &live, &artefact, &samples)?
         }
     };
     say(&report, &command)?;
     if report.passed() {
         Ok(())
     } else {
-        Err(anyhow!(
+        bail!(
             "{} does not match its model: {}",
             command.artefact.display(),
             report.failure()
-        ))
-        .blame(Fault::Export)
+        )
     }
 }
 
@@ -66,16 +59,31 @@ fn say(report: &Report, command: &VerifyArguments) -> Result<()> {
     match &command.json {
         Some(file) => {
             let text = serde_json::to_string_pretty(report)? + "\n";
-            super::write_text(file, &text).blame(Fault::Run)
+            super::write_text(file, &text)
         }
         None => Ok(()),
     }
 }
 
+/// The model that the artefact with `card` is held against, with the images and those of them it is tried on.
+fn original(
+    run: &Path,
+    card: &Card,
+    command: &VerifyArguments,
+) -> Result<(Classifier, Dataset, Vec<usize>)> {
+    let folder = RunDir::open(run)?;
+    let checkpoint = match &command.checkpoint {
+        Some(file) => Checkpoint::load(file)?,
+        None => same_weights(&folder, card, &command.artefact)?,
+    };
+    let (data, part) = images(&folder, &checkpoint, &command.moved.set)?;
+    Ok((Classifier::live(&checkpoint)?, data, part))
+}
+
 /// The checkpoint of the run in `folder` whose weights the artefact says it holds.
 fn same_weights(folder: &RunDir, card: &Card, artefact: &Path) -> Result<Checkpoint> {
-    checkpoints::newest(folder.path()).blame(Fault::Run)?;
-    for (_, file) in checkpoints::list(folder.path()).blame(Fault::Run)? {
+    checkpoints::newest(folder.path())?;
+    for (_, file) in checkpoints::list(folder.path())? {
         let Ok(checkpoint) = Checkpoint::load(&file) else {
             continue;
         };
@@ -101,9 +109,9 @@ fn images(
     overrides: &[String],
 ) -> Result<(Dataset, Vec<usize>)> {
     let document = &checkpoint.document;
-    let mut experiment = resume::experiment(document, &[]).blame(Fault::Config)?;
+    let mut experiment = resume::experiment(document, &[])?;
     let config = &document.config;
-    experiment.data.source = source_of(Some(folder), config, overrides).blame(Fault::Config)?;
+    experiment.data.source = source_of(Some(folder), config, overrides)?;
     let (data, split) = reload(&experiment, &document.fingerprints, Some(folder))?;
     let part = if split.test.len() >= gate::TRIED {
         split.test

@@ -6,6 +6,7 @@ use serde_yaml::Value;
 
 use super::setting::{Setting, describe};
 use crate::bridge::cuda;
+use crate::fault::{Blame, Fault};
 
 /// Where tensors live.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,8 +24,12 @@ impl Device {
     /// asked for, because that takes a quarter of a second.
     ///
     /// # Errors
-    /// CUDA was asked for by name and is not there: which part is missing.
+    /// CUDA was asked for by name and is not there: which part is missing; a fault of the config.
     pub fn choose(self) -> anyhow::Result<tch::Device> {
+        self.find().blame(Fault::Config)
+    }
+
+    fn find(self) -> anyhow::Result<tch::Device> {
         match self {
             Device::Cpu => Ok(tch::Device::Cpu),
             Device::Auto => Ok(cuda::devices().map_or(tch::Device::Cpu, |_| tch::Device::Cuda(0))),

@@ -12,6 +12,7 @@ use super::pixels::{Levels, Pixels};
 use super::{Dataset, arrays, folder, generated, order};
 use crate::config::data::{DataConfig, OnBadImage, Source};
 use crate::disk;
+use crate::fault::{Blame, Fault};
 
 /// Side in pixels at which signs are drawn before they are resized like any other image.
 const DRAWN_SIDE: u32 = 100;
@@ -23,24 +24,34 @@ impl Dataset {
     /// Reads the images that `config` describes.
     ///
     /// # Errors
-    /// Anything missing, empty or unreadable, named by file or key.
+    /// Anything missing, empty or unreadable, named by file or key: a fault of the data.
     pub fn load(config: &DataConfig) -> Result<Dataset> {
-        let data = match &config.source {
-            Source::ClassFolders { root } => from_folders(root, config)?,
+        Dataset::read(config)
+            .and_then(Dataset::with_two_classes)
+            .blame(Fault::Data)
+    }
+
+    fn read(config: &DataConfig) -> Result<Dataset> {
+        match &config.source {
+            Source::ClassFolders { root } => from_folders(root, config),
             Source::Npy { images, labels } => {
                 let classes = config.classes.as_deref();
                 let picked =
                     arrays::pick(images, labels, classes, config.per_class, &config.image)?;
                 let names = picked.rows.iter().map(|row| format!("row {row}")).collect();
                 let (labels, classes) = (picked.labels, picked.classes);
-                Dataset {
+                Ok(Dataset {
                     notes: picked.notes,
                     ..Dataset::new(picked.levels, names, labels, classes, config)
-                }
+                })
             }
-            Source::Generated { images, seed } => draw(*images, *seed, config)?,
-        };
-        let index = &data.index;
+            Source::Generated { images, seed } => draw(*images, *seed, config),
+        }
+    }
+
+    /// Itself, if there are two classes and an image of each.
+    fn with_two_classes(self) -> Result<Dataset> {
+        let index = &self.index;
         match index.classes.as_slice() {
             [] => bail!("data.source: there is no class, and a classifier needs two"),
             [only] => {
@@ -52,7 +63,7 @@ impl Dataset {
             (0..index.classes.len()).find(|label| !index.labels.contains(&(*label as i64)));
         if let Some(label) = missing {
             let class = &index.classes[label];
-            let left_out = data
+            let left_out = self
                 .left_out
                 .iter()
                 .filter(|(name, _)| name.starts_with(&format!("{class}/")));
@@ -68,7 +79,7 @@ impl Dataset {
                 "data.classes: the class {class:?} has no image{why}; take it out of the list or add images"
             );
         }
-        Ok(data)
+        Ok(self)
     }
 
     fn new(

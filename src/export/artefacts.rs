@@ -7,7 +7,7 @@ use std::process::Stdio;
 use std::thread::ScopedJoinHandle;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail};
 use serde_json::{Map, Value, json};
 use tch::Tensor;
 
@@ -23,7 +23,7 @@ use crate::model::layer::Phase;
 use crate::model::network::Network;
 use crate::run::checkpoints::{self, FoundCheckpoint};
 use crate::run::directory::RunDir;
-use crate::run::interrupt::{self, Interrupt};
+use crate::run::interrupt::Interrupt;
 use crate::run::resume;
 use crate::run::session::reload;
 use crate::train::metrics;
@@ -89,7 +89,7 @@ pub fn export(
     out: Option<&Path>,
     interrupt: &Interrupt,
 ) -> Result<Vec<Exported>> {
-    resume::belongs(folder, found).blame(Fault::Run)?;
+    resume::belongs(folder, found)?;
     let place = |what| {
         let out = out.map_or_else(|| own_folder(folder), Path::to_owned);
         format!("cannot {what} {}; name another with --out", out.display())
@@ -98,19 +98,15 @@ pub fn export(
         Some(out) => Folder::make(out),
         None => folder.folder().make_folder(OWN),
     };
-    let out_folder = opened.with_context(|| place("make")).blame(Fault::Run)?;
+    let out_folder = opened.with_context(|| place("make"))?;
     let unfinished = out_folder
         .unfinished()
-        .with_context(|| place("write into"))
-        .blame(Fault::Run)?;
+        .with_context(|| place("write into"))?;
     // A run that goes on training may drop its own copy at any moment.
-    found
-        .checkpoint
-        .save(unfinished.folder(), COPY)
-        .blame(Fault::Run)?;
+    found.checkpoint.save(unfinished.folder(), COPY)?;
     let copy = unfinished.folder().file(COPY);
     let card = card(folder, found, source)?;
-    let network = card.live(&found.checkpoint).blame(Fault::Run)?;
+    let network = card.live(&found.checkpoint)?;
     let mut formats = match formats {
         [] => card.experiment()?.export.formats,
         some => some.to_vec(),
@@ -122,10 +118,7 @@ pub fn export(
         go_on(interrupt)?;
         let began = Instant::now();
         let bytes = format.write(&network, &card)?;
-        unfinished
-            .folder()
-            .write_whole(format.file(), &bytes)
-            .blame(Fault::Run)?;
+        unfinished.folder().write_whole(format.file(), &bytes)?;
         let artefact = unfinished.folder().file(format.file());
         let report = verify_in_a_fresh_process(&artefact, folder, source, &copy, interrupt)?;
         let file = out_folder.file(format.file());
@@ -154,21 +147,17 @@ pub fn export(
         let text = card.to_json()?;
         unfinished
             .folder()
-            .write_whole(safetensors::CARD, text.as_bytes())
-            .blame(Fault::Run)?;
+            .write_whole(safetensors::CARD, text.as_bytes())?;
         names.push(safetensors::CARD);
     }
     // The verdicts of another export are known once it is done, and the last name says that this one is.
-    let _alone = out_folder.alone().blame(Fault::Run)?;
+    let _alone = out_folder.alone()?;
     let mut parity = known_parity(out_folder.path());
     parity.extend(verdicts);
     let text = serde_json::to_string_pretty(&parity)? + "\n";
-    unfinished
-        .folder()
-        .write_whole(PARITY, text.as_bytes())
-        .blame(Fault::Run)?;
+    unfinished.folder().write_whole(PARITY, text.as_bytes())?;
     names.push(PARITY);
-    give_names(unfinished.folder(), &out_folder, &names).blame(Fault::Run)?;
+    give_names(unfinished.folder(), &out_folder, &names)?;
     Ok(all)
 }
 
@@ -204,11 +193,10 @@ fn give_names(from: &Folder, to: &Folder, names: &[&str]) -> Result<()> {
 
 /// What the artefacts will say of the model: with its metrics on the test part and on the probes.
 fn card(folder: &RunDir, found: &FoundCheckpoint, source: &Source) -> Result<Card> {
-    let mut card = Card::of(&found.checkpoint).blame(Fault::Run)?;
-    let network = card.live(&found.checkpoint).blame(Fault::Run)?;
-    card.probe_logits = probe(&network, &card.probes())
-        .with_context(|| found.file.display().to_string())
-        .blame(Fault::Export)?;
+    let mut card = Card::of(&found.checkpoint)?;
+    let network = card.live(&found.checkpoint)?;
+    card.probe_logits =
+        probe(&network, &card.probes()).with_context(|| found.file.display().to_string())?;
     let document = &found.checkpoint.document;
     let mut experiment = card.experiment()?;
     experiment.data.source = source.clone();
@@ -217,9 +205,7 @@ fn card(folder: &RunDir, found: &FoundCheckpoint, source: &Source) -> Result<Car
         let logits = metrics::logits(&network, &data, &split.test);
         let labels = data.labels(&split.test, logits.device());
         let test = metrics::evaluate(&logits, &labels)?;
-        ensure_finite(test.loss.is_finite())
-            .with_context(|| found.file.display().to_string())
-            .blame(Fault::Export)?;
+        ensure_finite(test.loss.is_finite()).with_context(|| found.file.display().to_string())?;
         card.test = Some(TestMetrics {
             images: split.test.len(),
             accuracy: test.accuracy,
@@ -239,23 +225,18 @@ fn probe(network: &Network, probes: &Tensor) -> Result<Vec<Vec<f32>>> {
 }
 
 fn ensure_finite(finite: bool) -> Result<()> {
-    ensure!(
-        finite,
+    if finite {
+        return Ok(());
+    }
+    Err(anyhow!(
         "the model's own logits are not finite; export another checkpoint with --from"
-    );
-    Ok(())
+    ))
+    .blame(Fault::Export)
 }
 
 /// An error if a signal came.
 fn go_on(interrupt: &Interrupt) -> Result<()> {
-    match interrupt.signal() {
-        None => Ok(()),
-        Some(signal) => Err(anyhow!(
-            "stopped by {}; nothing was left behind",
-            interrupt::name(signal)
-        ))
-        .blame(Fault::stopped_by(signal)),
-    }
+    interrupt.go_on(|| "; nothing was left behind".to_owned())
 }
 
 /// What `signet verify` finds in another process, which knows only what is on the disk.

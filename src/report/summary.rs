@@ -131,6 +131,16 @@ pub fn paused(progress: &Progress, folder: &Path) -> String {
     )
 }
 
+/// Where a signal stopped a run, and how to go on.
+pub fn stopped(progress: &Progress, folder: &Path) -> String {
+    format!(
+        " after step {} (epoch {}); go on with `signet resume {}`",
+        progress.step,
+        progress.epoch,
+        shell_quote(folder)
+    )
+}
+
 fn how_it_ended(experiment: &Experiment, progress: &Progress) -> String {
     let why = if progress.stopped_early(experiment) {
         "stopped early"

@@ -18,7 +18,6 @@ use super::retention::{self, Occasion};
 use super::session::Session;
 use crate::config::run::CheckpointConfig;
 use crate::disk::Folder;
-use crate::fault::{Blame, Fault};
 use crate::train::event::{Event, Observer};
 use crate::train::progress::Progress;
 use crate::train::snapshot::{Snapshot, TrainState};
@@ -46,7 +45,7 @@ impl<'a> Checkpointer<'a> {
     fn keep(&mut self, state: &TrainState) -> Result<()> {
         let checkpoint = compose(self.session, self.folder.path(), state.snapshot()?)?;
         self.saved = Instant::now();
-        self.writer.send(checkpoint).blame(Fault::Run)
+        self.writer.send(checkpoint)
     }
 }
 
@@ -114,9 +113,9 @@ impl Observer for Checkpointer<'_> {
             }
             Event::Paused { state } => {
                 self.keep(state)?;
-                return self.writer.finish().blame(Fault::Run);
+                return self.writer.finish();
             }
-            Event::Finished => return self.writer.finish().blame(Fault::Run),
+            Event::Finished => return self.writer.finish(),
             Event::EpochStarted { .. } | Event::Evaluated { .. } => return Ok(()),
         };
         let every = self.session.experiment.checkpoint.every;

@@ -7,11 +7,8 @@ use anyhow::{Result, anyhow};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
-use super::directory::RunDir;
 use crate::bridge::process::{NOTICES, is_ignored};
-use crate::fault::Fault;
-use crate::messages::shell_quote;
-use crate::train::progress::Progress;
+use crate::fault::{Blame, Fault};
 
 /// Has a limit on the size of files met as an error of writing, which can be told, and not as an end.
 ///
@@ -58,20 +55,16 @@ impl Interrupt {
             signal => Some(signal as i32),
         }
     }
-}
 
-/// The name of `signal`, such as `SIGINT`.
-pub fn name(signal: i32) -> &'static str {
-    signal_hook::low_level::signal_name(signal).unwrap_or("a signal")
-}
-
-/// The error of a run that stopped because it was asked to.
-pub fn stopped(signal: i32, progress: &Progress, folder: &RunDir) -> anyhow::Error {
-    anyhow!(
-        "stopped by {} after step {} (epoch {}); go on with `signet resume {}`",
-        name(signal),
-        progress.step,
-        progress.epoch,
-        shell_quote(folder.path())
-    )
+    /// Goes on unless a signal came.
+    ///
+    /// # Errors
+    /// That it was stopped by the signal, and `rest`: after what, and what to do.
+    pub fn go_on(&self, rest: impl FnOnce() -> String) -> Result<()> {
+        let Some(signal) = self.signal() else {
+            return Ok(());
+        };
+        let name = signal_hook::low_level::signal_name(signal).unwrap_or("a signal");
+        Err(anyhow!("stopped by {name}{}", rest())).blame(Fault::stopped_by(signal))
+    }
 }

@@ -18,7 +18,6 @@ use super::session::Session;
 use super::tensorboard::{self, EventFile};
 use crate::config::run::SampleLog;
 use crate::disk::{self, Folder};
-use crate::fault::{Blame, Fault};
 use crate::train::event::{Event, Observer};
 use crate::train::metrics::EpochRecord;
 
@@ -255,6 +254,5 @@ impl Observer for Logs<'_> {
             _ => Ok(()),
         }
         .with_context(|| format!("cannot write the logs of {}", self.folder.path().display()))
-        .blame(Fault::Run)
     }
 }

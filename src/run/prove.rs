@@ -14,7 +14,6 @@ use super::resume::{self, CheckpointRef};
 use super::session::Session;
 use crate::config::Experiment;
 use crate::disk::{self, Folder};
-use crate::fault::{Blame, Fault};
 use crate::train::event::Observer;
 use crate::train::progress::Progress;
 
@@ -90,8 +89,7 @@ pub fn prove(
                 "cannot work in {}; TMPDIR names another",
                 temporary.display()
             )
-        })
-        .blame(Fault::Run)?;
+        })?;
     let session = Session::reopen(experiment, &later.document, folder)?;
     let trainer = session.trainer();
     let (from, then) = (
@@ -99,9 +97,9 @@ pub fn prove(
         earlier.document.logs.clone(),
     );
     let start = earlier.snapshot();
-    let mut state = trainer.restore(&start).blame(Fault::Run)?;
+    let mut state = trainer.restore(&start)?;
     let copy = RunDir::at(scratch.folder().clone());
-    let mut logs = Logs::open(&session, &copy).blame(Fault::Run)?;
+    let mut logs = Logs::open(&session, &copy)?;
     let goal = &later.document.progress;
     let arrived =
         |now: &Progress| (now.epoch, now.images) == (goal.epoch, goal.images) && now.step > from;

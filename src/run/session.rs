@@ -56,15 +56,13 @@ impl Session {
     /// anywhere.
     ///
     /// # Errors
-    /// Anything about the images, the device, the weights to begin with, or the fit of one to the other,
-    /// with its fault.
+    /// Anything about the images, the device, the weights to begin with, or the fit of one to the other.
     pub fn open(experiment: Experiment) -> Result<Session> {
-        let data = Dataset::load(&experiment.data).blame(Fault::Data)?;
-        let split =
-            Split::new(&data.index, &experiment.data.split, experiment.seed).blame(Fault::Data)?;
+        let data = Dataset::load(&experiment.data)?;
+        let split = Split::new(&data.index, &experiment.data.split, experiment.seed)?;
         let mut session = Session::with(experiment, data, split)?;
         if let Some(init) = session.experiment.train.init_from.clone() {
-            session.transfer = Some(begin_with(&session.network, &init).blame(Fault::Run)?);
+            session.transfer = Some(begin_with(&session.network, &init)?);
         }
         Ok(session)
     }
@@ -83,23 +81,25 @@ impl Session {
         let mut session = Session::with(experiment, data, split)?;
         session.working_folder = working_folder(&session.experiment.data.source, folder);
         let train = session.split.train.len();
-        let Some(rest) = train.checked_sub(document.progress.images) else {
-            return Err(anyhow!(
+        let rest = train.checked_sub(document.progress.images);
+        let rest = rest.with_context(|| {
+            format!(
                 "the checkpoint says {} images of an epoch of {train}, so it is of another run",
                 document.progress.images
-            ))
-            .blame(Fault::Config);
-        };
+            )
+        })?;
         check_shards(&session.experiment, rest, session.network.plan())
             .context("in the epoch under way, from whose end one can go on with --from")
             .blame(Fault::Config)?;
-        let same = session.fingerprints.normalization == document.fingerprints.normalization;
-        if !same {
-            return Err(anyhow!(
-                "the normalisation is not the one this run was trained with; start a new run"
-            ))
-            .blame(Fault::Data);
-        }
+        ensure_same(
+            &session.fingerprints.normalization,
+            &document.fingerprints.normalization,
+            || {
+                anyhow!(
+                    "the normalisation is not the one this run was trained with; start a new run"
+                )
+            },
+        )?;
         Ok(session)
     }
 
@@ -114,9 +114,9 @@ impl Session {
     }
 
     fn with(mut experiment: Experiment, mut data: Dataset, split: Split) -> Result<Session> {
-        let normalization = normalization(&experiment, &data, &split).blame(Fault::Data)?;
+        let normalization = normalization(&experiment, &data, &split)?;
         let plan = fit(&experiment, &data.index, &split)?;
-        let device = experiment.device.choose().blame(Fault::Config)?;
+        let device = experiment.device.choose()?;
         bridge::set_deterministic(experiment.train.deterministic)?;
         bridge::keep_freed_memory();
         // What was left to this machine is settled now, so that another launch uses the same.
@@ -174,23 +174,19 @@ pub fn reload(
             config.source = config.source.seen_from(&there);
         }
     }
-    let data = Dataset::load(&config).blame(Fault::Data)?;
-    if data.index.fingerprint() != then.data {
-        let error = match folder {
-            Some(folder) => folder.data_changes(&data.index),
-            None => anyhow!(
-                "the images are not those the model was trained and tested on; name others with --data"
-            ),
-        };
-        return Err(error).blame(Fault::Data);
-    }
+    let data = Dataset::load(&config)?;
+    ensure_same(data.index.fingerprint(), &then.data, || match folder {
+        Some(folder) => folder.data_changes(&data.index),
+        None => anyhow!(
+            "the images are not those the model was trained and tested on; name others with --data"
+        ),
+    })?;
     let file = folder.map(|folder| folder.file("split.json"));
     if let Some(file) = file.as_deref().filter(|file| !file.exists()) {
-        return Err(anyhow!(
+        bail!(
             "{} is gone, which says what the run was trained on; bring it back, or start a new run",
             file.display()
-        ))
-        .blame(Fault::Run);
+        );
     }
     let (split, place) = match file {
         Some(file) => (
@@ -199,14 +195,24 @@ pub fn reload(
         ),
         None => (experiment.data.split.clone(), "data.split".to_owned()),
     };
-    let split = Split::new(&data.index, &split, experiment.seed).blame(Fault::Data)?;
-    if fingerprint(&split, &data.index)? != then.split {
-        return Err(anyhow!(
+    let split = Split::new(&data.index, &split, experiment.seed)?;
+    ensure_same(&fingerprint(&split, &data.index)?, &then.split, || {
+        anyhow!(
             "the split is not the one this run was trained with; bring back its {place}, or start a new run"
-        ))
-        .blame(Fault::Data);
-    }
+        )
+    })?;
     Ok((data, split))
+}
+
+/// Makes sure that a part of the data has the fingerprint it had then.
+///
+/// # Errors
+/// What `changed` says: a fault of the data.
+fn ensure_same(now: &str, then: &str, changed: impl FnOnce() -> anyhow::Error) -> Result<()> {
+    if now == then {
+        return Ok(());
+    }
+    Err(changed()).blame(Fault::Data)
 }
 
 fn fingerprint(split: &Split, index: &Index) -> Result<String> {
@@ -261,10 +267,12 @@ fn normalization(experiment: &Experiment, data: &Dataset, split: &Split) -> Resu
         Normalize::Named(NamedNormalize::TrainStats) => {
             let (mean, std): (Vec<f64>, Vec<f64>) =
                 data.pixels.statistics(&split.train).into_iter().unzip();
-            ensure!(
-                std.iter().all(|std| *std > 0.0),
-                "data.normalize: all training pixels of a channel are equal, so train_stats would divide by zero; are the images blank?"
-            );
+            if std.iter().any(|std| *std <= 0.0) {
+                return Err(anyhow!(
+                    "data.normalize: all training pixels of a channel are equal, so train_stats would divide by zero; are the images blank?"
+                ))
+                .blame(Fault::Data);
+            }
             Ok(Normalization { mean, std })
         }
     }
@@ -276,11 +284,10 @@ fn normalization(experiment: &Experiment, data: &Dataset, split: &Split) -> Resu
 /// # Errors
 /// Layers that do not fit the images, batches that do not fit the split.
 pub fn fit(experiment: &Experiment, index: &Index, split: &Split) -> Result<Plan> {
-    let plan = Plan::new(&experiment.model, index.shape, index.classes.len())
+    Plan::new(&experiment.model, index.shape, index.classes.len())
         .map_err(|(key, message)| anyhow!("{key}: {message}"))
-        .blame(Fault::Config)?;
-    check_batches(experiment, split, &plan).blame(Fault::Config)?;
-    Ok(plan)
+        .and_then(|plan| check_batches(experiment, split, &plan).map(|()| plan))
+        .blame(Fault::Config)
 }
 
 /// Rules between the config and the images that were found.

@@ -3,13 +3,14 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow};
 
 use super::directory::RunDir;
 use super::environment::LaunchRecord;
 use crate::config::Experiment;
 use crate::config::data::Source;
 use crate::config::document::Document;
+use crate::fault::{Blame, Fault};
 
 /// The source of a model's data under `overrides`: of the run in `folder` as it was last trained, or of the experiment
 /// in `config`, in YAML, that the model carries along.
@@ -19,10 +20,11 @@ use crate::config::document::Document;
 pub fn source_of(folder: Option<&RunDir>, config: &str, overrides: &[String]) -> Result<Source> {
     let own = |set: &&String| set.starts_with("data.source.") || set.starts_with("data.source=");
     if let Some(other) = overrides.iter().find(|set| !own(set)) {
-        bail!(
+        return Err(anyhow!(
             "-s {other}: only keys of data.source can be set here, to say where the data lies now; everything else \
              belongs to the model"
-        );
+        ))
+        .blame(Fault::Config);
     }
     let experiment = match folder {
         Some(folder) => Experiment::load(&folder.file("resolved.yaml"), overrides, &[])?,

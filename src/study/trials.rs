@@ -10,7 +10,6 @@ use crate::config::data::{DataConfig, SplitConfig};
 use crate::config::document::{Document, Problems};
 use crate::data::Dataset;
 use crate::data::split::{Part, Split};
-use crate::fault::{Blame, Fault};
 use crate::model;
 use crate::run::session;
 
@@ -160,7 +159,7 @@ pub fn experiment(base: &Experiment, overrides: &[String]) -> Result<Experiment,
 pub fn check(base: &Experiment, trials: &[Trial]) -> anyhow::Result<()> {
     let mut loaded: Option<(DataConfig, Dataset)> = None;
     for trial in trials {
-        let own = experiment(base, &trial.overrides).blame(Fault::Config)?;
+        let own = experiment(base, &trial.overrides)?;
         let name = || trial.name.clone();
         let images = DataConfig {
             split: base.data.split.clone(),
@@ -168,11 +167,9 @@ pub fn check(base: &Experiment, trials: &[Trial]) -> anyhow::Result<()> {
         };
         let data = match loaded {
             Some((known, data)) if known == images => data,
-            _ => Dataset::load(&images)
-                .blame(Fault::Data)
-                .with_context(name)?,
+            _ => Dataset::load(&images).with_context(name)?,
         };
-        let split = Split::new(&data.index, &own.data.split, own.seed).blame(Fault::Data);
+        let split = Split::new(&data.index, &own.data.split, own.seed);
         session::fit(&own, &data.index, &split.with_context(name)?).with_context(name)?;
         loaded = Some((images, data));
     }

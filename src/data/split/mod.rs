@@ -11,6 +11,7 @@ pub use manifest::Manifest;
 
 use super::index::Index;
 use crate::config::data::SplitConfig;
+use crate::fault::{Blame, Fault};
 use crate::rng::{Purpose, Stream};
 use folds::{in_folds, in_inner_folds};
 use manifest::from_manifest;
@@ -64,9 +65,15 @@ impl Split {
     ///
     /// # Errors
     /// A part that would be empty though a share was asked for it; a manifest that cannot be read, names
-    /// images that are not there, or names one twice.
+    /// images that are not there, or names one twice: a fault of the data.
     pub fn new(index: &Index, config: &SplitConfig, seed: u64) -> Result<Split> {
-        let split = match config {
+        Split::deal(index, config, seed)
+            .and_then(|split| split.complete(index, config))
+            .blame(Fault::Data)
+    }
+
+    fn deal(index: &Index, config: &SplitConfig, seed: u64) -> Result<Split> {
+        Ok(match config {
             SplitConfig::Stratified {
                 val, test, repeat, ..
             } => stratified(index, *val, *test, &mut stream(seed, *repeat)),
@@ -91,7 +98,11 @@ impl Split {
                 random_state,
             } => sklearn(index.len(), *test, *val, *random_state as u32),
             SplitConfig::Manifest { file } => from_manifest(index, file)?,
-        };
+        })
+    }
+
+    /// Itself, if every part that `config` gives images has one, and the training part one of each class.
+    fn complete(self, index: &Index, config: &SplitConfig) -> Result<Split> {
         let wanted = match config {
             SplitConfig::Stratified { val, test, .. } => [true, *val > 0.0, *test > 0.0],
             SplitConfig::Sklearn { val, .. } | SplitConfig::Folds { val, .. } => {
@@ -100,20 +111,20 @@ impl Split {
             SplitConfig::InnerFolds { .. } => [true, true, false],
             SplitConfig::Manifest { .. } => [true, false, false],
         };
-        for ((name, part), wanted) in split.parts().into_iter().zip(wanted) {
+        for ((name, part), wanted) in self.parts().into_iter().zip(wanted) {
             ensure!(
                 !wanted || !part.is_empty(),
                 "data.split: the {name} part of {} images is empty; give it a larger share or use more images",
                 index.len()
             );
         }
-        if let Some(class) = index.lacks(&split.train).first() {
+        if let Some(class) = index.lacks(&self.train).first() {
             bail!(
                 "data.split: the training part has no image of {class:?}, so nothing could be learned of it; give it more \
                  images or another split"
             );
         }
-        Ok(split)
+        Ok(self)
     }
 
     /// Every part in the order of the data set.

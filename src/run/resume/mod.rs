@@ -99,23 +99,21 @@ pub struct Ready {
 /// A run in use, no valid checkpoint, a change that cannot be made, data that are others now; each with its fault.
 pub fn prepare(folder: &RunDir, request: ResumeRequest) -> Result<Resumed> {
     let place = match request.branch {
-        None => Place::Own(Lock::take(folder.folder()).blame(Fault::Run)?),
+        None => Place::Own(Lock::take(folder.folder())?),
         // The run only lends its checkpoint, and may be training meanwhile.
         Some(wanted) => Place::Branch(wanted),
     };
     let branches = matches!(place, Place::Branch(_));
-    let found = find(folder, &request.from).blame(Fault::Run)?;
+    let found = find(folder, &request.from)?;
     found.report();
-    find::belongs(folder, &found).blame(Fault::Run)?;
+    find::belongs(folder, &found)?;
     // Settings are those of the last launch, whichever checkpoint it goes on from.
-    let newest = checkpoints::newest(folder.path()).blame(Fault::Run)?;
-    find::belongs(folder, &newest).blame(Fault::Run)?;
+    let newest = checkpoints::newest(folder.path())?;
+    find::belongs(folder, &newest)?;
     let (document, latest) = (&found.checkpoint.document, &newest.checkpoint.document);
-    let old = experiment(latest, &[]).blame(Fault::Config)?;
+    let old = experiment(latest, &[])?;
     let new = match request.experiment {
-        RequestedExperiment::Own(overrides) => {
-            experiment(latest, &overrides).blame(Fault::Config)?
-        }
+        RequestedExperiment::Own(overrides) => experiment(latest, &overrides)?,
         RequestedExperiment::Given(given) => settled_as(&old, *given),
     };
     let mut progress = document.progress.clone();
@@ -123,16 +121,16 @@ pub fn prepare(folder: &RunDir, request: ResumeRequest) -> Result<Resumed> {
     let changes =
         settle::settle(&old, &new, branches, request.extend, &mut progress).blame(Fault::Config)?;
     if !branches {
-        settle::keeps_settings(folder, &old, &new).blame(Fault::Run)?;
+        settle::keeps_settings(folder, &old, &new)?;
     }
     if progress.complete(&new) && changes.is_empty() && !branches {
         let rules = &new.checkpoint;
-        checkpointer::settle(folder.folder(), &newest.checkpoint, rules).blame(Fault::Run)?;
+        checkpointer::settle(folder.folder(), &newest.checkpoint, rules)?;
         return Ok(Resumed::Complete(Box::new(new), Box::new(progress)));
     }
     let session = Session::reopen(new, document, folder)?;
     let snapshot = || snapshot(&found, progress.clone());
-    session.trainer().restore(&snapshot()).blame(Fault::Run)?;
+    session.trainer().restore(&snapshot())?;
     let mut remarks: Vec<String> = document
         .environment
         .differences(&session.environment)
@@ -146,17 +144,16 @@ pub fn prepare(folder: &RunDir, request: ResumeRequest) -> Result<Resumed> {
     let (folder, lock) = match place {
         Place::Branch(wanted) => {
             let changes = changes.clone();
-            branch::branch(folder, &found, &session, snapshot(), changes, &wanted)
-                .blame(Fault::Run)?
+            branch::branch(folder, &found, &session, snapshot(), changes, &wanted)?
         }
         Place::Own(lock) => {
-            remarks.extend(rewind::rewind(folder, &found, &session).blame(Fault::Run)?);
+            remarks.extend(rewind::rewind(folder, &found, &session)?);
             // Settings that changed are part of the run from now on, whatever happens next; an older checkpoint than the
             // newest may not know them yet.
             let knows = document.config == latest.config
                 && document.progress.extensions == latest.progress.extensions;
             if !changes.is_empty() || !knows {
-                checkpointer::save(&session, folder.folder(), snapshot()).blame(Fault::Run)?;
+                checkpointer::save(&session, folder.folder(), snapshot())?;
             }
             (folder.clone(), lock)
         }
