@@ -104,7 +104,6 @@ pub fn export(
         .with_context(|| place("write into"))?;
     // A run that goes on training may drop its own copy at any moment.
     found.checkpoint.save(unfinished.folder(), COPY)?;
-    let copy = unfinished.folder().file(COPY);
     let card = card(folder, found, source)?;
     let network = card.live(&found.checkpoint)?;
     let mut formats = match formats {
@@ -113,26 +112,20 @@ pub fn export(
     };
     formats.sort_by_key(|format| format.file());
     formats.dedup();
-    let (mut verdicts, mut all) = (Map::new(), Vec::new());
+    let gate = Gate {
+        live: unfinished.folder().file(COPY),
+        folder,
+        source,
+        interrupt,
+    };
+    let mut all = Vec::new();
     for format in formats {
         go_on(interrupt)?;
         let began = Instant::now();
         let bytes = format.write(&network, &card)?;
         unfinished.folder().write_whole(format.file(), &bytes)?;
-        let artefact = unfinished.folder().file(format.file());
-        let report = verify_in_a_fresh_process(&artefact, folder, source, &copy, interrupt)?;
         let file = out_folder.file(format.file());
-        if !report.passed() {
-            let why = report.failure();
-            return Err(anyhow!(
-                "{} would not be the model of the run: {why}; nothing was left behind",
-                file.display()
-            ))
-            .blame(Fault::Export);
-        }
-        let mut passed = json!(report);
-        passed[WEIGHTS] = json!(card.weights_sha256);
-        verdicts.insert(format.word().to_owned(), passed);
+        let report = gate.pass(&unfinished.folder().file(format.file()), &file)?;
         all.push(Exported {
             format,
             file,
@@ -141,24 +134,30 @@ pub fn export(
             seconds: began.elapsed().as_secs_f64(),
         });
     }
-    // Every file is written before the first gets its name, so that a full disk leaves what was there.
+    publish(unfinished.folder(), &out_folder, &all, &card)?;
+    Ok(all)
+}
+
+/// Moves what was exported from one folder to another, with the verdicts on it. Every file is written before the first
+/// gets its name, so that a full disk leaves what was there.
+fn publish(from: &Folder, to: &Folder, all: &[Exported], card: &Card) -> Result<()> {
     let mut names: Vec<&str> = all.iter().map(|exported| exported.format.file()).collect();
     if names.contains(&Format::Safetensors.file()) {
-        let text = card.to_json()?;
-        unfinished
-            .folder()
-            .write_whole(safetensors::CARD, text.as_bytes())?;
+        from.write_whole(safetensors::CARD, card.to_json()?.as_bytes())?;
         names.push(safetensors::CARD);
     }
     // The verdicts of another export are known once it is done, and the last name says that this one is.
-    let _alone = out_folder.alone()?;
-    let mut parity = known_parity(out_folder.path());
-    parity.extend(verdicts);
+    let _alone = to.alone()?;
+    let mut parity = known_parity(to.path());
+    for exported in all {
+        let mut verdict = json!(exported.report);
+        verdict[WEIGHTS] = json!(card.weights_sha256);
+        parity.insert(exported.format.word().to_owned(), verdict);
+    }
     let text = serde_json::to_string_pretty(&parity)? + "\n";
-    unfinished.folder().write_whole(PARITY, text.as_bytes())?;
+    from.write_whole(PARITY, text.as_bytes())?;
     names.push(PARITY);
-    give_names(unfinished.folder(), &out_folder, &names)?;
-    Ok(all)
+    give_names(from, to, &names)
 }
 
 /// What gates found earlier of artefacts that still lie in `out`.
@@ -239,47 +238,64 @@ fn go_on(interrupt: &Interrupt) -> Result<()> {
     interrupt.go_on(|| "; nothing was left behind".to_owned())
 }
 
-/// What `signet verify` finds in another process, which knows only what is on the disk.
-fn verify_in_a_fresh_process(
-    artefact: &Path,
-    folder: &RunDir,
-    source: &Source,
-    live: &Path,
-    interrupt: &Interrupt,
-) -> Result<Report> {
-    let mut child = process::own_program()?
-        .args(["verify", "--json", "-", "--against"])
-        .arg(folder.path())
-        .arg("--checkpoint")
-        .arg(live)
-        .args(["-s", &source.as_override()])
-        .arg(artefact)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .context("cannot start the process that checks the artefact")?;
-    let (found, said) = std::thread::scope(|scope| {
-        let found = child.stdout.take().map(|pipe| scope.spawn(|| read(pipe)));
-        let said = child.stderr.take().map(|pipe| scope.spawn(|| read(pipe)));
-        while child.try_wait()?.is_none() {
-            if interrupt.signal().is_some() {
-                child.kill()?; // it only reads
+/// What every artefact has to pass: `signet verify` in another process, which knows only what is on the disk.
+struct Gate<'a> {
+    /// The checkpoint that an artefact is held against.
+    live: PathBuf,
+    folder: &'a RunDir,
+    source: &'a Source,
+    interrupt: &'a Interrupt,
+}
+
+impl Gate<'_> {
+    /// What was found of `artefact`, which is to become `file`.
+    fn pass(&self, artefact: &Path, file: &Path) -> Result<Report> {
+        let found = self.verify(artefact).and_then(|report| {
+            if report.passed() {
+                return Ok(report);
             }
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        let all = |reader: Option<ScopedJoinHandle<String>>| reader?.join().ok();
-        anyhow::Ok((all(found), all(said)))
-    })?;
-    go_on(interrupt)?;
-    serde_json::from_str(&found.unwrap_or_default())
-        .map_err(|_| {
+            bail!(
+                "{} would not be the model of the run: {}; nothing was left behind",
+                file.display(),
+                report.failure()
+            )
+        });
+        found.blame(Fault::Export)
+    }
+
+    fn verify(&self, artefact: &Path) -> Result<Report> {
+        let mut child = process::own_program()?
+            .args(["verify", "--json", "-", "--against"])
+            .arg(self.folder.path())
+            .arg("--checkpoint")
+            .arg(&self.live)
+            .args(["-s", &self.source.as_override()])
+            .arg(artefact)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .context("cannot start the process that checks the artefact")?;
+        let (found, said) = std::thread::scope(|scope| {
+            let found = child.stdout.take().map(|pipe| scope.spawn(|| read(pipe)));
+            let said = child.stderr.take().map(|pipe| scope.spawn(|| read(pipe)));
+            while child.try_wait()?.is_none() {
+                if self.interrupt.signal().is_some() {
+                    child.kill()?; // it only reads
+                }
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            let all = |reader: Option<ScopedJoinHandle<String>>| reader?.join().ok();
+            anyhow::Ok((all(found), all(said)))
+        })?;
+        go_on(self.interrupt)?;
+        serde_json::from_str(&found.unwrap_or_default()).map_err(|_| {
             let said = said.unwrap_or_default();
             anyhow!(
                 "the artefact cannot be checked: {}",
                 said.trim().trim_start_matches("signet: ")
             )
         })
-        .blame(Fault::Export)
+    }
 }
 
 /// All that comes out of a pipe.
