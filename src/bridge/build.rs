@@ -4,13 +4,17 @@
 use std::path::Path;
 
 /// The subjects of the bridge that have C++, and what its tests call.
-const SOURCES: [&str; 5] = [
+const SOURCES: [&str; 6] = [
     "gradients.cpp",
     "guard_test.cpp",
     "libtorch.cpp",
     "optimizers.cpp",
     "precision.cpp",
+    "recurrent.cpp",
 ];
+
+/// What those share.
+const HEADERS: [&str; 3] = ["gates.h", "guard.h", "kernels.h"];
 
 fn main() {
     let lib = std::env::var("DEP_TCH_LIBTORCH_LIB")
@@ -23,13 +27,18 @@ fn main() {
         .warnings(false) // libtorch's headers have plenty
         .include(&include)
         .include(include.join("torch/csrc/api/include"))
+        .flag_if_supported("-fopenmp") // libtorch's own threads, whose loops are templates in its headers
+        .flags(["-fno-trapping-math", "-fno-math-errno"]) // or no loop with a comparison becomes vectors
         .files(SOURCES.map(|source| bridge.join(source)))
         .compile("signet_bridge");
-    for file in SOURCES.iter().chain(&["guard.h"]) {
+    for file in SOURCES.iter().chain(&HEADERS) {
         println!("cargo:rerun-if-changed={}", bridge.join(file).display());
     }
     println!("cargo:rustc-link-search=native={lib}");
     println!("cargo:rustc-link-lib=torch_cpu");
     println!("cargo:rustc-link-lib=c10");
+    if cfg!(target_os = "linux") {
+        println!("cargo:rustc-link-lib=gomp"); // libtorch brings the one that is loaded
+    }
     println!("cargo:rustc-link-arg=-Wl,-rpath,{lib}");
 }

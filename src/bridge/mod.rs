@@ -1,8 +1,8 @@
 //! What libtorch, libjpeg-turbo and the operating system can do and no binding offers.
 //!
 //! All `unsafe` of the project is in this folder, and nothing here knows the rest of it. Each subject is a C++ file
-//! with its safe face beside it: `optimizers`, `gradients`, `precision`, `libtorch`; the C++ files share `guard.h`,
-//! which turns exceptions into messages, and their faces share `calls`, which turns those into errors. Without C++ of
+//! with its safe face beside it: `optimizers`, `gradients`, `precision`, `recurrent`, `libtorch`; the C++ files share
+//! `guard.h`, which turns exceptions into messages, and `kernels.h`, which loops over numbers stand on, and their faces share `calls`, which turns those into errors. Without C++ of
 //! ours are `cuda`, `memory`, `jpeg`, `process` and `early`.
 #![allow(unsafe_code)]
 
@@ -17,6 +17,7 @@ mod memory;
 mod optimizers;
 mod precision;
 pub mod process;
+mod recurrent;
 
 pub use calls::first_words;
 pub use gradients::{clip, gradients, zero_grad};
@@ -24,3 +25,4 @@ pub use libtorch::{LIBTORCH, cpu_capability, library_of_libtorch};
 pub use memory::keep_freed_memory;
 pub use optimizers::{Adam, Rmsprop, Sgd, adam, rmsprop, sgd};
 pub use precision::{Autocast, set_deterministic};
+pub use recurrent::{RecurrentKind, RecurrentStack, recurrent};

@@ -148,5 +148,5 @@ fn a_checkpoint_that_is_further_in_its_epoch_than_the_epoch_is_long_is_refused()
     });
     workshop
         .call(&["resume", "r"])
-        .assert_failed(2, "says 1000000 images of an epoch of ");
+        .assert_failed(4, "says 1000000 images of an epoch of ");
 }

@@ -3,8 +3,9 @@
 //! tch's own recurrent modules fix their training switch when they are made, so that dropout between
 //! layers stays on in evaluation; these follow the mode one is in.
 
-use tch::Tensor;
+use tch::{Device, Tensor};
 
+use crate::bridge::{self, RecurrentKind, RecurrentStack};
 use crate::config::model::{Nonlinearity, RnnSizes};
 use crate::model::graph::{Attribute, Graph};
 use crate::model::layer::{Init, Layer, Parameter, Phase, Role, Script, Shape};
@@ -112,6 +113,41 @@ impl Recurrent {
     }
 }
 
+impl Recurrent {
+    /// On CUDA, where cuDNN does it.
+    fn by_libtorch(&self, weights: &[Tensor], x: &Tensor, phase: Phase) -> Tensor {
+        let RnnSizes {
+            hidden_size,
+            num_layers,
+            bidirectional: both,
+            dropout,
+        } = self.cells;
+        let layers = num_layers as i64;
+        let states = layers * self.directions() as i64;
+        let size = [states, x.size()[0], hidden_size as i64];
+        let h = Tensor::zeros(size, (x.kind(), x.device()));
+        let train = phase.trains();
+        match self.cell {
+            Cell::Rnn(nonlinearity) => {
+                let rnn = match nonlinearity {
+                    Nonlinearity::Tanh => Tensor::rnn_tanh::<Tensor>,
+                    Nonlinearity::Relu => Tensor::rnn_relu::<Tensor>,
+                };
+                rnn(x, &h, weights, true, layers, dropout, train, both, true).0
+            }
+            Cell::Gru => {
+                x.gru(&h, weights, true, layers, dropout, train, both, true)
+                    .0
+            }
+            Cell::Lstm => {
+                let start = [h.zeros_like(), h];
+                x.lstm(&start, weights, true, layers, dropout, train, both, true)
+                    .0
+            }
+        }
+    }
+}
+
 impl Layer for Recurrent {
     fn title(&self) -> String {
         let name = match self.cell {
@@ -170,76 +206,24 @@ impl Layer for Recurrent {
         parameters
     }
 
-    fn forward(&self, weights: &[Tensor], x: &Tensor, mode: Phase) -> Tensor {
-        let RnnSizes {
-            hidden_size,
-            num_layers,
-            bidirectional,
-            dropout,
-        } = self.cells;
-        let layers = num_layers as i64;
-        let state = [
-            layers * self.directions() as i64,
-            x.size()[0],
-            hidden_size as i64,
-        ];
-        let h = Tensor::zeros(state, (x.kind(), x.device()));
-        let train = mode.trains();
-        match self.cell {
-            Cell::Rnn(Nonlinearity::Tanh) => {
-                x.rnn_tanh(
-                    &h,
-                    weights,
-                    true,
-                    layers,
-                    dropout,
-                    train,
-                    bidirectional,
-                    true,
-                )
-                .0
-            }
-            Cell::Rnn(Nonlinearity::Relu) => {
-                x.rnn_relu(
-                    &h,
-                    weights,
-                    true,
-                    layers,
-                    dropout,
-                    train,
-                    bidirectional,
-                    true,
-                )
-                .0
-            }
-            Cell::Gru => {
-                x.gru(
-                    &h,
-                    weights,
-                    true,
-                    layers,
-                    dropout,
-                    train,
-                    bidirectional,
-                    true,
-                )
-                .0
-            }
-            Cell::Lstm => {
-                let c = h.zeros_like();
-                x.lstm(
-                    &[h, c],
-                    weights,
-                    true,
-                    layers,
-                    dropout,
-                    train,
-                    bidirectional,
-                    true,
-                )
-                .0
-            }
+    fn forward(&self, weights: &[Tensor], x: &Tensor, phase: Phase) -> Tensor {
+        if x.device() != Device::Cpu {
+            return self.by_libtorch(weights, x, phase);
         }
+        let stack = RecurrentStack {
+            kind: match self.cell {
+                Cell::Rnn(Nonlinearity::Tanh) => RecurrentKind::Tanh,
+                Cell::Rnn(Nonlinearity::Relu) => RecurrentKind::Relu,
+                Cell::Lstm => RecurrentKind::Lstm,
+                Cell::Gru => RecurrentKind::Gru,
+            },
+            layers: self.cells.num_layers,
+            dropout: self.cells.dropout,
+            train: phase.trains(),
+        };
+        // Under bf16 a convolution before it may hand on bf16; a chain of so many steps is computed in float32.
+        let x = x.to_kind(weights[0].kind());
+        bridge::recurrent(&stack, &x, weights).expect("the plan has checked the shapes")
     }
 
     fn script(&self) -> Script {
