@@ -8,9 +8,9 @@ const SOURCES: [&str; 6] = [
     "gradients.cpp",
     "guard_test.cpp",
     "libtorch.cpp",
-    "optimizers.cpp",
     "precision.cpp",
     "recurrent.cpp",
+    "update.cpp",
 ];
 
 /// What those share.

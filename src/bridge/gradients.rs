@@ -1,4 +1,4 @@
-//! Gradients as libtorch keeps them beside the parameters, and clipping that waits for no GPU.
+//! Gradients as libtorch keeps them beside the parameters.
 
 use anyhow::Result;
 use tch::Tensor;
@@ -9,13 +9,6 @@ unsafe extern "C" {
     fn signet_gradients(parameters: *const Handle, gradients: *mut Handle, count: usize)
     -> Message;
     fn signet_zero_grad(parameters: *const Handle, count: usize) -> Message;
-    fn signet_clip(
-        gradients: *const Handle,
-        count: usize,
-        max_norm: f64,
-        loss: Handle,
-        diverged: Handle,
-    ) -> Message;
 }
 
 /// The gradients of `parameters`, sharing their memory.
@@ -47,29 +40,4 @@ pub fn gradients(parameters: &[Tensor]) -> Result<Vec<Tensor>> {
 pub fn zero_grad(parameters: &[Tensor]) -> Result<()> {
     // SAFETY: the list is as long as said.
     answer(unsafe { signet_zero_grad(handles(parameters).as_ptr(), parameters.len()) })
-}
-
-/// Scales `gradients` so that their common Euclidean norm is at most `max_norm`
-/// (`torch.nn.utils.clip_grad_norm_`), and sets the scalar `diverged` to 1, for good, if that norm or
-/// `loss` is not finite. Nothing is read back, so a GPU need not be waited for.
-///
-/// # Errors
-/// Tensors of different devices.
-pub fn clip(
-    gradients: &[Tensor],
-    max_norm: Option<f64>,
-    loss: &Tensor,
-    diverged: &Tensor,
-) -> Result<()> {
-    let [loss, diverged] = [loss, diverged].map(|tensor| tensor.as_ptr().cast_mut());
-    // SAFETY: the list is as long as said; `diverged` is written by libtorch, as its in-place operators do.
-    answer(unsafe {
-        signet_clip(
-            handles(gradients).as_ptr(),
-            gradients.len(),
-            max_norm.unwrap_or(0.0),
-            loss,
-            diverged,
-        )
-    })
 }

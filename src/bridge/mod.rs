@@ -1,7 +1,7 @@
 //! What libtorch, libjpeg-turbo and the operating system can do and no binding offers.
 //!
 //! All `unsafe` of the project is in this folder, and nothing here knows the rest of it. Each subject is a C++ file
-//! with its safe face beside it: `optimizers`, `gradients`, `precision`, `recurrent`, `libtorch`; the C++ files share
+//! with its safe face beside it: `update`, `gradients`, `precision`, `recurrent`, `libtorch`; the C++ files share
 //! `guard.h`, which turns exceptions into messages, and `kernels.h`, which loops over numbers stand on, and their faces share `calls`, which turns those into errors. Without C++ of
 //! ours are `cuda`, `memory`, `jpeg`, `process` and `early`.
 #![allow(unsafe_code)]
@@ -14,15 +14,15 @@ mod gradients;
 pub mod jpeg;
 mod libtorch;
 mod memory;
-mod optimizers;
 mod precision;
 pub mod process;
 mod recurrent;
+mod update;
 
 pub use calls::first_words;
-pub use gradients::{clip, gradients, zero_grad};
+pub use gradients::{gradients, zero_grad};
 pub use libtorch::{LIBTORCH, cpu_capability, library_of_libtorch};
 pub use memory::keep_freed_memory;
-pub use optimizers::{Adam, Rmsprop, Sgd, adam, rmsprop, sgd};
 pub use precision::{Autocast, set_deterministic};
 pub use recurrent::{RecurrentKind, RecurrentStack, recurrent};
+pub use update::{Moments, Rule, UpdateKind, update};

@@ -1,14 +1,14 @@
 //! Optimisers on state we own: moments are plain tensors beside their parameter.
 //!
 //! tch wraps libtorch's optimisers without a way to read their state, so that a run could never be
-//! resumed exactly; these hold it themselves and call libtorch's fused kernels through the bridge.
+//! resumed exactly; these hold it themselves and have the bridge do the arithmetic.
 
 use std::collections::BTreeMap;
 
 use anyhow::{Result, bail, ensure};
 use tch::{Device, Kind, Tensor};
 
-use crate::bridge;
+use crate::bridge::{self, Moments, Rule, UpdateKind};
 use crate::config::train::{AdamConfig, OptimizerConfig as Settings};
 
 /// What the names of optimiser tensors begin with; no layer is called so.
@@ -70,85 +70,29 @@ impl Optimizer {
     }
 
     /// Moves the parameters against the `gradients` of `loss`, a scalar, and clips those before. Once a loss or gradient
-    /// is not finite, nothing is moved any more; see [`Optimizer::updates`]. The `first` step of a run fills momenta that
-    /// are still empty.
+    /// is not finite, nothing is moved any more; see [`Optimizer::updates`].
     ///
     /// # Errors
     /// Gradients of other shapes than the parameters'.
-    pub fn step(
-        &mut self,
-        lr: f64,
-        first: bool,
-        gradients: &[Tensor],
-        loss: &Tensor,
-    ) -> Result<()> {
-        bridge::clip(gradients, self.clip_grad_norm, loss, &self.diverged)?;
-        let skip = &self.diverged;
-        match &self.settings {
-            Settings::Adam(adam) | Settings::Adamw(adam) => {
-                let AdamConfig {
-                    beta1,
-                    beta2,
-                    eps,
-                    weight_decay,
-                    ..
-                } = *adam;
-                let decoupled = matches!(self.settings, Settings::Adamw(_));
-                let values = bridge::Adam {
-                    decoupled,
-                    lr,
-                    beta1,
-                    beta2,
-                    weight_decay,
-                    eps,
-                };
-                bridge::adam(
-                    &self.parameters,
-                    gradients,
-                    [&self.first, &self.second, &self.steps],
-                    &values,
-                    skip,
-                )?;
-            }
-            &Settings::Sgd {
-                momentum,
-                nesterov,
-                weight_decay,
-                ..
-            } => {
-                let values = bridge::Sgd {
-                    lr,
-                    momentum,
-                    weight_decay,
-                    nesterov,
-                    first,
-                };
-                bridge::sgd(&self.parameters, gradients, &self.first, &values, skip)?;
-            }
-            &Settings::Rmsprop {
-                alpha,
-                eps,
-                momentum,
-                weight_decay,
-                ..
-            } => {
-                let values = bridge::Rmsprop {
-                    lr,
-                    alpha,
-                    eps,
-                    momentum,
-                    weight_decay,
-                };
-                bridge::rmsprop(
-                    &self.parameters,
-                    gradients,
-                    &self.second,
-                    &self.first,
-                    &values,
-                    skip,
-                )?;
-            }
-        }
+    pub fn step(&mut self, lr: f64, gradients: &[Tensor], loss: &Tensor) -> Result<()> {
+        let moments = Moments {
+            first: &self.first,
+            second: &self.second,
+            steps: &self.steps,
+        };
+        let rule = Rule {
+            lr,
+            max_norm: self.clip_grad_norm.unwrap_or(0.0),
+            ..rule(&self.settings)
+        };
+        bridge::update(
+            &rule,
+            &self.parameters,
+            gradients,
+            &moments,
+            loss,
+            &self.diverged,
+        )?;
         self.updates += 1.0 - &self.diverged;
         Ok(())
     }
@@ -211,6 +155,48 @@ pub fn tensor_names(settings: &Settings, names: &[String]) -> Vec<String> {
             .map(move |name| format!("{OPTIMIZER}{kind}.{name}"))
     })
     .collect()
+}
+
+/// What an optimiser of `settings` does, whatever the schedule and the clipping.
+fn rule(settings: &Settings) -> Rule {
+    let adaptive = |kind, adam: &AdamConfig| Rule {
+        kind,
+        beta1: adam.beta1,
+        beta2: adam.beta2,
+        eps: adam.eps,
+        weight_decay: adam.weight_decay,
+        ..Rule::default()
+    };
+    match *settings {
+        Settings::Adam(ref adam) => adaptive(UpdateKind::Adam, adam),
+        Settings::Adamw(ref adam) => adaptive(UpdateKind::Adamw, adam),
+        Settings::Sgd {
+            momentum,
+            nesterov,
+            weight_decay,
+            ..
+        } => Rule {
+            kind: UpdateKind::Sgd,
+            momentum,
+            nesterov,
+            weight_decay,
+            ..Rule::default()
+        },
+        Settings::Rmsprop {
+            alpha,
+            eps,
+            momentum,
+            weight_decay,
+            ..
+        } => Rule {
+            kind: UpdateKind::Rmsprop,
+            beta2: alpha,
+            eps,
+            momentum,
+            weight_decay,
+            ..Rule::default()
+        },
+    }
 }
 
 /// Whether an optimiser of `settings` remembers first moments, second moments, and steps.

@@ -72,10 +72,7 @@ impl Trainer<'_> {
             train.epochs,
         );
         let lr = schedule::rate(&train.schedule, train.optimizer.lr(), position);
-        let first = state.progress.step == 0;
-        state
-            .optimizer
-            .step(lr, first, &whole.gradients, &whole.loss)?;
+        state.optimizer.step(lr, &whole.gradients, &whole.loss)?;
         state.progress.lr = lr;
         state.progress.step += 1;
         state.progress.images += batch.len();
