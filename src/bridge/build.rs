@@ -4,7 +4,8 @@
 use std::path::Path;
 
 /// The subjects of the bridge that have C++, and what its tests call.
-const SOURCES: [&str; 6] = [
+const SOURCES: [&str; 7] = [
+    "convolutional.cpp",
     "gradients.cpp",
     "guard_test.cpp",
     "libtorch.cpp",

@@ -105,6 +105,9 @@ CLONES void gradient(const Lines& lines, int64_t count, const float* __restrict 
   });
 }
 
+// What a mean loses in the loops, which subtract it as a float32; that is made good behind them.
+double rounding(double mean) { return mean - float(mean); }
+
 // Batch norm in training (Ioffe and Szegedy, 2015): normalised by the batch's own mean and variance.
 struct BatchNorm : Function<BatchNorm> {
   static Tensor forward(AutogradContext* context, const Tensor& x, const Tensor& weight, const Tensor& bias,
@@ -135,7 +138,7 @@ struct BatchNorm : Function<BatchNorm> {
     for (int64_t c = 0; c < channels; c++) {
       inverse[c] = 1 / std::sqrt(square[c] / rows + eps);
       factor[c] = inverse[c] * w[c];
-      shift[c] = b[c];
+      shift[c] = b[c] - rounding(mean[c]) * factor[c];
       of_mean[c] = (1 - momentum) * of_mean[c] + momentum * mean[c];
       of_var[c] = (1 - momentum) * of_var[c] + momentum * square[c] / (rows - 1);
     }
@@ -175,10 +178,11 @@ struct BatchNorm : Function<BatchNorm> {
     auto d_weight = at::empty_like(weight), d_bias = at::empty_like(weight), dx = at::empty_like(x);
     std::vector<double> common(channels), slope(channels), factor(channels);
     for (int64_t c = 0; c < channels; c++) {
+      weighted[c] -= rounding(mean[c]) * plain[c];
       d_weight.data_ptr<float>()[c] = weighted[c] * inverse[c];
       d_bias.data_ptr<float>()[c] = plain[c];
-      common[c] = plain[c] / rows;
       slope[c] = weighted[c] / rows * inverse[c] * inverse[c];
+      common[c] = plain[c] / rows - rounding(mean[c]) * slope[c];
       factor[c] = inverse[c] * weight.const_data_ptr<float>()[c];
     }
     const auto off = lines.repeat(common), tilt = lines.repeat(slope), by = lines.repeat(factor);
@@ -318,6 +322,7 @@ struct Convolution : Function<Convolution> {
     context->save_for_backward({x, weight});
     context->saved_data["stride"] = stride;
     context->saved_data["padding"] = padding;
+    context->saved_data["biased"] = bias.has_value();
     return at::conv2d(x, weight, bias, {stride, stride}, {padding, padding});
   }
 
@@ -330,7 +335,7 @@ struct Convolution : Function<Convolution> {
     if (context->needs_input_grad(0))
       dx = std::get<0>(at::convolution_backward(dy, x, weight, at::OptionalIntArrayRef(), {stride, stride},
                                                 {padding, padding}, {1, 1}, false, {0, 0}, 1, {true, false, false}));
-    auto d_bias = context->needs_input_grad(2) ? dy.sum({0, 2, 3}) : Tensor();
+    auto d_bias = context->saved_data["biased"].toBool() ? dy.sum({0, 2, 3}) : Tensor();
     return {dx, weight_gradient(x, weight, dy, stride, padding), d_bias, Tensor(), Tensor()};
   }
 

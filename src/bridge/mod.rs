@@ -1,12 +1,13 @@
 //! What libtorch, libjpeg-turbo and the operating system can do and no binding offers.
 //!
 //! All `unsafe` of the project is in this folder, and nothing here knows the rest of it. Each subject is a C++ file
-//! with its safe face beside it: `update`, `gradients`, `precision`, `recurrent`, `libtorch`; the C++ files share
+//! with its safe face beside it: `update`, `gradients`, `precision`, `recurrent`, `convolutional`, `libtorch`; the C++ files share
 //! `guard.h`, which turns exceptions into messages, and `kernels.h`, which loops over numbers stand on, and their faces share `calls`, which turns those into errors. Without C++ of
 //! ours are `cuda`, `memory`, `jpeg`, `process` and `early`.
 #![allow(unsafe_code)]
 
 mod calls;
+mod convolutional;
 pub mod cuda;
 #[cfg(target_os = "linux")]
 pub mod early;
@@ -20,6 +21,7 @@ mod recurrent;
 mod update;
 
 pub use calls::first_words;
+pub use convolutional::{BatchNormParts, batch_norm, conv2d, pool_relu};
 pub use gradients::{gradients, zero_grad};
 pub use libtorch::{LIBTORCH, cpu_capability, library_of_libtorch};
 pub use memory::keep_freed_memory;

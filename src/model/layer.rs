@@ -201,6 +201,17 @@ impl Script {
     }
 }
 
+/// What a layer is to the one beside it: some two are less work together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Neighbour {
+    /// ReLU.
+    Relu,
+    /// Max pooling by windows with a side of so many pixels.
+    MaxPool(usize),
+    /// Nothing that matters.
+    Other,
+}
+
 /// One layer. Adding a kind is adding a file under `layers/`.
 pub trait Layer: std::fmt::Debug {
     /// What a table calls it, such as `Linear(64)`.
@@ -217,6 +228,11 @@ pub trait Layer: std::fmt::Debug {
     /// Whether a training batch of one example is too small for it.
     fn needs_two_examples(&self) -> bool {
         false
+    }
+
+    /// What a neighbour in a chain may have to know.
+    fn neighbour(&self) -> Neighbour {
+        Neighbour::Other
     }
 
     /// `[B, input...]` to `[B, output...]`; `weights` are those of `parameters`, in that order.

@@ -25,7 +25,8 @@ use std::ops::Range;
 use tch::Tensor;
 
 use super::graph::Graph;
-use super::layer::{Layer, Parameter, Phase};
+use super::layer::{Layer, Neighbour, Parameter, Phase};
+use crate::bridge;
 
 /// A layer in its place.
 #[derive(Debug)]
@@ -97,14 +98,35 @@ impl Node {
         self.leaves().into_iter().flat_map(named).collect()
     }
 
+    /// What a neighbour in a chain may have to know.
+    fn neighbour(&self) -> Neighbour {
+        match self {
+            Node::Leaf(leaf) => leaf.layer.neighbour(),
+            Node::Chain(_) | Node::Residual { .. } => Neighbour::Other,
+        }
+    }
+
     /// `[B, input...]` to `[B, output...]`; `all` are the tensors of the network.
     pub fn forward(&self, all: &[Tensor], x: &Tensor, phase: Phase) -> Tensor {
         match self {
             Node::Leaf(leaf) => leaf.layer.forward(leaf.own(all), x, phase),
             Node::Chain(members) => {
-                let start = x.shallow_clone();
-                let next = |x: Tensor, (_, node): &(String, Node)| node.forward(all, &x, phase);
-                members.iter().fold(start, next)
+                let mut x = x.shallow_clone();
+                let mut rest = members.iter().map(|(_, node)| node).peekable();
+                while let Some(node) = rest.next() {
+                    let next = rest
+                        .peek()
+                        .map_or(Neighbour::Other, |next| next.neighbour());
+                    x = match (node.neighbour(), next) {
+                        (Neighbour::MaxPool(size), Neighbour::Relu)
+                        | (Neighbour::Relu, Neighbour::MaxPool(size)) => {
+                            rest.next();
+                            bridge::pool_relu(&x, size).expect("the plan has checked the shapes")
+                        }
+                        _ => node.forward(all, &x, phase),
+                    };
+                }
+                x
             }
             Node::Residual { body, shortcut } => {
                 let result = body.forward(all, x, phase);

@@ -4,7 +4,7 @@ use tch::Tensor;
 
 use crate::config::model::ActivationKind;
 use crate::model::graph::{Attribute, Graph};
-use crate::model::layer::{Layer, Phase, Script, Shape};
+use crate::model::layer::{Layer, Neighbour, Phase, Script, Shape};
 
 /// A function of each number.
 #[derive(Debug)]
@@ -27,6 +27,13 @@ impl Layer for Activation {
 
     fn output(&self) -> Shape {
         self.shape
+    }
+
+    fn neighbour(&self) -> Neighbour {
+        match self.function {
+            ActivationKind::Relu => Neighbour::Relu,
+            _ => Neighbour::Other,
+        }
     }
 
     fn forward(&self, _: &[Tensor], x: &Tensor, _: Phase) -> Tensor {

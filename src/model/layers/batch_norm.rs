@@ -2,6 +2,7 @@
 
 use tch::Tensor;
 
+use crate::bridge::{self, BatchNormParts};
 use crate::model::graph::{Attribute, Graph};
 use crate::model::layer::{Init, Layer, Parameter, Phase, Role, Script, Shape};
 
@@ -70,16 +71,15 @@ impl Layer for BatchNorm {
         if mode.trains() {
             let _ = batches.shallow_clone().g_add_scalar_(1);
         }
-        x.batch_norm(
-            Some(weight),
-            Some(bias),
-            Some(mean),
-            Some(var),
-            mode.trains(),
-            MOMENTUM,
-            EPS,
-            true,
-        )
+        let parts = BatchNormParts {
+            weight,
+            bias,
+            running_mean: mean,
+            running_var: var,
+            momentum: MOMENTUM,
+            eps: EPS,
+        };
+        bridge::batch_norm(&parts, x, mode.trains()).expect("the plan has checked the shapes")
     }
 
     fn script(&self) -> Script {

@@ -2,6 +2,7 @@
 
 use tch::Tensor;
 
+use crate::bridge;
 use crate::config::model::{ConvConfig, Padding};
 use crate::model::graph::{Attribute, Graph};
 use crate::model::layer::{Layer, Misfit, Parameter, Phase, Script, Shape};
@@ -114,7 +115,6 @@ impl Layer for Conv2d {
     }
 
     fn forward(&self, weights: &[Tensor], x: &Tensor, _: Phase) -> Tensor {
-        let pair = |n: usize| [n as i64, n as i64];
         let thinning = self.thinning();
         let kept = if thinning > 1 {
             let step = thinning as i64;
@@ -123,14 +123,16 @@ impl Layer for Conv2d {
         } else {
             x.shallow_clone()
         };
-        kept.conv2d(
+        let stride = self.config.stride / thinning;
+        bridge::conv2d(
+            &kept,
             &weights[0],
             weights.get(1),
-            pair(self.config.stride / thinning),
-            pair(self.padding),
-            [1, 1],
-            self.config.groups as i64,
+            stride,
+            self.padding,
+            self.config.groups,
         )
+        .expect("the plan has checked the shapes")
     }
 
     fn script(&self) -> Script {

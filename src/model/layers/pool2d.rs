@@ -3,7 +3,7 @@
 use tch::Tensor;
 
 use crate::model::graph::{Attribute, Graph};
-use crate::model::layer::{Layer, Phase, Script, Shape};
+use crate::model::layer::{Layer, Neighbour, Phase, Script, Shape};
 
 /// What is kept of a window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,6 +73,13 @@ impl Layer for Pool2d {
 
     fn output(&self) -> Shape {
         self.output
+    }
+
+    fn neighbour(&self) -> Neighbour {
+        match self.window {
+            PoolWindow::Max => Neighbour::MaxPool(self.size),
+            PoolWindow::Average => Neighbour::Other,
+        }
     }
 
     fn forward(&self, _: &[Tensor], x: &Tensor, _: Phase) -> Tensor {
