@@ -69,8 +69,9 @@ fn gradients_of_shards_are_added_in_a_binary_tree_and_statistics_averaged() {
     for (at, (name, parameter)) in names.iter().zip(&parameters).enumerate() {
         let expected = parameter.detach() - tree(&gradients, at) * 0.1;
         let difference = (&after[name] - expected).abs().max().double_value(&[]);
-        // The fused kernel multiplies and adds at once, which rounds once where this rounds twice.
-        assert!(difference < 1e-8, "{name} differs by {difference}");
+        // The update multiplies and adds at once, which rounds once where this rounds twice: a unit in the last place of
+        // a weight below a half.
+        assert!(difference < 3.1e-8, "{name} differs by {difference}");
         // The bias of a convolution before a batch norm has no effect, and stays.
         let moved = !after[name].equal(&parameter.detach());
         assert!(moved || name == "features.0.bias", "{name}");
