@@ -20,9 +20,11 @@ fn workshop() -> Workshop {
 }
 
 #[test]
-fn a_paused_run_goes_on_to_the_bits_of_the_version_that_began_it() {
+fn a_paused_run_goes_on_to_the_same_losses_and_says_that_its_bits_are_others() {
     let workshop = workshop();
-    workshop.signet(&["resume", "run"]);
+    let said = workshop.signet(&["resume", "run"]).stderr;
+    let words = "kernels of libtorch then, signet 1 now: from here on the bits may differ";
+    assert!(said.contains(words), "{said}");
     let epochs = |run: &str| -> Vec<serde_json::Value> {
         let lines = workshop.text(&format!("{run}/metrics.jsonl"));
         let lines = lines.lines().map(serde_json::from_str);
@@ -39,18 +41,6 @@ fn a_paused_run_goes_on_to_the_bits_of_the_version_that_began_it() {
             let loss = |epoch: &serde_json::Value| epoch[part]["loss"].as_f64().unwrap();
             let difference = (loss(found) - loss(expected)).abs();
             assert!(difference < 1e-3, "{part} {found} is not {expected}");
-        }
-    }
-    // Bits are promised on one kind of processor; another may round otherwise.
-    let machine = |run: &str| {
-        let environment = workshop.json(&format!("{run}/environment.json"));
-        ["cpu", "cpu_capability", "libtorch", "platform", "threads"]
-            .map(|key| environment[key].clone())
-    };
-    if machine("run") == machine("whole") {
-        for file in ["metrics.jsonl", "last.json", "best.json"] {
-            let text = |run: &str| workshop.text(&format!("{run}/{file}"));
-            assert_eq!(text("run"), text("whole"), "{file}");
         }
     }
 }

@@ -371,7 +371,7 @@ fn a_loss_that_is_not_finite_changes_no_weight_under_any_optimiser() {
                 * scale;
             loss.backward();
             let gradients = optimizer_.take_gradients().unwrap();
-            optimizer_.step(0.01, false, &gradients, &loss).unwrap();
+            optimizer_.step(0.01, &gradients, &loss).unwrap();
             !equal(&before, &session.network.state())
         };
         assert!(step(1.0), "{optimizer}: a finite step moves weights");

@@ -26,10 +26,10 @@ Tensor laid_out(const Tensor& x, const Tensor& like) {
   return x.contiguous(like.dim() == 4 ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous);
 }
 
-// Sixteen numbers as one.
-typedef float floats __attribute__((vector_size(64), aligned(4), may_alias));
-typedef int32_t whole __attribute__((vector_size(64), aligned(4), may_alias));
-constexpr int64_t LANES = 16;
+// Eight numbers as one: compilers take larger vectors apart number by number where there are no such registers.
+typedef float floats __attribute__((vector_size(32), aligned(4), may_alias));
+typedef int32_t whole __attribute__((vector_size(32), aligned(4), may_alias));
+constexpr int64_t LANES = 8;
 
 // ---- Batch norm
 
@@ -298,22 +298,50 @@ struct PoolRelu : Function<PoolRelu> {
   }
 };
 
-// ---- The weight gradient of a convolution of few channels
+// ---- The gradients of weight and bias of a convolution of few channels
 
 constexpr int64_t CHANNELS = 4;  // the most, beyond which oneDNN is faster
 constexpr int64_t IMAGES = 4;    // that are summed together
-constexpr int64_t TAPS = 5;      // numbers of a kernel whose sums stay in registers together
 
-// Adds to TAPS * LANES sums what `count` pixels of one row of the result give: dy has a row of `filters` numbers for each
-// pixel, and x moves on by `step` from one to the next.
-CLONES void sum_taps(int64_t count, int64_t filters, int64_t step, const float* dy, const float* x,
-                     const int64_t* offsets, float* sums) {
-  floats sum[TAPS] = {};
-  for (int64_t pixel = 0; pixel < count; pixel++, dy += filters, x += step) {
+// A kernel cut into blocks of rows by lengths, whose sums stay in registers together. One row of a kernel lies in
+// memory as it lies in an image: kernel * channels numbers one after the other. Blocks that stand out are not read.
+struct Blocks {
+  int64_t kernel, length;      // rows of the kernel, numbers in one
+  int64_t rows, width;         // of a block
+  int64_t down, across;        // blocks
+  Blocks(int64_t kernel, int64_t channels)
+      : kernel(kernel), length(kernel * channels), rows(length <= 3 ? 3 : length <= 5 ? 2 : 1),
+        width(length <= 3 ? 3 : length <= 5 ? 5 : 9), down((kernel + rows - 1) / rows),
+        across((length + width - 1) / width) {}
+  int64_t count() const { return down * across; }
+  int64_t taps() const { return rows * width; }
+};
+
+// What `pixels` of one row of the result give to the sums of a block: dy has a row of `filters` numbers for each pixel,
+// and x moves on by `step` from one to the next.
+template <int rows, int width>
+INLINE void sum_block(int64_t pixels, int64_t filters, int64_t step, int64_t line, const float* dy, const float* x,
+                      float* sums) {
+  floats sum[rows * width] = {};
+  for (int64_t pixel = 0; pixel < pixels; pixel++, dy += filters, x += step) {
     const floats d = *reinterpret_cast<const floats*>(dy);
-    for (int64_t tap = 0; tap < TAPS; tap++) sum[tap] += d * x[offsets[tap]];
+    for (int row = 0; row < rows; row++)
+      for (int i = 0; i < width; i++) sum[row * width + i] += d * x[row * line + i];
   }
-  for (int64_t tap = 0; tap < TAPS; tap++) *reinterpret_cast<floats*>(sums + tap * LANES) += sum[tap];
+  for (int tap = 0; tap < rows * width; tap++) *reinterpret_cast<floats*>(sums + tap * LANES) += sum[tap];
+}
+CLONES void sum_taps(const Blocks& blocks, int64_t pixels, int64_t filters, int64_t step, int64_t line, const float* dy,
+                     const float* x, float* sums) {
+  if (blocks.rows == 3) return sum_block<3, 3>(pixels, filters, step, line, dy, x, sums);
+  if (blocks.rows == 2) return sum_block<2, 5>(pixels, filters, step, line, dy, x, sums);
+  sum_block<1, 9>(pixels, filters, step, line, dy, x, sums);
+}
+
+// The same for the bias, which every pixel meets with a 1.
+CLONES void sum_pixels(int64_t pixels, int64_t filters, const float* dy, float* sums) {
+  floats sum{};
+  for (int64_t pixel = 0; pixel < pixels; pixel++, dy += filters) sum += *reinterpret_cast<const floats*>(dy);
+  *reinterpret_cast<floats*>(sums) += sum;
 }
 
 struct Convolution : Function<Convolution> {
@@ -335,24 +363,24 @@ struct Convolution : Function<Convolution> {
     if (context->needs_input_grad(0))
       dx = std::get<0>(at::convolution_backward(dy, x, weight, at::OptionalIntArrayRef(), {stride, stride},
                                                 {padding, padding}, {1, 1}, false, {0, 0}, 1, {true, false, false}));
-    auto d_bias = context->saved_data["biased"].toBool() ? dy.sum({0, 2, 3}) : Tensor();
-    return {dx, weight_gradient(x, weight, dy, stride, padding), d_bias, Tensor(), Tensor()};
+    auto [d_weight, d_bias] = parameter_gradients(x, weight, dy, stride, padding);
+    return {dx, d_weight, context->saved_data["biased"].toBool() ? d_bias : Tensor(), Tensor(), Tensor()};
   }
 
-  static Tensor weight_gradient(const Tensor& x, const Tensor& weight, const Tensor& dy, int64_t stride, int64_t padding) {
+  static std::pair<Tensor, Tensor> parameter_gradients(const Tensor& x, const Tensor& weight, const Tensor& dy,
+                                                       int64_t stride, int64_t padding) {
     const int64_t filters = weight.size(0), channels = weight.size(1), kernel = weight.size(2);
     const int64_t images = x.size(0), height = x.size(2), width = x.size(3), rows = dy.size(2), columns = dy.size(3);
-    const int64_t line = (width + 2 * padding) * channels, taps = kernel * kernel * channels;
-    // Filters and taps are filled up to whole registers; what these give is not read.
-    const int64_t lanes = (filters + LANES - 1) / LANES * LANES, blocks = (taps + TAPS - 1) / TAPS;
-    std::vector<int64_t> offsets(blocks * TAPS, 0);
-    for (int64_t tap = 0; tap < taps; tap++)
-      offsets[tap] = tap / (kernel * channels) * line + tap % (kernel * channels);
+    const int64_t line = (width + 2 * padding) * channels;
+    const Blocks blocks(kernel, channels);
+    // Filters are filled up to whole vectors.
+    const int64_t lanes = (filters + LANES - 1) / LANES * LANES;
     const float *px = x.const_data_ptr<float>(), *pd = dy.const_data_ptr<float>();
-    const int64_t groups = (images + IMAGES - 1) / IMAGES, each = blocks * TAPS * lanes;
+    const int64_t groups = (images + IMAGES - 1) / IMAGES, each = (blocks.count() * blocks.taps() + 1) * lanes;
     std::vector<float> sums(groups * each, 0);
     in_blocks(images, IMAGES, [&](int64_t first, int64_t last) {
-      std::vector<float> padded((height + 2 * padding) * line, 0), filled(lanes == filters ? 0 : columns * lanes, 0);
+      // Blocks that stand out read behind the last row.
+      std::vector<float> padded((height + 2 * padding + blocks.rows) * line + blocks.width, 0), filled(lanes == filters ? 0 : columns * lanes, 0);
       float* own = sums.data() + first / IMAGES * each;
       for (int64_t image = first; image < last; image++) {
         for (int64_t row = 0; row < height; row++) {
@@ -366,25 +394,36 @@ struct Convolution : Function<Convolution> {
               std::copy(d + pixel * filters, d + (pixel + 1) * filters, filled.data() + pixel * lanes);
             d = filled.data();
           }
-          for (int64_t block = 0; block < blocks; block++)
-            for (int64_t lane = 0; lane < lanes; lane += LANES)
-              sum_taps(columns, lanes, stride * channels, d + lane, at, &offsets[block * TAPS],
-                       own + block * TAPS * lanes + lane * TAPS);
+          float* sum = own;
+          for (int64_t lane = 0; lane < lanes; lane += LANES) {
+            for (int64_t down = 0; down < blocks.down; down++)
+              for (int64_t across = 0; across < blocks.across; across++, sum += blocks.taps() * LANES)
+                sum_taps(blocks, columns, lanes, stride * channels, line, d + lane,
+                         at + down * blocks.rows * line + across * blocks.width, sum);
+            sum_pixels(columns, lanes, d + lane, sum);
+            sum += LANES;
+          }
         }
       }
     });
     for (int64_t group = 1; group < groups; group++)
       for (int64_t i = 0; i < each; i++) sums[i] += sums[group * each + i];
     auto result = at::empty({filters, channels, kernel, kernel}, weight.options());
-    float* out = result.data_ptr<float>();
-    for (int64_t filter = 0; filter < filters; filter++)
-      for (int64_t tap = 0; tap < taps; tap++) {
-        const int64_t place = tap / channels, channel = tap % channels;
-        const int64_t lane = filter / LANES * LANES * TAPS + filter % LANES;
-        out[(filter * channels + channel) * kernel * kernel + place] =
-            sums[tap / TAPS * TAPS * lanes + lane + tap % TAPS * LANES];
-      }
-    return result;
+    auto d_bias = at::empty({filters}, weight.options());
+    float *out = result.data_ptr<float>(), *to_bias = d_bias.data_ptr<float>();
+    for (int64_t filter = 0; filter < filters; filter++) {
+      // All blocks of a vector of filters, and then what goes to their biases.
+      const float* own = sums.data() + filter / LANES * (blocks.count() * blocks.taps() + 1) * LANES + filter % LANES;
+      to_bias[filter] = own[blocks.count() * blocks.taps() * LANES];
+      for (int64_t row = 0; row < kernel; row++)
+        for (int64_t i = 0; i < blocks.length; i++) {
+          const int64_t block = row / blocks.rows * blocks.across + i / blocks.width;
+          const int64_t tap = row % blocks.rows * blocks.width + i % blocks.width;
+          const int64_t column = i / channels, channel = i % channels;
+          out[((filter * channels + channel) * kernel + row) * kernel + column] = own[(block * blocks.taps() + tap) * LANES];
+        }
+    }
+    return {result, d_bias};
   }
 };
 

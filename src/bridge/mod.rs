@@ -6,6 +6,9 @@
 //! ours are `cuda`, `memory`, `jpeg`, `process` and `early`.
 #![allow(unsafe_code)]
 
+/// Whose arithmetic the CPU does, with a number that is raised whenever its bits change.
+pub const KERNELS: &str = "signet 1";
+
 mod calls;
 mod convolutional;
 pub mod cuda;

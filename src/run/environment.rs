@@ -20,6 +20,9 @@ pub struct Environment {
     pub signet: String,
     /// Version of libtorch.
     pub libtorch: String,
+    /// Whose arithmetic on the CPU, as [`bridge::KERNELS`] names it.
+    #[serde(default = "by_libtorch")]
+    pub kernels: String,
     /// `cpu` or `cuda:N`.
     pub device: String,
     /// Threads of the CPU.
@@ -33,6 +36,11 @@ pub struct Environment {
     pub cpu_capability: String,
     /// Operating system and architecture.
     pub platform: String,
+}
+
+/// Until signet had kernels of its own.
+fn by_libtorch() -> String {
+    "libtorch".to_owned()
 }
 
 impl Environment {
@@ -52,6 +60,7 @@ impl Environment {
         Environment {
             signet: env!("CARGO_PKG_VERSION").to_owned(),
             libtorch: bridge::LIBTORCH.to_owned(),
+            kernels: bridge::KERNELS.to_owned(),
             device: experiment.device.to_string(),
             threads: tch::get_num_threads() as usize,
             cpu: cpu.unwrap_or_else(|| "unknown".to_owned()),
@@ -66,6 +75,7 @@ impl Environment {
         let pairs = [
             ("signet", &self.signet, &other.signet),
             ("libtorch", &self.libtorch, &other.libtorch),
+            ("kernels of", &self.kernels, &other.kernels),
             ("device", &self.device, &other.device),
             (
                 "threads",
