@@ -4,7 +4,7 @@
 use std::path::Path;
 
 /// The subjects of the bridge that have C++, and what its tests call.
-const SOURCES: [&str; 7] = [
+const SOURCES: [&str; 8] = [
     "convolutional.cpp",
     "gradients.cpp",
     "guard_test.cpp",
@@ -12,6 +12,7 @@ const SOURCES: [&str; 7] = [
     "precision.cpp",
     "recurrent.cpp",
     "update.cpp",
+    "warp.cpp",
 ];
 
 /// What those share.

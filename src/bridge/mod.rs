@@ -1,7 +1,7 @@
 //! What libtorch, libjpeg-turbo and the operating system can do and no binding offers.
 //!
 //! All `unsafe` of the project is in this folder, and nothing here knows the rest of it. Each subject is a C++ file
-//! with its safe face beside it: `update`, `gradients`, `precision`, `recurrent`, `convolutional`, `libtorch`; the C++ files share
+//! with its safe face beside it: `update`, `gradients`, `precision`, `recurrent`, `convolutional`, `warp`, `libtorch`; the C++ files share
 //! `guard.h`, which turns exceptions into messages, and `kernels.h`, which loops over numbers stand on, and their faces share `calls`, which turns those into errors. Without C++ of
 //! ours are `cuda`, `memory`, `jpeg`, `process` and `early`.
 #![allow(unsafe_code)]
@@ -22,6 +22,7 @@ mod precision;
 pub mod process;
 mod recurrent;
 mod update;
+mod warp;
 
 pub use calls::first_words;
 pub use convolutional::{BatchNormParts, batch_norm, conv2d, pool_relu};
@@ -31,3 +32,4 @@ pub use memory::keep_freed_memory;
 pub use precision::{Autocast, set_deterministic};
 pub use recurrent::{RecurrentKind, RecurrentStack, recurrent};
 pub use update::{Moments, Rule, UpdateKind, update};
+pub use warp::warp;

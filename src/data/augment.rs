@@ -5,6 +5,7 @@
 
 use tch::{Kind, Tensor};
 
+use crate::bridge;
 use crate::config::data::Augment;
 use crate::rng::{Purpose, Stream};
 
@@ -42,19 +43,19 @@ pub fn apply(augment: &[Augment], x: Tensor, indices: &[usize], seed: u64, epoch
     };
     let mut x = x;
     if changes.iter().any(Transform::moves) {
-        let maps: Vec<f32> = changes
-            .iter()
-            .flat_map(|change| change.map(height as f64, width as f64))
+        let maps = changes.iter();
+        let maps: Vec<[f64; 6]> = maps
+            .map(|change| change.map(height as f64, width as f64))
             .collect();
-        let maps = Tensor::from_slice(&maps).view([-1, 2, 3]).to_device(device);
-        let grid = Tensor::affine_grid_generator(&maps, x.size(), false);
-        const BILINEAR: i64 = 0;
-        const BORDER: i64 = 1;
-        x = x.grid_sampler(&grid, BILINEAR, BORDER, false);
+        x = bridge::warp(&x, &maps).expect("there is a map for each image");
     }
-    let mean = x.mean_dim(&[1i64, 2, 3][..], true, None); // [B, 1, 1, 1]
-    x = (x - &mean) * column(&|change| change.contrast) + mean;
-    x *= column(&|change| change.brightness);
+    if changes.iter().any(|change| change.contrast != 1.0) {
+        let mean = x.mean_dim(&[1i64, 2, 3][..], true, None); // [B, 1, 1, 1]
+        x = (x - &mean) * column(&|change| change.contrast) + mean;
+    }
+    if changes.iter().any(|change| change.brightness != 1.0) {
+        x *= column(&|change| change.brightness);
+    }
     if noisy {
         x += Tensor::from_slice(&noise)
             .view([-1, channels, height, width])
@@ -137,7 +138,10 @@ impl Transform {
     /// Where each target pixel comes from, in the coordinates of `affine_grid` (-1..1 along both axes):
     /// the inverse of "mirror, scale, turn, shift". Turning happens in pixels, so that it stays a turn
     /// in images that are not square.
-    fn map(&self, height: f64, width: f64) -> [f32; 6] {
+    fn map(&self, height: f64, width: f64) -> [f64; 6] {
+        if !self.moves() {
+            return [1.0, 0.0, 0.0, 0.0, 1.0, 0.0];
+        }
         let (sin, cos) = self.degrees.to_radians().sin_cos();
         let mirror = if self.mirrored { -1.0 } else { 1.0 };
         let (a, b) = (
@@ -146,7 +150,7 @@ impl Transform {
         );
         let (c, d) = (-sin / self.scale * width / height, cos / self.scale);
         let (right, down) = (2.0 * self.shift[0] / width, 2.0 * self.shift[1] / height);
-        [a, b, -(a * right + b * down), c, d, -(c * right + d * down)].map(|number| number as f32)
+        [a, b, -(a * right + b * down), c, d, -(c * right + d * down)]
     }
 
     /// 0 where the image is painted over, else 1; `[H, W]`.
@@ -199,14 +203,8 @@ mod tests {
 
         let mut change = Transform::none();
         change.shift = [1.0, 2.0];
-        let map = Tensor::from_slice(&change.map(6.0, 6.0)).view([1, 2, 3]);
         let x = ramp().narrow(0, 0, 1);
-        let moved = x.grid_sampler(
-            &Tensor::affine_grid_generator(&map, [1, 1, 6, 6], false),
-            0,
-            1,
-            false,
-        );
+        let moved = bridge::warp(&x, &[change.map(6.0, 6.0)]).unwrap();
         // Content moves right by one and down by two.
         let difference = (moved.slice(2, 2, 6, 1).slice(3, 1, 6, 1)
             - x.slice(2, 0, 4, 1).slice(3, 0, 5, 1))
@@ -217,11 +215,7 @@ mod tests {
     #[test]
     fn a_quarter_turn_is_the_rot90_of_libtorch_and_half_the_size_is_the_mean_of_four() {
         let x = ramp().narrow(0, 0, 1);
-        let moved = |change: &Transform| {
-            let map = Tensor::from_slice(&change.map(6.0, 6.0)).view([1, 2, 3]);
-            let grid = Tensor::affine_grid_generator(&map, x.size(), false);
-            x.grid_sampler(&grid, 0, 1, false)
-        };
+        let moved = |change: &Transform| bridge::warp(&x, &[change.map(6.0, 6.0)]).unwrap();
         let mut turn = Transform::none();
         turn.degrees = 90.0;
         let difference = (moved(&turn) - x.rot90(-1, [2, 3])).abs().max();

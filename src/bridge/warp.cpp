@@ -1,0 +1,80 @@
+// An affine change of place of every image of a batch, each by a map of its own. No gradient flows through it.
+#include "guard.h"
+#include "kernels.h"
+
+#include <cmath>
+
+namespace {
+
+// Where a pixel of the result comes from, in pixels: across * column + down * row + start, along one axis.
+struct Line {
+  double across, down, start;
+};
+
+// `map` as torch.nn.functional.affine_grid has it without align_corners: the row of a 2 x 3 matrix for coordinates from
+// -1 to 1 between the outer edges of an image of height x width, on an axis of `side` pixels.
+Line in_pixels(const double* map, int64_t height, int64_t width, int64_t side) {
+  const double edge = map[0] * (1.0 / width - 1) + map[1] * (1.0 / height - 1) + map[2];
+  return {map[0] * side / width, map[1] * side / height, (edge + 1) * side / 2 - 0.5};
+}
+
+// Bilinear; beyond the edge the edge goes on. Pixels have `channels` numbers in 0..1, one after the other.
+CLONES void warp(int64_t channels, int64_t height, int64_t width, Line x, Line y, const float* __restrict from,
+                 float* __restrict to) {
+  const double right = width - 1, bottom = height - 1;
+  for (int64_t row = 0; row < height; row++)
+    for (int64_t column = 0; column < width; column++, to += channels) {
+      double across = x.across * column + x.down * row + x.start, down = y.across * column + y.down * row + y.start;
+      across = std::min(std::max(across, 0.0), right);
+      down = std::min(std::max(down, 0.0), bottom);
+      const int64_t left = across, top = down;
+      const float east = across - left, south = down - top;
+      const float *one = from + (top * width + left) * channels;
+      // The neighbour of the last pixel counts nothing, and is not there.
+      const int64_t next = left < right ? channels : 0, below = top < bottom ? width * channels : 0;
+      for (int64_t c = 0; c < channels; c++) {
+        const float upper = one[c] + (one[c + next] - one[c]) * east;
+        const float lower = one[c + below] + (one[c + below + next] - one[c + below]) * east;
+        to[c] = std::min(std::max(upper + (lower - upper) * south, 0.f), 1.f);
+      }
+    }
+}
+
+Tensor warp_on_cpu(const Tensor& images, const double* maps) {
+  const auto x = images.contiguous(at::MemoryFormat::ChannelsLast);
+  const int64_t channels = x.size(1), height = x.size(2), width = x.size(3), numbers = channels * height * width;
+  auto y = at::empty_like(x);
+  const float* from = x.const_data_ptr<float>();
+  float* to = y.data_ptr<float>();
+  in_blocks(x.size(0), 1, [&](int64_t image, int64_t) {
+    const double *map = maps + 6 * image, same[6] = {1, 0, 0, 0, 1, 0};
+    const float* own = from + image * numbers;
+    if (std::equal(map, map + 6, same)) {
+      std::copy(own, own + numbers, to + image * numbers);
+      return;
+    }
+    warp(channels, height, width, in_pixels(map, height, width, width), in_pixels(map + 3, height, width, height), own,
+         to + image * numbers);
+  });
+  return y;
+}
+
+Tensor warp_by_libtorch(const Tensor& x, const double* maps) {
+  const int64_t images = x.size(0), bilinear = 0, border = 1;
+  const auto theta = at::from_blob(const_cast<double*>(maps), {images, 2, 3}, at::kDouble).to(x.options());
+  const auto grid = at::affine_grid_generator(theta, x.sizes(), false);
+  return at::grid_sampler(x, grid, bilinear, border, false).clamp(0, 1);
+}
+
+}  // namespace
+
+extern "C" {
+
+char* signet_warp(const Tensor* x, const double* maps, Tensor** y) {
+  return guarded_without_gradients([&] {
+    const bool ours = x->is_cpu() && x->scalar_type() == at::kFloat;
+    *y = new Tensor((ours ? warp_on_cpu : warp_by_libtorch)(*x, maps));
+  });
+}
+
+}  // extern "C"
