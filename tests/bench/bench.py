@@ -6,6 +6,7 @@ import os
 import pathlib
 import sys
 import tempfile
+import time
 
 import figures
 import machine
@@ -30,6 +31,10 @@ def arguments():
     for part in parsed.only:
         if part not in measure.SECTIONS:
             parser.error(f"--only: {part} is not one of {', '.join(measure.SECTIONS)}")
+    if parsed.pairs is not None and parsed.pairs < 1:
+        parser.error(f"--pairs: {parsed.pairs} is not a number from 1 on")
+    if parsed.json and not parsed.json.absolute().parent.is_dir():
+        parser.error(f"--json: there is no folder {parsed.json.parent}")
     return parsed
 
 
@@ -85,20 +90,27 @@ def page(found):
     return figures.table(found["rows"]) + "\n\n" + "\n".join(f"- {sentence}" for sentence in sentences)
 
 
+def update(readme, text):
+    try:
+        return figures.between_markers(readme.read_text(), text)
+    except ValueError as error:
+        raise Failure(f"{readme} {error}") from None
+
+
 def main():
-    options = arguments()
+    options, readme = arguments(), ROOT / "README.md"
+    if options.readme:
+        update(readme, "")  # rather now than after the measurements
+    start = time.perf_counter()
     found = measured(options, needed(options.signet))
     text = page(found)
     print(text)
+    measure.say(f"this took {time.perf_counter() - start:.0f} s")
     if options.json:
         rows = [row.as_json() for row in found["rows"]]
         options.json.write_text(json.dumps(found | {"rows": rows}, indent=2) + "\n")
     if options.readme:
-        readme = ROOT / "README.md"
-        try:
-            readme.write_text(figures.between_markers(readme.read_text(), text))
-        except ValueError as error:
-            raise Failure(f"{readme} {error}") from None
+        readme.write_text(update(readme, text))
 
 
 if __name__ == "__main__":

@@ -2,9 +2,11 @@
 
 Part of `scripts/test --interop`, which sets SIGNET (the binary).
 """
+import json
 import os
 import pathlib
 import subprocess
+import sys
 import tempfile
 import unittest
 
@@ -15,6 +17,18 @@ import processes
 import worker
 
 SIGNET = os.environ["SIGNET"]
+
+# As the shipped experiments, without what draws random numbers at every step.
+WHOLE = """version: 1
+seed: 5
+threads: 1
+data:
+  source: {{kind: class_folders, root: {root}}}
+  classes: ["0", "1"]
+  split: {{kind: sklearn, test: 0.2, val: 0.2, random_state: 42}}
+model: {{kind: cnn, blocks: [{{filters: 4, kernel: 5, pool: 4}}, {{filters: 8, pool: 4}}], hidden: [16], batch_norm: true}}
+train: {{epochs: 5, batch_size: 16, clip_grad_norm: 1.0, schedule: {{kind: cosine, warmup_epochs: 2}}}}
+"""
 
 
 def row(**settings):
@@ -88,10 +102,28 @@ class SameWork(unittest.TestCase):
                     losses[recipe] = worker.steps(run, home / "arrays", recipe, 1, 3)["losses"]
                 measure.same_work(losses, 1e-4)
 
+    def test_a_whole_run_in_python_has_signets_losses_over_schedule_split_and_normalisation(self):
+        with tempfile.TemporaryDirectory() as folder:
+            home = pathlib.Path(folder)
+            config, run = home / "whole.yaml", home / "run"
+            call([SIGNET, "data", "generate", home / "Dataset", "--images", 60, "--side", 64])
+            config.write_text(WHOLE.format(root=home / "Dataset"))
+            call([SIGNET, "train", config, "--run", run, "-q"])
+            script = pathlib.Path(measure.__file__).with_name("whole_run.py")
+            told = call([sys.executable, "-W", "ignore", script, run, home / "Dataset", home / "out", 5, 5, 1])
+            theirs = [json.loads(line) for line in told.splitlines()]
+            own = measure.lines(run / "metrics.jsonl")
+            self.assertEqual(len(own), 5)
+            for part in ["train", "val"]:
+                losses = {who: [record[part]["loss"] for record in found] for who, found in [("signet", own), ("PyTorch", theirs)]}
+                measure.same_work(losses, 1e-3)
+            self.assertTrue((home / "out" / "model.pt").is_file())
+
 
 def call(command):
     done = subprocess.run([str(word) for word in command], capture_output=True, text=True)
     assert done.returncode == 0, f"{command}: {done.stderr}"
+    return done.stdout
 
 
 if __name__ == "__main__":
