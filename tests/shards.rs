@@ -72,9 +72,10 @@ fn gradients_of_shards_are_added_in_a_binary_tree_and_statistics_averaged() {
         // The update multiplies and adds at once, which rounds once where this rounds twice: a unit in the last place of
         // a weight below a half.
         assert!(difference < 3.1e-8, "{name} differs by {difference}");
-        // The bias of a convolution before a batch norm has no effect, and stays.
+        // A bias before a batch norm has no effect, and stays but for rounding.
         let moved = !after[name].equal(&parameter.detach());
-        assert!(moved || name == "features.0.bias", "{name}");
+        let idle = ["features.0.bias", "classifier.1.bias"].contains(&name.as_str());
+        assert!(moved || idle, "{name}");
     }
     for (at, found) in session.network.buffers().enumerate() {
         let sum = tree(&statistics, at);

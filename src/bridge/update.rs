@@ -110,3 +110,171 @@ pub fn update(
         )
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tch::{Device, Kind};
+
+    const COUNT: usize = 40_000; // more than two pieces of work
+
+    /// The number that `rule` moves to by `gradients`, in float64 and from the papers' formulas.
+    fn by_hand(rule: &Rule, start: f64, gradients: impl Iterator<Item = f64>) -> f64 {
+        let (mut p, mut m, mut v) = (start, 0.0, 0.0);
+        for (step, g) in (1..).zip(gradients) {
+            let decoupled = rule.kind == UpdateKind::Adamw;
+            let g = if decoupled {
+                g
+            } else {
+                g + rule.weight_decay * p
+            };
+            v = rule.beta2 * v + (1.0 - rule.beta2) * g * g;
+            match rule.kind {
+                UpdateKind::Sgd => {
+                    m = rule.momentum * m + g;
+                    p -= rule.lr
+                        * if rule.nesterov {
+                            g + rule.momentum * m
+                        } else {
+                            m
+                        };
+                }
+                UpdateKind::Adam | UpdateKind::Adamw => {
+                    if decoupled {
+                        p *= 1.0 - rule.lr * rule.weight_decay;
+                    }
+                    m = rule.beta1 * m + (1.0 - rule.beta1) * g;
+                    let [first, second] = [(m, rule.beta1), (v, rule.beta2)]
+                        .map(|(x, beta)| x / (1.0 - beta.powi(step)));
+                    p -= rule.lr * first / (second.sqrt() + rule.eps);
+                }
+                UpdateKind::Rmsprop => {
+                    m = rule.momentum * m + g / (v.sqrt() + rule.eps);
+                    p -= rule.lr * m;
+                }
+            }
+        }
+        p
+    }
+
+    #[test]
+    fn every_rule_moves_parameters_as_its_formula_says_on_any_number_of_threads() {
+        let common = Rule {
+            lr: 0.05,
+            beta1: 0.9,
+            beta2: 0.999,
+            eps: 1e-8,
+            weight_decay: 0.1,
+            ..Rule::default()
+        };
+        let sgd = |momentum, nesterov| Rule {
+            momentum,
+            nesterov,
+            ..common
+        };
+        let kind = |kind, momentum| Rule {
+            kind,
+            momentum,
+            ..common
+        };
+        let rules = [
+            sgd(0.0, false),
+            sgd(0.9, false),
+            sgd(0.9, true),
+            kind(UpdateKind::Adam, 0.0),
+            kind(UpdateKind::Adamw, 0.0),
+            kind(UpdateKind::Rmsprop, 0.0),
+            kind(UpdateKind::Rmsprop, 0.5),
+        ];
+        let options = (Kind::Float, Device::Cpu);
+        let start = Tensor::randn([COUNT as i64], options);
+        let gradients: Vec<Tensor> = (0..4)
+            .map(|_| Tensor::randn([COUNT as i64], options))
+            .collect();
+        for rule in rules {
+            let moved = |threads| {
+                tch::set_num_threads(threads);
+                let p = [start.copy()];
+                let [m, v] = [(); 2].map(|()| [start.zeros_like()]);
+                let steps = [Tensor::zeros([0i64; 0], options)];
+                let [loss, diverged] = [1.0f32, 0.0].map(Tensor::from);
+                let first: &[Tensor] = if rule.kind == UpdateKind::Sgd && rule.momentum == 0.0 {
+                    &[]
+                } else {
+                    &m
+                };
+                let moments = Moments {
+                    first,
+                    second: &v,
+                    steps: &steps,
+                };
+                for g in &gradients {
+                    update(
+                        &rule,
+                        &p,
+                        std::slice::from_ref(g),
+                        &moments,
+                        &loss,
+                        &diverged,
+                    )
+                    .unwrap();
+                }
+                Vec::<f32>::try_from(&p[0]).unwrap()
+            };
+            let before = tch::get_num_threads();
+            let [one, other] = [1, 3].map(moved);
+            tch::set_num_threads(before);
+            assert_eq!(one, other, "{rule:?}");
+            let numbers = |x: &Tensor| Vec::<f32>::try_from(x).unwrap();
+            let (start, gradients) = (
+                numbers(&start),
+                gradients.iter().map(numbers).collect::<Vec<_>>(),
+            );
+            for at in (0..COUNT).step_by(97) {
+                let steps = gradients.iter().map(|g| f64::from(g[at]));
+                let expected = by_hand(&rule, f64::from(start[at]), steps);
+                let difference = (f64::from(one[at]) - expected).abs();
+                // Four steps, each a few roundings of 6e-8 on numbers up to 5.
+                assert!(difference < 1e-6, "{rule:?}: {} is not {expected}", one[at]);
+            }
+        }
+    }
+
+    #[test]
+    fn a_norm_that_is_too_long_is_clipped_and_one_that_is_none_moves_nothing() {
+        let p = [
+            Tensor::from_slice(&[1.0f32, 2.0]),
+            Tensor::from_slice(&[3.0f32]),
+        ];
+        let moments = Moments {
+            first: &[],
+            second: &[],
+            steps: &[],
+        };
+        let [loss, diverged] = [1.0f32, 0.0].map(Tensor::from);
+        let rule = Rule {
+            lr: 1.0,
+            max_norm: 1.0,
+            ..Rule::default()
+        };
+        let gradients = [
+            Tensor::from_slice(&[3.0f32, 0.0]),
+            Tensor::from_slice(&[4.0f32]),
+        ];
+        update(&rule, &p, &gradients, &moments, &loss, &diverged).unwrap();
+        // The norm is 5, so that a fifth of each gradient is left.
+        let found = Vec::<f64>::try_from(Tensor::cat(&p, 0).to_kind(Kind::Double)).unwrap();
+        for (found, expected) in found.into_iter().zip([0.4, 2.0, 2.2]) {
+            assert!((found - expected).abs() < 1e-6, "{found} is not {expected}");
+        }
+        let before = Tensor::cat(&p, 0);
+        let broken = [
+            Tensor::from_slice(&[f32::NAN, 0.0]),
+            Tensor::from_slice(&[4.0f32]),
+        ];
+        update(&rule, &p, &broken, &moments, &loss, &diverged).unwrap();
+        update(&rule, &p, &gradients, &moments, &loss, &diverged).unwrap();
+        assert!(Tensor::cat(&p, 0).equal(&before));
+        assert_eq!(f32::try_from(&diverged).unwrap(), 1.0);
+    }
+}
