@@ -33,7 +33,7 @@ impl CheckpointConfig {
         };
         let metric = section.get("metric", usual);
         CheckpointConfig {
-            every: section.get("every", Every::Epochs(1)),
+            every: section.get("every", Every::Auto),
             keep_last: section.get_if("keep_last", 2, at_least(1)),
             keep_best: section.get_if("keep_best", 1, at_least(1)),
             metric,
@@ -42,9 +42,11 @@ impl CheckpointConfig {
     }
 }
 
-/// How often a checkpoint is written: `1 epoch`, `200 steps`, `10 min`.
+/// How often a checkpoint is written: `auto`, `1 epoch`, `200 steps`, `10 min`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Every {
+    /// After an epoch, unless another was written a moment ago.
+    Auto,
     /// After so many epochs.
     Epochs(usize),
     /// After so many steps, also in mid-epoch.
@@ -57,6 +59,7 @@ impl Serialize for Every {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let plural = |count: &usize| if *count == 1 { "" } else { "s" };
         match self {
+            Every::Auto => serializer.serialize_str("auto"),
             Every::Epochs(count) => {
                 serializer.collect_str(&format!("{count} epoch{}", plural(count)))
             }
@@ -71,6 +74,9 @@ impl Serialize for Every {
 impl Setting for Every {
     fn read(value: &Value) -> Result<Every, String> {
         let text = value.as_str().unwrap_or_default();
+        if text == "auto" {
+            return Ok(Every::Auto);
+        }
         let (count, unit) = text.trim().split_once(' ').unwrap_or(("", ""));
         const MOST: usize = 1_000_000_000;
         match (count.parse(), unit.trim()) {
@@ -78,7 +84,7 @@ impl Setting for Every {
             (Ok(count @ 1..=MOST), "step" | "steps") => Ok(Every::Steps(count)),
             (Ok(count @ 1..=MOST), "min" | "minute" | "minutes") => Ok(Every::Minutes(count)),
             _ => Err(format!(
-                "expected such as `1 epoch`, `200 steps` or `10 min`, found {}",
+                "expected auto, or such as `1 epoch`, `200 steps` or `10 min`, found {}",
                 describe(value)
             )),
         }

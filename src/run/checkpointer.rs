@@ -14,7 +14,7 @@ use super::checkpoint::{Checkpoint, CheckpointMeta, FORMAT};
 use super::checkpoints::{self, Pointer};
 use super::directory::RunDir;
 use super::logs;
-use super::retention::{self, Occasion};
+use super::retention::{self, Keeping, Occasion};
 use super::session::Session;
 use crate::config::run::CheckpointConfig;
 use crate::disk::Folder;
@@ -28,6 +28,8 @@ pub struct Checkpointer<'a> {
     folder: &'a RunDir,
     writer: Writer,
     saved: Instant,
+    /// Epochs among the best that are not written yet, oldest first; all are newer than what is written.
+    held: Vec<Checkpoint>,
 }
 
 impl<'a> Checkpointer<'a> {
@@ -39,13 +41,50 @@ impl<'a> Checkpointer<'a> {
             folder,
             writer: Writer::start(folder.folder().clone(), config),
             saved: Instant::now(),
+            held: Vec::new(),
         }
     }
 
-    fn keep(&mut self, state: &TrainState) -> Result<()> {
-        let checkpoint = compose(self.session, self.folder.path(), state.snapshot()?)?;
+    fn compose(&self, state: &TrainState) -> Result<Checkpoint> {
+        compose(self.session, self.folder.path(), state.snapshot()?)
+    }
+
+    /// Writes what is held and then `state`, which comes behind it.
+    fn write(&mut self, state: &TrainState) -> Result<()> {
+        let checkpoint = self.compose(state)?;
+        self.drop_beaten(&checkpoint.document.progress);
         self.saved = Instant::now();
-        self.writer.send(checkpoint)
+        self.held.push(checkpoint);
+        self.write_held()
+    }
+
+    /// Keeps `state` in memory.
+    fn hold(&mut self, state: &TrainState) -> Result<()> {
+        let checkpoint = self.compose(state)?;
+        self.drop_beaten(&checkpoint.document.progress);
+        self.held.push(checkpoint);
+        Ok(())
+    }
+
+    /// Drops what is held and no longer among the best of `progress`.
+    fn drop_beaten(&mut self, progress: &Progress) {
+        self.held.retain(|held| {
+            let step = held.document.progress.step;
+            progress.ranking.iter().any(|record| record.step == step)
+        });
+    }
+
+    fn write_held(&mut self) -> Result<()> {
+        std::mem::take(&mut self.held)
+            .into_iter()
+            .try_for_each(|checkpoint| self.writer.send(checkpoint))
+    }
+}
+
+impl Drop for Checkpointer<'_> {
+    fn drop(&mut self) {
+        // Held only where the training failed, and then that is what is reported.
+        let _ = self.write_held();
     }
 }
 
@@ -112,17 +151,17 @@ impl Observer for Checkpointer<'_> {
                 (Occasion::Epoch { ranked, complete }, state)
             }
             Event::Paused { state } => {
-                self.keep(state)?;
+                self.write(state)?;
                 return self.writer.finish();
             }
             Event::Finished => return self.writer.finish(),
             Event::EpochStarted { .. } | Event::Evaluated { .. } => return Ok(()),
         };
         let every = self.session.experiment.checkpoint.every;
-        if retention::due(every, occasion, &state.progress, self.saved.elapsed()) {
-            self.keep(state)
-        } else {
-            Ok(())
+        match retention::keeping(every, occasion, &state.progress, self.saved.elapsed()) {
+            Keeping::Write => self.write(state),
+            Keeping::Hold => self.hold(state),
+            Keeping::Pass => Ok(()),
         }
     }
 }

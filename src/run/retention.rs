@@ -20,20 +20,39 @@ pub enum Occasion {
     },
 }
 
-/// Whether to write a checkpoint now. An epoch that is among the best or the last one always gets one.
-pub fn due(every: Every, occasion: Occasion, progress: &Progress, since: Duration) -> bool {
+/// What becomes of the state of a training.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keeping {
+    /// It is written.
+    Write,
+    /// It stays in memory until the next one is written, which comes behind it. A process that is killed before goes on
+    /// from an earlier checkpoint, and comes by here again.
+    Hold,
+    /// Nothing.
+    Pass,
+}
+
+/// The shortest time between two checkpoints of [`Every::Auto`]: what a process that is killed may lose, with the epoch
+/// under way. Writing one takes a tenth of a second, on a slow disk.
+const PAUSE: Duration = Duration::from_secs(5);
+
+/// What becomes of the state now, `since` the last checkpoint. The last epoch is always written, and one that is among the
+/// best always kept.
+pub fn keeping(every: Every, occasion: Occasion, progress: &Progress, since: Duration) -> Keeping {
     let by_interval = match every {
+        Every::Auto => occasion != Occasion::Step && since >= PAUSE,
         Every::Epochs(count) => {
             occasion != Occasion::Step && (progress.epoch - 1).is_multiple_of(count)
         }
         Every::Steps(count) => progress.step.is_multiple_of(count),
         Every::Minutes(count) => since >= Duration::from_secs(60 * count as u64),
     };
-    let deserved = matches!(
-        occasion,
-        Occasion::Epoch { ranked, complete } if ranked || complete
-    );
-    by_interval || deserved
+    match occasion {
+        Occasion::Epoch { complete: true, .. } => Keeping::Write,
+        _ if by_interval => Keeping::Write,
+        Occasion::Epoch { ranked: true, .. } => Keeping::Hold,
+        Occasion::Epoch { .. } | Occasion::Step => Keeping::Pass,
+    }
 }
 
 /// Of the checkpoints taken at `steps`, those to remove: all but the newest and the best.
@@ -65,101 +84,51 @@ mod tests {
     use crate::train::metrics::{EpochRecord, Metrics};
 
     #[test]
-    fn checkpoints_are_due_by_interval_or_by_merit() {
-        let at = |epoch, step| Progress {
-            epoch,
-            step,
-            ..Progress::start()
-        };
-        let plain = Occasion::Epoch {
-            ranked: false,
-            complete: false,
-        };
-        let best = Occasion::Epoch {
-            ranked: true,
-            complete: false,
-        };
-        let last = Occasion::Epoch {
-            ranked: false,
-            complete: true,
-        };
-        let minute = Duration::from_secs(60);
+    fn checkpoints_are_written_by_interval_and_held_by_merit() {
+        let epoch = |ranked, complete| Occasion::Epoch { ranked, complete };
+        let (plain, best, last) = (epoch(false, false), epoch(true, false), epoch(false, true));
+        let (epochs, steps) = (Every::Epochs(2), Every::Steps(7));
+        // (every, occasion, (epoch, step), seconds since the last, what becomes of it)
         let cases = [
-            (
-                Every::Epochs(2),
-                Occasion::Step,
-                at(3, 20),
-                minute,
-                false,
-                "not in mid-epoch",
-            ),
-            (
-                Every::Epochs(2),
-                plain,
-                at(2, 10),
-                minute,
-                false,
-                "one epoch of two",
-            ),
-            (
-                Every::Epochs(2),
-                plain,
-                at(3, 20),
-                minute,
-                true,
-                "two of two",
-            ),
-            (
-                Every::Epochs(2),
-                best,
-                at(2, 10),
-                minute,
-                true,
-                "the best deserves it",
-            ),
-            (
-                Every::Epochs(2),
-                last,
-                at(2, 10),
-                minute,
-                true,
-                "the last deserves it",
-            ),
-            (
-                Every::Steps(7),
-                Occasion::Step,
-                at(1, 14),
-                minute,
-                true,
-                "in mid-epoch",
-            ),
-            (
-                Every::Steps(7),
-                Occasion::Step,
-                at(1, 15),
-                minute,
-                false,
-                "between",
-            ),
+            (epochs, Occasion::Step, (3, 20), 60, Keeping::Pass),
+            (epochs, plain, (2, 10), 60, Keeping::Pass),
+            (epochs, plain, (3, 20), 60, Keeping::Write),
+            (epochs, best, (2, 10), 60, Keeping::Hold),
+            (epochs, best, (3, 10), 60, Keeping::Write),
+            (epochs, last, (2, 10), 60, Keeping::Write),
+            (steps, Occasion::Step, (1, 14), 60, Keeping::Write),
+            (steps, Occasion::Step, (1, 15), 60, Keeping::Pass),
             (
                 Every::Minutes(2),
                 Occasion::Step,
-                at(1, 15),
-                minute,
-                false,
-                "too early",
+                (1, 15),
+                60,
+                Keeping::Pass,
             ),
             (
                 Every::Minutes(1),
                 Occasion::Step,
-                at(1, 15),
-                minute,
-                true,
-                "the minute is over",
+                (1, 15),
+                60,
+                Keeping::Write,
             ),
+            (Every::Auto, Occasion::Step, (1, 15), 60, Keeping::Pass),
+            (Every::Auto, plain, (2, 10), 4, Keeping::Pass),
+            (Every::Auto, best, (2, 10), 4, Keeping::Hold),
+            (Every::Auto, plain, (2, 10), 5, Keeping::Write),
+            (Every::Auto, last, (2, 10), 0, Keeping::Write),
         ];
-        for (every, occasion, progress, since, expected, why) in cases {
-            assert_eq!(due(every, occasion, &progress, since), expected, "{why}");
+        for (every, occasion, (epoch, step), seconds, expected) in cases {
+            let progress = Progress {
+                epoch,
+                step,
+                ..Progress::start()
+            };
+            let found = keeping(every, occasion, &progress, Duration::from_secs(seconds));
+            assert_eq!(
+                found, expected,
+                "{every:?} {occasion:?} {epoch} {step} {seconds}"
+            );
         }
     }
 

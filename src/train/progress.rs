@@ -203,7 +203,7 @@ mod tests {
         ];
         for (metric, mode, expected, why) in cases {
             let config = CheckpointConfig {
-                every: Every::Epochs(1),
+                every: Every::Auto,
                 keep_last: 1,
                 keep_best: 2,
                 metric,
