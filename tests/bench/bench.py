@@ -1,4 +1,4 @@
-"""Measures signet against PyTorch in Python; scripts/bench calls it. See measure.py for what, and figures.py for the table."""
+"""Measures signet against PyTorch in Python; scripts/bench calls it. See measure.py for what, and results.py for the table."""
 import argparse
 import importlib.util
 import json
@@ -8,7 +8,7 @@ import sys
 import tempfile
 import time
 
-import figures
+import results
 import machine
 import measure
 from processes import Failure, run
@@ -24,7 +24,7 @@ def arguments():
     parser.add_argument("--only", metavar="PARTS", help=f"comma-separated: {', '.join(measure.SECTIONS)}")
     parser.add_argument("--pairs", type=int, metavar="N", help="pairs per row [default: 5, or 2 with --quick]")
     parser.add_argument("--json", type=pathlib.Path, metavar="FILE", help="write every figure to FILE")
-    parser.add_argument("--readme", action="store_true", help=f"replace what stands between {' and '.join(figures.MARKERS)} in README.md")
+    parser.add_argument("--readme", action="store_true", help=f"replace what stands between {' and '.join(results.MARKERS)} in README.md")
     parser.add_argument("--signet", type=pathlib.Path, default=ROOT / "target/release/signet", metavar="PATH", help="the program to measure")
     parsed = parser.parse_args()
     parsed.only = (parsed.only or ",".join(measure.SECTIONS)).split(",")
@@ -87,12 +87,12 @@ def page(found):
         *(f"Left out: {what}." for what in found["left_out"]),
         *(f"{row.name}: {'; '.join(row.notes)}." for row in found["rows"] if row.notes),
     ]
-    return figures.table(found["rows"]) + "\n\n" + "\n".join(f"- {sentence}" for sentence in sentences)
+    return results.table(found["rows"]) + "\n\n" + "\n".join(f"- {sentence}" for sentence in sentences)
 
 
 def update(readme, text):
     try:
-        return figures.between_markers(readme.read_text(), text)
+        return results.between_markers(readme.read_text(), text)
     except ValueError as error:
         raise Failure(f"{readme} {error}") from None
 

@@ -10,7 +10,7 @@ import sys
 import tempfile
 import unittest
 
-import figures
+import results
 import machine
 import measure
 import processes
@@ -32,7 +32,7 @@ train: {{epochs: 5, batch_size: 16, clip_grad_norm: 1.0, schedule: {{kind: cosin
 
 
 def row(**settings):
-    own = figures.Row("a step", "ms", signet=[2.0, 1.0, 4.0], **settings)
+    own = results.Row("a step", "ms", signet=[2.0, 1.0, 4.0], **settings)
     own.tuned = {"1 thread": [8.0, 3.0, 4.0], "2 threads": [9.0, 9.0, 9.0]}
     return own
 
@@ -40,7 +40,7 @@ def row(**settings):
 class Figures(unittest.TestCase):
     def test_the_better_thread_count_counts_and_ratios_are_those_of_pairs(self):
         self.assertEqual(row().better(), ("1 thread", [8.0, 3.0, 4.0]))
-        self.assertEqual(figures.ratio(row().ratios(row().better()[1])), "3.00 (1.00 to 4.00)")
+        self.assertEqual(results.ratio(row().ratios(row().better()[1])), "3.00 (1.00 to 4.00)")
 
     def test_a_target_is_met_by_the_median_and_by_nothing_less(self):
         for settings, met in [
@@ -48,28 +48,28 @@ class Figures(unittest.TestCase):
             ({"at_most": 1.9}, False), ({"target": 3.0, "at_most": 1.9}, False),
         ]:
             self.assertIs(row(**settings).met(), met, settings)
-        self.assertIn("| 3: met |", figures.table([row(target=3.0)]))
-        self.assertIn("| 3.1: **not met** |", figures.table([row(target=3.1)]))
+        self.assertIn("| 3: met |", results.table([row(target=3.0)]))
+        self.assertIn("| 3.1: **not met** |", results.table([row(target=3.1)]))
 
     def test_columns_that_no_row_fills_are_left_out(self):
-        head, _, first = figures.table([row()]).splitlines()
+        head, _, first = results.table([row()]).splitlines()
         self.assertEqual(head, "| measured | signet | PyTorch | PyTorch / signet |")
         self.assertEqual(first, "| a step | 2 ms | 4 ms, 1 thread | 3.00 (1.00 to 4.00) |")
         half = row(limit=1.0)
-        self.assertTrue(figures.table([half]).endswith("| 50 % |"))
+        self.assertTrue(results.table([half]).endswith("| 50 % |"))
 
     def test_the_table_replaces_what_stands_between_the_markers_and_nothing_else(self):
         page = "before\n<!-- bench -->\nold\nrows\n<!-- /bench -->\nafter\n"
-        once = figures.between_markers(page, "new")
+        once = results.between_markers(page, "new")
         self.assertEqual(once, "before\n<!-- bench -->\nnew\n<!-- /bench -->\nafter\n")
-        self.assertEqual(figures.between_markers(once, "new"), once)
+        self.assertEqual(results.between_markers(once, "new"), once)
         for broken in ["no markers", "<!-- /bench -->\n<!-- bench -->", page + page]:
             with self.assertRaises(ValueError):
-                figures.between_markers(broken, "new")
+                results.between_markers(broken, "new")
 
     def test_the_readme_has_the_markers(self):
         readme = pathlib.Path(__file__).parent.parent.parent / "README.md"
-        self.assertIn("\nnew\n", figures.between_markers(readme.read_text(), "new"))
+        self.assertIn("\nnew\n", results.between_markers(readme.read_text(), "new"))
 
     def test_other_losses_are_other_work(self):
         same = {"signet": [0.7, 0.2], "tuned, 1": [0.7, 0.2001]}

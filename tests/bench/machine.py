@@ -33,7 +33,7 @@ def has_compiler():
 
 
 def warnings():
-    """Reasons to doubt the figures."""
+    """Reasons to doubt the results."""
     load, count = os.getloadavg()[0], cores()
     if load > BUSY * count:
         return [f"the machine was busy when this began (load average {load:.1f} on {count} cores)"]

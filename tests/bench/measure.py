@@ -7,7 +7,7 @@ from statistics import median
 
 import machine
 import processes
-from figures import Row
+from results import Row
 
 HERE = pathlib.Path(__file__).parent
 CONFIGS = HERE.parent.parent / "configs"
