@@ -65,7 +65,10 @@ fn samples_tell_what_each_epoch_made_of_each_image_and_go_on_after_a_resume() {
         ("val", &["val"]),
         ("none", &[]),
     ] {
-        workshop.write("e.yaml", format!("{SMALL}log: {{samples: {samples}}}\n"));
+        workshop.write(
+            "e.yaml",
+            format!("{SMALL}log: {{samples: {samples}}}\ncheckpoint: {{every: 1 epoch}}\n"),
+        );
         let run = format!("runs/{samples}");
         workshop.signet(&["train", "e.yaml", "--run", &run, "-q"]);
         if parts.is_empty() {
