@@ -12,7 +12,7 @@ use tch::{Device, Kind, Tensor};
 pub enum Levels {
     /// n stands for n / 255.
     Bytes(Vec<u8>),
-    /// In 0..1.
+    /// Numbers in 0..1, of arrays of floats.
     Floats(Vec<f32>),
 }
 

@@ -38,7 +38,7 @@ pub struct Folder {
 pub enum FileKind {
     /// A regular file.
     File,
-    /// A folder.
+    /// A folder, also called directory.
     Folder,
     /// A link, wherever it leads.
     Link,

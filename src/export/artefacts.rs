@@ -42,11 +42,11 @@ const WEIGHTS: &str = "weights_sha256";
 
 /// An artefact that passed its gate.
 pub struct Exported {
-    /// Its format.
+    /// Which of the formats it is written in.
     pub format: Format,
     /// Where it lies.
     pub file: PathBuf,
-    /// Its size.
+    /// Bytes of the file.
     pub bytes: usize,
     /// What the gate found.
     pub report: Report,

@@ -27,7 +27,7 @@ const PROBES: usize = 7;
 /// Everything one needs to know to use a model, and to find out whether it is intact.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Card {
-    /// Of this document.
+    /// Version of this document, [`FORMAT`].
     pub format: u32,
     /// The experiment's name.
     pub name: String,

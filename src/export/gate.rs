@@ -29,7 +29,7 @@ const ROUNDING: f64 = 1e-6;
 
 /// Images that a model is tried on.
 pub struct Samples<'s> {
-    /// How many.
+    /// Images there are.
     pub count: usize,
     /// Those in a range, `[B, C, H, W]` in 0..1.
     pub batch: Box<dyn Fn(Range<usize>) -> Tensor + 's>,

@@ -1,7 +1,7 @@
 //! Whether an ONNX model is the one that signet writes for the experiment of its card, whatever its weights.
 //!
 //! tract takes any declared input for the one it is given, and passes over most attributes of recurrent nodes, so that
-//! a graph could agree with itself and with no other runtime. Nothing of a stranger's graph is left to it but numbers:
+//! a graph could agree with itself and with no other runtime. Nothing of the graph that is checked is left to it but numbers:
 //! operators, names, attributes and shapes must be those of signet's own graph. Names of nodes, documentation and
 //! inferred shapes, which change nothing and which tools add, are free.
 

@@ -13,7 +13,7 @@ use super::graph::Graph;
 pub enum Shape {
     /// Channels, height, width.
     Image {
-        /// Planes.
+        /// Planes, such as 1 for grey and 3 for colour.
         channels: usize,
         /// Pixels from top to bottom.
         height: usize,
@@ -22,7 +22,7 @@ pub enum Shape {
     },
     /// A sequence: steps, numbers per step.
     Steps {
-        /// Length.
+        /// Steps in a sequence.
         count: usize,
         /// Numbers per step.
         size: usize,
@@ -114,7 +114,7 @@ impl Role {
 pub struct Parameter {
     /// PyTorch's name within the module, such as `weight_ih_l0`.
     pub name: String,
-    /// Its shape.
+    /// Length of each axis.
     pub size: Vec<i64>,
     /// What it is for.
     pub role: Role,

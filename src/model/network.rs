@@ -13,9 +13,9 @@ use super::plan::Plan;
 /// How pixels in 0..1 are shifted and scaled, per channel, before the first layer.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Normalization {
-    /// Subtracted.
+    /// Subtracted from each channel, in 0..1.
     pub mean: Vec<f64>,
-    /// Divided by.
+    /// What each channel is divided by then, above 0.
     pub std: Vec<f64>,
 }
 
@@ -98,7 +98,7 @@ impl Network {
         self.mean.device()
     }
 
-    /// The layers.
+    /// The layers with the shapes between them.
     pub fn plan(&self) -> &Plan {
         &self.plan
     }

@@ -33,7 +33,7 @@ pub const FORMAT: u32 = 1;
 /// Everything about a checkpoint but its tensors: the document under the metadata key `signet`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CheckpointMeta {
-    /// Of this document.
+    /// Version of this document, [`FORMAT`].
     pub format: u32,
     /// Names of the outputs.
     pub classes: Vec<String>,

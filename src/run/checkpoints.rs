@@ -30,7 +30,7 @@ pub const BEST: &str = "best.json";
 pub struct Pointer {
     /// Path of the checkpoint, from the run directory.
     pub checkpoint: PathBuf,
-    /// Its step.
+    /// Optimiser steps behind it.
     pub step: usize,
     /// Figures of the epoch it was taken after, if it was taken after one.
     pub record: Option<EpochRecord>,

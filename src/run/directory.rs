@@ -151,7 +151,7 @@ impl RunDir {
         &self.0
     }
 
-    /// Its path.
+    /// Where it lies, as it was named.
     pub fn path(&self) -> &Path {
         self.0.path()
     }

@@ -70,7 +70,7 @@ pub fn says_where_data_lies(key: &str) -> bool {
 /// A key whose value is not what it was.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Change {
-    /// Dotted.
+    /// Dotted path of the key, such as `train.epochs`.
     pub key: String,
     /// What it was; empty if it was not there.
     pub old: String,

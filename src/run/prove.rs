@@ -17,7 +17,7 @@ use crate::disk::{self, Folder};
 use crate::train::event::Observer;
 use crate::train::progress::Progress;
 
-/// What came of it.
+/// What training the same steps again gave.
 #[derive(Debug)]
 pub struct Proof {
     /// Step it trained from.

@@ -27,11 +27,11 @@ use crate::train::trainer::Trainer;
 
 /// An experiment, ready to be trained or evaluated.
 pub struct Session {
-    /// What was asked for.
+    /// The experiment, with device and threads settled for this machine.
     pub experiment: Experiment,
     /// All images; batches of them lie on the device.
     pub data: Dataset,
-    /// Which images are for what.
+    /// Which images train, validate and test.
     pub split: Split,
     /// How pixels enter the network.
     pub normalization: Normalization,

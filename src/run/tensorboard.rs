@@ -19,7 +19,7 @@ static CRC32C: Crc<u32> = Crc::<u32>::new(&CRC_32_ISCSI);
 /// `tensorflow.Event`. Of its `oneof what` we write the version of the file, or a summary.
 #[derive(Clone, PartialEq, Message)]
 struct EventProto {
-    /// Seconds since 1970.
+    /// Seconds since 1970, in UTC.
     #[prost(double, tag = "1")]
     wall_time: f64,
     #[prost(int64, tag = "2")]

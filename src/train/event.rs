@@ -11,7 +11,7 @@ use crate::data::split::Part;
 pub enum Event<'a> {
     /// An epoch begins; counts from 1.
     EpochStarted {
-        /// Which.
+        /// Its number, from 1.
         epoch: usize,
     },
     /// A step was taken.

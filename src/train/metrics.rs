@@ -61,7 +61,7 @@ impl EpochRecord {
 /// Sums over images, off the device.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Sums {
-    /// Of losses.
+    /// Sum of the losses of images.
     pub loss: f64,
     /// Images recognised.
     pub correct: i64,

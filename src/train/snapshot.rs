@@ -19,7 +19,7 @@ pub struct TrainState<'a> {
     pub progress: Progress,
     /// Sums of the epoch under way.
     pub tally: Tally,
-    /// Moments.
+    /// The parameters with their moments.
     pub optimizer: Optimizer,
     /// The step it stood at when `optimizer` was made.
     resumed_at: usize,

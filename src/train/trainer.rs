@@ -16,13 +16,13 @@ use crate::model::network::Network;
 
 /// Everything a training needs; nothing of it changes but the network's weights.
 pub struct Trainer<'a> {
-    /// What was asked for.
+    /// The experiment, resolved.
     pub experiment: &'a Experiment,
     /// What is trained.
     pub network: &'a Network,
     /// Batches of them lie on the network's device.
     pub images: &'a Dataset,
-    /// Which images are for what.
+    /// Which images train, validate and test.
     pub split: &'a Split,
 }
 

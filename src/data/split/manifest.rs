@@ -17,12 +17,12 @@ pub struct Manifest {
     /// Of the data set it was made for.
     #[serde(default)]
     pub fingerprint: String,
-    /// Names in the training part.
+    /// Names of the images that train.
     pub train: Vec<String>,
-    /// Names in the val part.
+    /// Names of the images that choose the best epoch; none if left out.
     #[serde(default)]
     pub val: Vec<String>,
-    /// Names in the test part.
+    /// Names of the images looked at once, at the end; none if left out.
     #[serde(default)]
     pub test: Vec<String>,
 }
@@ -82,7 +82,7 @@ mod tests {
     use crate::data::split::tests::index;
 
     #[test]
-    fn a_runs_split_reads_back_as_the_same_split_and_strangers_are_named() {
+    fn a_runs_split_reads_back_as_the_same_split_and_unknown_images_are_named() {
         let index = index([20, 20]);
         let config = SplitConfig::Stratified {
             train: 0.7,
@@ -99,11 +99,11 @@ mod tests {
             Split::new(&index, &SplitConfig::Manifest { file: file.clone() }, 9).unwrap(),
             split
         );
-        manifest.test.push("stranger".into());
+        manifest.test.push("unknown".into());
         std::fs::write(&file, serde_json::to_string(&manifest).unwrap()).unwrap();
         let message = Split::new(&index, &SplitConfig::Manifest { file }, 9)
             .unwrap_err()
             .to_string();
-        assert!(message.contains("test names \"stranger\""), "{message}");
+        assert!(message.contains("test names \"unknown\""), "{message}");
     }
 }

@@ -21,11 +21,11 @@ const PARENT: &str = "parent.json";
 pub struct Parent {
     /// The run directory, as it was named then.
     pub run: PathBuf,
-    /// The checkpoint.
+    /// The file of the checkpoint it began from.
     pub checkpoint: PathBuf,
-    /// Its step.
+    /// Optimiser step of that checkpoint.
     pub step: usize,
-    /// What changed.
+    /// Settings that the branch changes.
     pub changes: Vec<Change>,
 }
 

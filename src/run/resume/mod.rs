@@ -28,9 +28,9 @@ use crate::train::snapshot::Snapshot;
 
 /// How a run is to go on.
 pub struct ResumeRequest {
-    /// From where.
+    /// The checkpoint it goes on from.
     pub from: CheckpointRef,
-    /// Under which experiment.
+    /// The experiment it goes on under.
     pub experiment: RequestedExperiment,
     /// What becomes of a schedule that depends on the number of epochs, if that changes.
     pub extend: Option<ExtendMode>,
