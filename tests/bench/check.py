@@ -10,6 +10,8 @@ import sys
 import tempfile
 import unittest
 
+from PIL import Image
+
 import results
 import machine
 import measure
@@ -107,6 +109,8 @@ class SameWork(unittest.TestCase):
             home = pathlib.Path(folder)
             config, run = home / "whole.yaml", home / "run"
             call([SIGNET, "data", "generate", home / "Dataset", "--images", 60, "--side", 64])
+            for file in home.glob("Dataset/*/*.png"):  # grey, so that two ways to make grey of colours are not in it
+                Image.open(file).convert("L").save(file)
             config.write_text(WHOLE.format(root=home / "Dataset"))
             call([SIGNET, "train", config, "--run", run, "-q"])
             script = pathlib.Path(measure.__file__).with_name("whole_run.py")
@@ -114,10 +118,11 @@ class SameWork(unittest.TestCase):
             theirs = [json.loads(line) for line in told.splitlines()]
             own = measure.lines(run / "metrics.jsonl")
             self.assertEqual(len(own), 5)
-            for part in ["train", "val"]:
+            # A bias before batch norm has no gradient but rounding, of which Adam makes a step. That changes nothing in
+            # training, and in evaluation as much as the running mean comes behind.
+            for part, allowed in [("train", 1e-5), ("val", 1e-3)]:
                 losses = {who: [record[part]["loss"] for record in found] for who, found in [("signet", own), ("PyTorch", theirs)]}
-                # Pixels, resized by two programs, differ by a level here and there, and steps carry that on.
-                measure.same_work(losses, 5e-3)
+                measure.same_work(losses, allowed)
             self.assertTrue((home / "out" / "model.pt").is_file())
 
 
