@@ -22,6 +22,22 @@ pub(super) fn handles(tensors: &[Tensor]) -> Vec<Handle> {
         .collect()
 }
 
+/// The handle of `tensor`, valid while it is borrowed.
+pub(super) fn handle(tensor: &Tensor) -> Handle {
+    tensor.as_ptr().cast_mut()
+}
+
+/// The tensor that `call` makes and writes to the place it is given.
+///
+/// # Safety
+/// `call` writes a new tensor, or answers with a message.
+pub(super) unsafe fn made(call: impl FnOnce(*mut Handle) -> Message) -> Result<Tensor> {
+    let mut tensor: Handle = std::ptr::null_mut();
+    answer(call(&mut tensor))?;
+    // SAFETY: the handle written is a new tensor that we own from here on.
+    Ok(unsafe { Tensor::from_ptr(tensor) })
+}
+
 /// Turns the answer of a bridge function into a result.
 pub(super) fn answer(message: Message) -> Result<()> {
     if message.is_null() {
@@ -70,12 +86,8 @@ mod tests {
 
     /// The matrix product by the bridge (`guard_test.cpp`).
     fn product(a: &Tensor, b: &Tensor) -> Result<Tensor> {
-        let mut product: Handle = std::ptr::null_mut();
-        let [a, b] = [a, b].map(|tensor| tensor.as_ptr().cast_mut());
-        // SAFETY: two tensors; the handle written is a new tensor that we own from here on.
-        unsafe {
-            answer(signet_test_product(a, b, &mut product)).map(|()| Tensor::from_ptr(product))
-        }
+        // SAFETY: the C++ side writes a new tensor.
+        unsafe { made(|product| signet_test_product(handle(a), handle(b), product)) }
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use anyhow::Result;
 use tch::Tensor;
 
-use super::calls::{Handle, Message, answer};
+use super::calls::{Handle, Message, handle, made};
 
 unsafe extern "C" {
     fn signet_batch_norm(
@@ -28,21 +28,6 @@ unsafe extern "C" {
         groups: i64,
         y: *mut Handle,
     ) -> Message;
-}
-
-fn handle(tensor: &Tensor) -> Handle {
-    tensor.as_ptr().cast_mut()
-}
-
-/// The tensor that `call` makes and writes to the place it is given.
-///
-/// # Safety
-/// `call` writes a new tensor, or answers with a message.
-unsafe fn made(call: impl FnOnce(*mut Handle) -> Message) -> Result<Tensor> {
-    let mut y: Handle = std::ptr::null_mut();
-    answer(call(&mut y))?;
-    // SAFETY: the handle written is a new tensor that we own from here on.
-    Ok(unsafe { Tensor::from_ptr(y) })
 }
 
 /// The tensors and constants of a batch norm over the second dimension.

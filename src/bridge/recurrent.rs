@@ -4,7 +4,7 @@
 use anyhow::Result;
 use tch::Tensor;
 
-use super::calls::{Handle, Message, answer, handles};
+use super::calls::{Handle, Message, handle, handles, made};
 
 unsafe extern "C" {
     fn signet_recurrent(
@@ -56,21 +56,21 @@ pub fn recurrent(stack: &RecurrentStack, x: &Tensor, weights: &[Tensor]) -> Resu
 }
 
 fn call(stack: &RecurrentStack, x: &Tensor, weights: &[Tensor], portable: bool) -> Result<Tensor> {
-    let mut y: Handle = std::ptr::null_mut();
-    // SAFETY: the list is as long as said; the handle written is a new tensor that we own from here on.
+    // SAFETY: the list is as long as said; the C++ side writes a new tensor.
     unsafe {
-        answer(signet_recurrent(
-            x.as_ptr().cast_mut(),
-            handles(weights).as_ptr(),
-            weights.len(),
-            stack.kind as i64,
-            stack.layers as i64,
-            stack.dropout,
-            stack.train,
-            portable,
-            &mut y,
-        ))?;
-        Ok(Tensor::from_ptr(y))
+        made(|y| {
+            signet_recurrent(
+                handle(x),
+                handles(weights).as_ptr(),
+                weights.len(),
+                stack.kind as i64,
+                stack.layers as i64,
+                stack.dropout,
+                stack.train,
+                portable,
+                y,
+            )
+        })
     }
 }
 

@@ -4,7 +4,7 @@
 use anyhow::Result;
 use tch::Tensor;
 
-use super::calls::{Handle, Message, answer, handles};
+use super::calls::{Handle, Message, answer, handle, handles};
 
 unsafe extern "C" {
     fn signet_update(
@@ -105,8 +105,8 @@ pub fn update(
             second.len(),
             steps.as_ptr(),
             steps.len(),
-            loss.as_ptr().cast_mut(),
-            diverged.as_ptr().cast_mut(),
+            handle(loss),
+            handle(diverged),
         )
     })
 }

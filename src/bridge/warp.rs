@@ -3,7 +3,7 @@
 use anyhow::Result;
 use tch::Tensor;
 
-use super::calls::{Handle, Message, answer};
+use super::calls::{Handle, Message, handle, made};
 
 unsafe extern "C" {
     fn signet_warp(x: Handle, maps: *const f64, y: *mut Handle) -> Message;
@@ -20,16 +20,8 @@ unsafe extern "C" {
 /// Unless there is a map for each image.
 pub fn warp(x: &Tensor, maps: &[[f64; 6]]) -> Result<Tensor> {
     assert!(x.dim() == 4 && x.size()[0] as usize == maps.len());
-    let mut y: Handle = std::ptr::null_mut();
-    // SAFETY: there are six numbers for each image, as just asserted; the handle written is a new tensor that we own.
-    unsafe {
-        answer(signet_warp(
-            x.as_ptr().cast_mut(),
-            maps.as_flattened().as_ptr(),
-            &mut y,
-        ))?;
-        Ok(Tensor::from_ptr(y))
-    }
+    // SAFETY: there are six numbers for each image, as just asserted; the C++ side writes a new tensor.
+    unsafe { made(|y| signet_warp(handle(x), maps.as_flattened().as_ptr(), y)) }
 }
 
 #[cfg(test)]
