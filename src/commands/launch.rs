@@ -48,7 +48,7 @@ pub(super) fn go(
         },
     )?;
     if ended == Ended::Paused {
-        interrupt.go_on(|| summary::stopped(&state.progress, folder.path()))?;
+        interrupt.go_on(|signal| summary::stopped(signal, &state.progress, folder.path()))?;
         return crate::show!("{}", summary::paused(&state.progress, folder.path()));
     }
     let after = summary::after(session, &state.progress, folder.path(), began.elapsed());

@@ -83,8 +83,8 @@ impl Launch {
     /// An error if a signal stopped the study, with `done` trials done.
     pub(super) fn stopped(&self, done: usize) -> Result<()> {
         let trials = self.study.trials.len();
-        self.interrupt.go_on(|| {
-            format!(" with {done} of {trials} trials done; run the same command again to continue")
+        self.interrupt.go_on(|signal| {
+            format!("stopped by {signal} with {done} of {trials} trials done; run the same command again to continue")
         })
     }
 }

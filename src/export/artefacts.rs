@@ -235,7 +235,7 @@ fn ensure_finite(finite: bool) -> Result<()> {
 
 /// An error if a signal came.
 fn go_on(interrupt: &Interrupt) -> Result<()> {
-    interrupt.go_on(|| "; nothing was left behind".to_owned())
+    interrupt.go_on(|signal| format!("stopped by {signal}; nothing was left behind"))
 }
 
 /// What every artefact has to pass: `signet verify` in another process, which knows only what is on the disk.

@@ -131,10 +131,10 @@ pub fn paused(progress: &Progress, folder: &Path) -> String {
     )
 }
 
-/// Where a signal stopped a run, and how to go on.
-pub fn stopped(progress: &Progress, folder: &Path) -> String {
+/// Where `signal` stopped a run, and how to go on.
+pub fn stopped(signal: &str, progress: &Progress, folder: &Path) -> String {
     format!(
-        " after step {} (epoch {}); go on with `signet resume {}`",
+        "stopped by {signal} after step {} (epoch {}); go on with `signet resume {}`",
         progress.step,
         progress.epoch,
         shell_quote(folder)

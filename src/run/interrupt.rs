@@ -59,12 +59,12 @@ impl Interrupt {
     /// Goes on unless a signal came.
     ///
     /// # Errors
-    /// That it was stopped by the signal, and `rest`: after what, and what to do.
-    pub fn go_on(&self, rest: impl FnOnce() -> String) -> Result<()> {
+    /// What `sentence` makes of the signal's name, such as `SIGINT`.
+    pub fn go_on(&self, sentence: impl FnOnce(&str) -> String) -> Result<()> {
         let Some(signal) = self.signal() else {
             return Ok(());
         };
         let name = signal_hook::low_level::signal_name(signal).unwrap_or("a signal");
-        Err(anyhow!("stopped by {name}{}", rest())).blame(Fault::stopped_by(signal))
+        Err(anyhow!(sentence(name))).blame(Fault::stopped_by(signal))
     }
 }
