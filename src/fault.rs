@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 /// The kinds of failure a user can tell apart by the exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    /// signet's own.
+    /// signet's own: a panic.
     Internal = 1,
     /// The command line or the experiment file.
     Config = 2,

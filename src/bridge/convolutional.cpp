@@ -201,7 +201,7 @@ constexpr int64_t POOL_ROWS = 16;  // of the result that are computed together
 constexpr int32_t NOWHERE = -1;    // no number of the window is above zero
 
 // One window: the largest of size * size numbers for each channel, and which it was; the first of equals wins and a NaN
-// always, as in PyTorch. `line` lies between the beginnings of two rows of the image.
+// always, as in PyTorch. `line` lies between the starts of two rows of the image.
 INLINE void pool_window(int64_t size, int64_t channels, int64_t line, const float* x, float* y, int32_t* index) {
   int64_t c = 0;
   for (; c + LANES <= channels; c += LANES) {

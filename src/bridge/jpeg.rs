@@ -63,7 +63,7 @@ impl<'b> Jpeg<'b> {
     /// # Errors
     /// Bytes that are no JPEG, are damaged, or of a kind that cannot be decoded.
     pub fn open(bytes: &'b [u8]) -> Result<Jpeg<'b>, Refusal> {
-        // SAFETY: plain C structs, for which zeros are a valid beginning; libjpeg fills them in.
+        // SAFETY: plain C structs, which may start as zeros; libjpeg fills them in.
         let state = Box::new(unsafe { std::mem::zeroed::<DecoderState>() });
         let mut jpeg = Jpeg {
             state: Box::into_raw(state),

@@ -44,7 +44,7 @@ void in_blocks(int64_t count, int64_t size, const Work& work) {
   });
 }
 
-// A matrix in memory: where it begins, and how many numbers lie between the beginnings of two rows.
+// A matrix in memory: its first number, and how many numbers lie between the starts of two rows.
 template <class T>
 struct Matrix {
   T* data;

@@ -30,7 +30,7 @@ pub(super) fn read<T: Setting>(value: &Value) -> Result<T, String> {
 /// The longest quotation of a value in a message, in characters.
 const LONGEST: usize = 80;
 
-/// The beginning of `text` that a message quotes, and how much it leaves out.
+/// The first characters of `text` that a message quotes, and how much it leaves out.
 pub(super) fn cut(text: &str) -> (&str, String) {
     match text.char_indices().nth(LONGEST) {
         None => (text, String::new()),

@@ -33,7 +33,7 @@ const NOT_READ: [&str; 21] = [
     "tga", "ppm", "pgm", "pbm", "qoi", "dng", "cr2", "nef",
 ];
 
-/// Bytes at the beginning of a file by which its kind is known.
+/// The first bytes of a file, by which its kind is known.
 const BEGINNING: u64 = 64;
 
 /// Deepest nesting of folders that is followed.

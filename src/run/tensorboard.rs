@@ -51,7 +51,7 @@ pub fn is_ours(name: &str) -> bool {
     name.starts_with("events.out.tfevents.") && name.ends_with(".signet")
 }
 
-/// Bytes of the whole events at the beginning of `file`.
+/// Bytes of the whole events at the start of `file`.
 pub fn whole_events(file: &[u8]) -> usize {
     let mut whole = 0;
     while let Some(length) = file[whole..].first_chunk() {
