@@ -10,6 +10,8 @@ use crate::{
 };
 use signet::rng::{Purpose, Stream};
 use signet::run::checkpoint::Checkpoint;
+use signet::run::logs;
+use signet::train::metrics::EpochRecord;
 
 #[test]
 fn a_run_killed_at_random_moments_ends_with_the_same_bits() {
@@ -147,6 +149,63 @@ fn a_run_killed_before_its_export_is_exported_when_it_is_asked_for_again() {
     std::fs::rename(workshop.path("before"), workshop.path("r/export")).unwrap();
     workshop.signet(&["resume", "r"]);
     assert_eq!(workshop.read("r/export/model.pt"), exported);
+}
+
+#[test]
+fn the_best_epoch_reaches_the_disk_however_seldom_checkpoints_are_written() {
+    let workshop = demanding();
+    let run = |name: &str, every: &str| {
+        let run = workshop.run(name).set("checkpoint.every", every);
+        run.set("checkpoint.metric", "train.loss")
+            .arguments(&["--until", "7"])
+            .train();
+        let best = workshop.json(&format!("{name}/best.json"));
+        let step = best["step"].as_u64().unwrap();
+        let file = format!("{name}/checkpoints/step-{step:08}.safetensors");
+        assert!(
+            Checkpoint::load(&workshop.path(&file)).is_ok(),
+            "{name}: {best}"
+        );
+        (step, best["weights_sha256"].clone())
+    };
+    let known = run("each", "1 epoch");
+    for (name, every) in [("seldom", "1000 epochs"), ("auto", "auto")] {
+        assert_eq!(run(name, every), known, "{every}");
+    }
+}
+
+#[test]
+fn the_best_epoch_reaches_the_disk_when_the_training_diverges_later() {
+    let workshop = demanding();
+    // A rate that rises until nothing is finite any more.
+    let keys = [
+        ("train.optimizer", "{kind: sgd, lr: 3000}"),
+        ("train.schedule", "{kind: one_cycle, div_factor: 300000}"),
+        ("train.epochs", "100"),
+        ("train.clip_grad_norm", "null"),
+        ("model.batch_norm", "false"),
+        ("model.activation", "leaky_relu"),
+        ("checkpoint.every", "1000 epochs"),
+    ];
+    let set: Vec<String> = keys
+        .iter()
+        .map(|(key, value)| format!("{key}={value}"))
+        .collect();
+    let mut call = vec!["train", "own.yaml", "--run", "r"];
+    call.extend(set.iter().flat_map(|set| ["-s", set]));
+    workshop.call(&call).assert_failed(6, "training diverged");
+    let epochs: Vec<EpochRecord> = logs::read(&workshop.path("r")).unwrap();
+    assert!(!epochs.is_empty(), "the rate rises too fast");
+    let accuracy = |record: &EpochRecord| record.val.unwrap().accuracy;
+    let most = epochs.iter().map(accuracy).fold(0.0, f64::max);
+    let first = epochs.iter().find(|record| accuracy(record) == most);
+    let best = workshop.json("r/best.json");
+    assert_eq!(
+        best["step"].as_u64(),
+        first.map(|record| record.step as u64)
+    );
+    let newest = Checkpoint::load(checkpoints(&workshop, "r").last().unwrap()).unwrap();
+    assert_eq!(newest.document.progress.step as u64, best["step"]);
 }
 
 #[test]
