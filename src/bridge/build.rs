@@ -16,7 +16,14 @@ const SOURCES: [&str; 8] = [
 ];
 
 /// What those share.
-const HEADERS: [&str; 3] = ["gates.h", "guard.h", "kernels.h"];
+const HEADERS: [&str; 6] = [
+    "batch_norm.h",
+    "few_channels.h",
+    "gates.h",
+    "guard.h",
+    "kernels.h",
+    "pooling.h",
+];
 
 fn main() {
     let lib = std::env::var("DEP_TCH_LIBTORCH_LIB")
@@ -30,6 +37,7 @@ fn main() {
         .include(&include)
         .include(include.join("torch/csrc/api/include"))
         .flag_if_supported("-fopenmp") // libtorch's own threads, whose loops are templates in its headers
+        .flag_if_supported("-Wno-psabi") // vectors are handed over inside of loops alone
         .flags(["-fno-trapping-math", "-fno-math-errno"]) // or no loop with a comparison becomes vectors
         .files(SOURCES.map(|source| bridge.join(source)))
         .compile("signet_bridge");

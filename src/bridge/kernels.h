@@ -4,6 +4,7 @@
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 #include <algorithm>
+#include <cstring>
 
 // Compiled once for each instruction set, chosen when the program starts. Elsewhere there is one version.
 #if defined(__x86_64__) && defined(__gnu_linux__) && defined(__GNUC__) && !defined(__clang__) && __GNUC__ >= 12
@@ -14,6 +15,24 @@
 
 // A clone has to see the whole loop to make vectors of it.
 #define INLINE __attribute__((always_inline)) inline
+
+// Eight numbers as one: compilers take larger vectors apart number by number where there are no such registers.
+typedef float floats __attribute__((vector_size(32), aligned(4), may_alias));
+typedef int32_t whole __attribute__((vector_size(32), aligned(4), may_alias));
+constexpr int64_t LANES = 8;
+
+// A number or a vector of them, from memory and to it, wherever it lies: a template's argument loses the attributes that
+// would say so.
+template <class V, class T>
+INLINE V load(const T* from) {
+  V value;
+  std::memcpy(&value, from, sizeof value);
+  return value;
+}
+template <class V, class T>
+INLINE void store(T* to, V value) {
+  std::memcpy(to, &value, sizeof value);
+}
 
 // MKL's, where libtorch is built with it; null otherwise.
 extern "C" {

@@ -7,7 +7,7 @@
 #![allow(unsafe_code)]
 
 /// Whose arithmetic the CPU does, with a number that is raised whenever its bits change.
-pub const KERNELS: &str = "signet 1";
+pub const KERNELS: &str = "signet 2";
 
 mod calls;
 mod convolutional;
@@ -25,7 +25,7 @@ mod update;
 mod warp;
 
 pub use calls::first_words;
-pub use convolutional::{BatchNormParts, batch_norm, conv2d, pool_relu};
+pub use convolutional::{BatchNormParts, batch_norm, conv2d, norm_pool_relu, pool_relu};
 pub use gradients::{gradients, zero_grad};
 pub use libtorch::{LIBTORCH, cpu_capability, library_of_libtorch};
 pub use memory::keep_freed_memory;

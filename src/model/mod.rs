@@ -1,6 +1,7 @@
-//! Networks: one description (`kinds`), its layers and their shapes (`layer`, `layers`, `node`, `plan`, `graph`),
+//! Networks: one description (`kinds`), its layers and their shapes (`layer`, `layers`, `node`, `fusion`, `plan`, `graph`),
 //! and weights (`network`, `transfer`).
 
+pub mod fusion;
 pub mod graph;
 pub mod kinds;
 pub mod layer;

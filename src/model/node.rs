@@ -24,9 +24,9 @@ use std::ops::Range;
 
 use tch::Tensor;
 
+use super::fusion;
 use super::graph::Graph;
-use super::layer::{Layer, Neighbour, Parameter, Phase};
-use crate::bridge;
+use super::layer::{Layer, Parameter, Phase};
 
 /// A layer in its place.
 #[derive(Debug)]
@@ -98,36 +98,11 @@ impl Node {
         self.leaves().into_iter().flat_map(named).collect()
     }
 
-    /// What a neighbour in a chain may have to know.
-    fn neighbour(&self) -> Neighbour {
-        match self {
-            Node::Leaf(leaf) => leaf.layer.neighbour(),
-            Node::Chain(_) | Node::Residual { .. } => Neighbour::Other,
-        }
-    }
-
     /// `[B, input...]` to `[B, output...]`; `all` are the tensors of the network.
     pub fn forward(&self, all: &[Tensor], x: &Tensor, phase: Phase) -> Tensor {
         match self {
             Node::Leaf(leaf) => leaf.layer.forward(leaf.own(all), x, phase),
-            Node::Chain(members) => {
-                let mut x = x.shallow_clone();
-                let mut rest = members.iter().map(|(_, node)| node).peekable();
-                while let Some(node) = rest.next() {
-                    let next = rest
-                        .peek()
-                        .map_or(Neighbour::Other, |next| next.neighbour());
-                    x = match (node.neighbour(), next) {
-                        (Neighbour::MaxPool(size), Neighbour::Relu)
-                        | (Neighbour::Relu, Neighbour::MaxPool(size)) => {
-                            rest.next();
-                            bridge::pool_relu(&x, size).expect("the plan has checked the shapes")
-                        }
-                        _ => node.forward(all, &x, phase),
-                    };
-                }
-                x
-            }
+            Node::Chain(members) => fusion::forward(members, all, x, phase),
             Node::Residual { body, shortcut } => {
                 let result = body.forward(all, x, phase);
                 match shortcut {

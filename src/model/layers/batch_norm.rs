@@ -40,6 +40,22 @@ impl BatchNorm {
     }
 }
 
+fn parts(weights: &[Tensor]) -> BatchNormParts<'_> {
+    BatchNormParts {
+        weight: &weights[0],
+        bias: &weights[1],
+        running_mean: &weights[2],
+        running_var: &weights[3],
+        momentum: MOMENTUM,
+        eps: EPS,
+    }
+}
+
+/// `num_batches_tracked` goes up by one.
+fn count_batch(weights: &[Tensor]) {
+    let _ = weights[4].shallow_clone().g_add_scalar_(1);
+}
+
 impl Layer for BatchNorm {
     fn title(&self) -> String {
         format!("BatchNorm({})", self.features)
@@ -64,22 +80,24 @@ impl Layer for BatchNorm {
         self.shape.numbers() == self.features // one pixel: a batch of one has no spread
     }
 
-    fn forward(&self, weights: &[Tensor], x: &Tensor, mode: Phase) -> Tensor {
-        let [weight, bias, mean, var, batches] = weights else {
-            unreachable!("batch_norm has five tensors");
-        };
-        if mode.trains() {
-            let _ = batches.shallow_clone().g_add_scalar_(1);
+    fn scale_and_shift(&self, weights: &[Tensor]) -> Option<(Tensor, Tensor)> {
+        let parts = parts(weights);
+        let factor = parts.weight / (parts.running_var + EPS).sqrt();
+        let shift = parts.bias - parts.running_mean * &factor;
+        Some((factor, shift))
+    }
+
+    fn forward(&self, weights: &[Tensor], x: &Tensor, phase: Phase) -> Tensor {
+        if phase.trains() {
+            count_batch(weights);
         }
-        let parts = BatchNormParts {
-            weight,
-            bias,
-            running_mean: mean,
-            running_var: var,
-            momentum: MOMENTUM,
-            eps: EPS,
-        };
-        bridge::batch_norm(&parts, x, mode.trains()).expect("the plan has checked the shapes")
+        bridge::batch_norm(&parts(weights), x, phase.trains())
+            .expect("the plan has checked the shapes")
+    }
+
+    fn forward_pooled_relu(&self, weights: &[Tensor], x: &Tensor, size: usize) -> Tensor {
+        count_batch(weights);
+        bridge::norm_pool_relu(&parts(weights), x, size).expect("the plan has checked the shapes")
     }
 
     fn script(&self) -> Script {
