@@ -201,7 +201,15 @@ fn a_run_directory_holds_the_evidence_and_agrees_with_itself() {
     }
     assert_eq!(workshop.text("runs/small/config.yaml"), SMALL);
     assert_eq!(workshop.text("runs/small/metrics.csv").lines().count(), 4);
-    assert_eq!(workshop.text("runs/small/timing.jsonl").lines().count(), 3);
+    let timing = workshop.text("runs/small/timing.jsonl");
+    assert_eq!(timing.lines().count(), 3);
+    for line in timing.lines() {
+        let line: serde_json::Value = serde_json::from_str(line).unwrap();
+        let [whole, steps, evaluation] =
+            ["seconds", "steps", "evaluation"].map(|key| line[key].as_f64().unwrap());
+        assert!(steps > 0.0 && evaluation > 0.0);
+        assert!((whole - steps - evaluation).abs() < 1e-6, "{line}");
+    }
     assert!(
         workshop
             .text("runs/small/train.log")

@@ -10,6 +10,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
+use serde::Serialize;
 
 use super::directory::RunDir;
 use super::display::plain_line;
@@ -161,7 +162,52 @@ pub struct Logs<'a> {
     timing: File,
     log: File,
     tensorboard: Option<EventFile>,
-    epoch_began: Instant,
+    clock: Clock,
+}
+
+/// When the epoch under way began, when its last step so far was taken, and when the one before it ended.
+struct Clock {
+    began: Instant,
+    stepped: Instant,
+    ended: Instant,
+}
+
+/// One line of `timing.jsonl`, in seconds.
+#[derive(Serialize)]
+struct EpochTiming {
+    epoch: usize,
+    /// Of the whole epoch: its steps and its evaluation.
+    seconds: f64,
+    steps: f64,
+    evaluation: f64,
+    /// Since the epoch before it in this launch, or since its start: what listeners do, such as checkpoints.
+    between: f64,
+}
+
+impl Clock {
+    fn new() -> Clock {
+        let now = Instant::now();
+        Clock {
+            began: now,
+            stepped: now,
+            ended: now,
+        }
+    }
+
+    /// The times of `epoch`, which ends now.
+    fn end(&mut self, epoch: usize) -> EpochTiming {
+        let now = Instant::now();
+        let seconds = |from: Instant, to: Instant| (to - from).as_secs_f64();
+        let timing = EpochTiming {
+            epoch,
+            seconds: seconds(self.began, now),
+            steps: seconds(self.began, self.stepped),
+            evaluation: seconds(self.stepped, now),
+            between: seconds(self.ended, self.began),
+        };
+        self.ended = now;
+        timing
+    }
 }
 
 impl<'a> Logs<'a> {
@@ -191,14 +237,14 @@ impl<'a> Logs<'a> {
             timing: open("timing.jsonl")?,
             log: open("train.log")?,
             tensorboard: log.tensorboard.then(events).transpose()?,
-            epoch_began: Instant::now(),
+            clock: Clock::new(),
             session,
             folder,
         })
     }
 
     fn write_epoch(&mut self, record: &EpochRecord) -> Result<()> {
-        let seconds = self.epoch_began.elapsed().as_secs_f64();
+        let timing = self.clock.end(record.epoch);
         writeln!(self.jsonl, "{}", serde_json::to_string(record)?)?;
         if let Some(table) = &mut self.csv {
             let val = record.val.map(|val| [val.loss, val.accuracy]);
@@ -213,12 +259,11 @@ impl<'a> Logs<'a> {
             ])?;
             table.flush()?;
         }
-        let timing = serde_json::json!({"epoch": record.epoch, "seconds": seconds});
-        writeln!(self.timing, "{timing}")?;
+        writeln!(self.timing, "{}", serde_json::to_string(&timing)?)?;
         writeln!(
             self.log,
             "{}",
-            plain_line(record, self.session.experiment.train.epochs, seconds)
+            plain_line(record, self.session.experiment.train.epochs, timing.seconds)
         )?;
         if let Some(file) = &mut self.tensorboard {
             file.write(record)?;
@@ -235,7 +280,11 @@ impl Observer for Logs<'_> {
     fn notify(&mut self, event: &Event) -> Result<()> {
         match event {
             Event::EpochStarted { .. } => {
-                self.epoch_began = Instant::now();
+                self.clock.began = Instant::now();
+                Ok(())
+            }
+            Event::Stepped { .. } => {
+                self.clock.stepped = Instant::now();
                 Ok(())
             }
             Event::Evaluated {

@@ -130,7 +130,7 @@ def steps_of(bench, kind, precision, arrays):
 
     def signet():
         run, _ = bench.train(config)
-        seconds = [record["seconds"] for record in lines(run / "timing.jsonl")]
+        seconds = [record["steps"] for record in lines(run / "timing.jsonl")]
         row.signet.append(per_step(seconds, 384 // BATCH))
         losses["signet"] = [record["train"]["loss"] for record in lines(run / "metrics.jsonl")]
 
