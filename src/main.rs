@@ -1,10 +1,8 @@
 //! The front door: arguments in, exit code out.
 
-use std::process::ExitCode;
-
 // Listed here and not in the library, so that programs linked with the library keep their arguments.
-signet::before_libraries!(signet::cli::parse);
+signet::before_libraries!(signet::commands::before_libraries);
 
-fn main() -> ExitCode {
-    signet::commands::main()
+fn main() {
+    signet::bridge::process::leave(signet::commands::main())
 }

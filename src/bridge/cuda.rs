@@ -33,6 +33,13 @@ fn open_library() -> Result<()> {
 /// # Errors
 /// There is none: the part that is missing, and how to get it.
 pub fn devices() -> Result<usize> {
+    // SAFETY: looks for the driver's own library, which is loaded for good where there is one.
+    let driver = unsafe { libc::dlopen(c"libcuda.so.1".as_ptr(), libc::RTLD_LAZY) };
+    if driver.is_null() {
+        bail!(
+            "there is no NVIDIA driver, which CUDA needs (libcuda.so.1 cannot be opened); nvidia-smi should list a device"
+        );
+    }
     if let Err(reason) = open_library() {
         bail!(
             "libtorch's CUDA library cannot be opened ({reason}); scripts/setup --cuda installs it"

@@ -4,10 +4,12 @@
 //! that thread starts is pinned with it. So the processors are looked at before any library is loaded (`early`),
 //! and processes and threads that are not libgomp's get all of them back.
 
-use std::io;
+use std::ffi::CStr;
+use std::io::{self, Write};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command};
 use std::sync::OnceLock;
+use std::thread::JoinHandle;
 
 use anyhow::{Context, Result, anyhow};
 
@@ -77,6 +79,45 @@ pub fn start_workers() -> Result<()> {
         })
 }
 
+/// Starts `work` in a thread, with threads of its own on all processors but one, where rayon divides it. None where there is
+/// one processor alone, where the system gives no more threads, or where none may be made this early.
+pub fn beside_this_thread<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Option<JoinHandle<T>> {
+    if cpus() < 2 || !threads_come_before_libraries() {
+        return None;
+    }
+    let divided = move || {
+        let threads = rayon::ThreadPoolBuilder::new()
+            .num_threads(cpus() - 1)
+            .start_handler(|_| use_all_cpus())
+            .build();
+        match threads {
+            Ok(threads) => threads.install(work),
+            Err(_) => work(),
+        }
+    };
+    std::thread::Builder::new().spawn(divided).ok()
+}
+
+/// Whether threads may be made before the initialisers of libraries have run: the C library's own are one of those
+/// before glibc 2.34.
+fn threads_come_before_libraries() -> bool {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    {
+        // SAFETY: hands over a C string that lives for ever.
+        let version = unsafe { CStr::from_ptr(libc::gnu_get_libc_version()) };
+        let version = version.to_str().unwrap_or_default();
+        let numbers: Vec<u32> = version
+            .split('.')
+            .filter_map(|part| part.parse().ok())
+            .collect();
+        numbers >= vec![2, 34]
+    }
+    #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+    false
+}
+
 /// The signals by which a batch system or a closing terminal asks for an end, beside SIGTERM.
 pub const NOTICES: [i32; 3] = [libc::SIGUSR1, libc::SIGUSR2, libc::SIGHUP];
 
@@ -130,6 +171,14 @@ pub fn is_ignored(signal: i32) -> bool {
         libc::sigaction(signal, std::ptr::null(), &mut present) == 0
             && present.sa_sigaction == libc::SIG_IGN
     }
+}
+
+/// Ends the process with `code`. Libraries do not say farewell: libtorch would take its operators from its register one by
+/// one.
+pub fn leave(code: u8) -> ! {
+    let _ = io::stdout().flush();
+    // SAFETY: all that has to happen at an end happens when values are dropped, and `main` holds none.
+    unsafe { libc::_exit(code.into()) }
 }
 
 /// Makes sure that there is a working folder.

@@ -20,7 +20,6 @@ use std::ffi::OsString;
 use std::io::Write;
 use std::panic::catch_unwind;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
 use anyhow::anyhow;
 use serde::Serialize;
@@ -30,6 +29,7 @@ use crate::cli::{self, Arguments, Command, FilesArguments, Overrides};
 use crate::config::Experiment;
 use crate::config::document::{self, Problems};
 use crate::data::Dataset;
+use crate::data::ahead::read_ahead;
 use crate::disk;
 use crate::fault::{self, Blame, Fault};
 use crate::messages;
@@ -37,18 +37,41 @@ use crate::model::plan;
 use crate::run::display::Style;
 use crate::run::interrupt;
 
+/// What of a command line can be done before libtorch has started, which takes a fifth of a second: mistakes and questions
+/// about it are answered, with the exit code as an error, and images that it will train on begin to be read.
+///
+/// # Errors
+/// There is nothing left to do.
+pub fn before_libraries(words: &[OsString]) -> Result<(), u8> {
+    let arguments = cli::parse(words)?;
+    let (file, set) = match arguments.command {
+        Command::Train(command) => (command.config.clone(), command.overrides().set),
+        Command::Resume(command) => (command.run.join("resolved.yaml"), command.overrides.set),
+        _ => return Ok(()),
+    };
+    // What comes out of a pipe can be read once. Whatever is wrong is said when the verb reads it.
+    if file.is_file()
+        && let Ok(experiment) = Experiment::load(&file, &set, &[])
+    {
+        read_ahead(experiment.data);
+    }
+    Ok(())
+}
+
 /// Does what the command line of this process asks for, says on standard error what went wrong, a panic too, in a line
 /// for each problem, and answers with the exit code.
-pub fn main() -> ExitCode {
+pub fn main() -> u8 {
+    #[cfg(target_os = "linux")]
+    crate::bridge::early::restore_environment();
     fault::report_panics_in_one_line();
     let words: Vec<OsString> = std::env::args_os().collect();
     let arguments = match cli::parse(&words) {
         Ok(arguments) => arguments,
-        Err(code) => return ExitCode::from(code),
+        Err(code) => return code,
     };
     let usual = usual_fault(&arguments.command);
     let fault = match catch_unwind(|| run(arguments)) {
-        Ok(Ok(())) => return ExitCode::SUCCESS,
+        Ok(Ok(())) => return 0,
         Ok(Err(error)) => {
             messages::complain(&document::lines_of(&error));
             let of_config = fault::cause::<Problems>(&error).map(|_| Fault::Config);
@@ -56,7 +79,7 @@ pub fn main() -> ExitCode {
         }
         Err(_) => Fault::Internal,
     };
-    ExitCode::from(fault as u8)
+    fault as u8
 }
 
 /// Whose fault an error of `command` is where nothing closer to its cause has said.

@@ -1,7 +1,8 @@
 //! Images: where they come from (`source`, with `folder`, `arrays`, `generated` and `fetch`), how a file becomes
 //! bytes (`images`, with `decode`, `orientation` and `memory`), what is known of them (`index`) apart from what they look
-//! like (`pixels`), their order, and how they are split (`split`).
+//! like (`pixels`), their order, and how they are split (`split`). `ahead` reads them while libtorch starts.
 
+pub mod ahead;
 pub mod arrays;
 pub mod augment;
 pub mod batches;

@@ -9,7 +9,7 @@ use unicode_normalization::UnicodeNormalization;
 use super::images::{self, Prepared};
 use super::index::Index;
 use super::pixels::{Levels, Pixels};
-use super::{Dataset, arrays, folder, generated, order};
+use super::{Dataset, ahead, arrays, folder, generated, order};
 use crate::config::data::{DataConfig, OnBadImage, Source};
 use crate::disk;
 use crate::fault::{Blame, Fault};
@@ -26,12 +26,14 @@ impl Dataset {
     /// # Errors
     /// Anything missing, empty or unreadable, named by file or key: a fault of the data.
     pub fn load(config: &DataConfig) -> Result<Dataset> {
-        Dataset::read(config)
+        ahead::take(config)
+            .unwrap_or_else(|| Dataset::read(config))
             .and_then(Dataset::with_two_classes)
             .blame(Fault::Data)
     }
 
-    fn read(config: &DataConfig) -> Result<Dataset> {
+    /// Without a look at the classes.
+    pub(super) fn read(config: &DataConfig) -> Result<Dataset> {
         match &config.source {
             Source::ClassFolders { root } => from_folders(root, config),
             Source::Npy { images, labels } => {
