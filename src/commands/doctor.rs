@@ -42,8 +42,8 @@ pub(super) fn run() -> Result<()> {
             bridge::cpu_capability()
         ),
     )?;
-    let threads = Threads::Auto.settle();
-    line("threads: auto", format!("takes {threads}"))?;
+    let threads = Threads::Auto.settle(f64::INFINITY);
+    line("threads: auto", format!("takes up to {threads}"))?;
     for remark in threads.remarks() {
         crate::status!("signet: {remark}");
     }

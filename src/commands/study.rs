@@ -7,6 +7,7 @@ use anyhow::{Result, bail};
 use crate::bridge::process;
 use crate::cli::{OnFail, StudyArguments};
 use crate::config::Experiment;
+use crate::model::plan::Plan;
 use crate::run::display::Style;
 use crate::run::interrupt::Interrupt;
 use crate::study::display::Display;
@@ -41,7 +42,9 @@ impl Launch {
         if jobs > cores {
             crate::status!("signet: {jobs} trials at a time share {cores} CPU core(s)");
         }
-        let threads = experiment.threads.settle();
+        let batch = experiment.train.batch_size.of(usize::MAX); // images have not been counted yet
+        let work = Plan::of(experiment).map_or(f64::INFINITY, |plan| plan.work(batch));
+        let threads = experiment.threads.settle(work);
         for remark in threads.remarks() {
             crate::status!("signet: {remark}");
         }

@@ -1,4 +1,7 @@
 //! How many threads compute, and who said so.
+//!
+//! `auto` is one thread for each processor, but no more than a step has work for: measured on two processors, networks of
+//! 8 MFLOP a step and less are as fast on one thread, and those of 50 a quarter faster on two.
 
 use std::fmt;
 
@@ -11,13 +14,16 @@ use crate::bridge::process;
 /// The most threads that can be asked for.
 const MOST: usize = 1024;
 
+/// Work of a training step that is worth a thread, in floating point operations.
+const WORTH_A_THREAD: f64 = 8e6;
+
 /// Variables by which a machine's owner or its batch system settles the number, the first that does so first.
 const VARIABLES: [&str; 2] = ["OMP_NUM_THREADS", "SLURM_CPUS_PER_TASK"];
 
 /// Threads of the CPU.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Threads {
-    /// As many as the environment says, or else one per processor that this process may use.
+    /// As many as the environment says, or else one per processor that this process may use, if there is work for them.
     Auto,
     /// This number of threads, from 1 to 1024.
     Count(usize),
@@ -28,6 +34,8 @@ pub enum Threads {
 pub struct Settled {
     /// From 1 to 1024.
     pub count: usize,
+    /// Whether a step has no work for more.
+    pub enough: bool,
     /// The environment variable that says so, if one does.
     pub variable: Option<&'static str>,
     /// Variables that say something else than a number of threads, with what they say.
@@ -35,15 +43,16 @@ pub struct Settled {
 }
 
 impl Threads {
-    /// The number to use on this machine.
-    pub fn settle(self) -> Settled {
+    /// The number to use on this machine for training steps of `work` floating point operations.
+    pub fn settle(self, work: f64) -> Settled {
         match self {
             Threads::Count(count) => Settled {
                 count,
+                enough: false,
                 variable: None,
                 passed_over: Vec::new(),
             },
-            Threads::Auto => automatic(process::cpus(), |variable| {
+            Threads::Auto => automatic(process::cpus(), work, |variable| {
                 let value = std::env::var_os(variable)?;
                 Some(value.to_string_lossy().into_owned())
             }),
@@ -52,9 +61,11 @@ impl Threads {
 }
 
 /// What `auto` comes to on `cpus` processors in an environment.
-fn automatic(cpus: usize, environment: impl Fn(&str) -> Option<String>) -> Settled {
+fn automatic(cpus: usize, work: f64, environment: impl Fn(&str) -> Option<String>) -> Settled {
+    let busy = (work / WORTH_A_THREAD).clamp(1.0, MOST as f64) as usize;
     let mut settled = Settled {
-        count: cpus.min(MOST),
+        count: cpus.min(busy),
+        enough: busy < cpus,
         variable: None,
         passed_over: Vec::new(),
     };
@@ -66,6 +77,7 @@ fn automatic(cpus: usize, environment: impl Fn(&str) -> Option<String>) -> Settl
         match first.parse() {
             Ok(count @ 1..=MOST) => {
                 settled.count = count;
+                settled.enough = false;
                 settled.variable = Some(variable);
                 break;
             }
@@ -94,6 +106,7 @@ impl fmt::Display for Settled {
         write!(f, "{} thread(s)", self.count)?;
         match self.variable {
             Some(variable) => write!(f, ", as {variable} says"),
+            None if self.enough => f.write_str(", enough for steps so small"),
             None => Ok(()),
         }
     }
@@ -159,7 +172,7 @@ mod tests {
             (Some("many"), Some("1025"), 8, "8 thread(s)"),
         ];
         for (omp, slurm, count, words) in cases {
-            let found = automatic(8, |variable| {
+            let found = automatic(8, f64::INFINITY, |variable| {
                 let value = if variable.starts_with("OMP") {
                     omp
                 } else {
@@ -169,11 +182,38 @@ mod tests {
             });
             assert_eq!((found.count, found.to_string()), (count, words.to_owned()));
         }
-        let found = automatic(8, |_| Some("many".to_owned()));
+        let found = automatic(8, f64::INFINITY, |_| Some("many".to_owned()));
         assert_eq!(
             found.remarks().next().unwrap(),
             "OMP_NUM_THREADS is \"many\", which is not a number from 1 to 1024; threads: auto ignores it"
         );
         assert_eq!(found.remarks().count(), 2);
+    }
+
+    #[test]
+    fn auto_takes_no_more_threads_than_a_step_has_work_for() {
+        // Floating point operations of a step, processors; threads, what is said
+        let cases = [
+            (0.0, 2, 1, "1 thread(s), enough for steps so small"),
+            (15e6, 2, 1, "1 thread(s), enough for steps so small"),
+            (16e6, 2, 2, "2 thread(s)"),
+            (48e6, 64, 6, "6 thread(s), enough for steps so small"),
+            (1e12, 64, 64, "64 thread(s)"),
+            (
+                1e30,
+                4096,
+                1024,
+                "1024 thread(s), enough for steps so small",
+            ),
+            (0.0, 1, 1, "1 thread(s)"),
+        ];
+        for (work, cpus, count, words) in cases {
+            let found = automatic(cpus, work, |_| None);
+            assert_eq!((found.count, found.to_string()), (count, words.to_owned()));
+        }
+        let told = automatic(8, 0.0, |variable| {
+            (variable == "OMP_NUM_THREADS").then(|| "3".to_owned())
+        });
+        assert_eq!(told.to_string(), "3 thread(s), as OMP_NUM_THREADS says");
     }
 }

@@ -226,6 +226,11 @@ pub trait Layer: std::fmt::Debug {
         Vec::new()
     }
 
+    /// Products of two numbers in its pass over one example, if they are most of its work.
+    fn products(&self) -> usize {
+        0
+    }
+
     /// Whether a training batch of one example is too small for it.
     fn needs_two_examples(&self) -> bool {
         false

@@ -108,6 +108,14 @@ impl Plan {
         self.root.parameters()
     }
 
+    /// Floating point operations of a training step on `batch` images: a multiplication and an addition for each product,
+    /// forward once and backward twice, for the gradients of inputs and of weights.
+    pub fn work(&self, batch: usize) -> f64 {
+        let leaves = self.root.leaves();
+        let products: f64 = leaves.iter().map(|leaf| leaf.layer.products() as f64).sum();
+        6.0 * products * batch as f64
+    }
+
     /// Whether a training batch of one image is too small for some layer.
     pub fn needs_two_examples(&self) -> bool {
         let leaves = self.root.leaves();

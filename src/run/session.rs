@@ -13,7 +13,7 @@ use super::source::working_folder;
 use crate::bridge;
 use crate::config::data::{NamedNormalize, Normalize, SplitConfig};
 use crate::config::threads::Settled;
-use crate::config::train::{BatchSize, InitFrom};
+use crate::config::train::InitFrom;
 use crate::config::{Device, Experiment, Threads};
 use crate::data::index::Index;
 use crate::data::split::Split;
@@ -120,7 +120,8 @@ impl Session {
         bridge::set_deterministic(experiment.train.deterministic)?;
         bridge::keep_freed_memory();
         // What was left to this machine is settled now, so that another launch uses the same.
-        let threads = experiment.threads.settle();
+        let batch = experiment.train.batch_size.of(split.train.len());
+        let threads = experiment.threads.settle(plan.work(batch));
         experiment.threads = Threads::Count(threads.count);
         experiment.device = match device {
             tch::Device::Cuda(number) => Device::Cuda(number),
@@ -299,10 +300,7 @@ fn check_batches(experiment: &Experiment, split: &Split, plan: &Plan) -> Result<
         );
     }
     let train = split.train.len();
-    let batch = match experiment.train.batch_size {
-        BatchSize::Images(batch) => batch,
-        BatchSize::Full => train,
-    };
+    let batch = experiment.train.batch_size.of(train);
     ensure!(
         batch <= train,
         "train.batch_size: {batch} is larger than the training part of {train} images; use at most {train}, or full"
@@ -318,10 +316,7 @@ fn check_shards(experiment: &Experiment, images: usize, plan: &Plan) -> Result<(
         0 => batch.min(images),
         rest => rest,
     };
-    let batch = match experiment.train.batch_size {
-        BatchSize::Images(batch) => batch,
-        BatchSize::Full => images,
-    };
+    let batch = experiment.train.batch_size.of(images);
     if images == 0 || smallest(batch) >= least * shards {
         return Ok(());
     }

@@ -8,7 +8,6 @@ use super::optimizer::Optimizer;
 use super::progress::Progress;
 use super::snapshot::{Snapshot, TrainState, diverged};
 use crate::config::Experiment;
-use crate::config::train::BatchSize;
 use crate::data::Dataset;
 use crate::data::batches::order;
 use crate::data::split::{Part, Split};
@@ -40,10 +39,7 @@ pub enum Ended {
 impl<'a> Trainer<'a> {
     /// Images in a batch.
     pub fn batch_size(&self) -> usize {
-        match self.experiment.train.batch_size {
-            BatchSize::Images(count) => count,
-            BatchSize::Full => self.split.train.len(),
-        }
+        self.experiment.train.batch_size.of(self.split.train.len())
     }
 
     /// Steps in an epoch.

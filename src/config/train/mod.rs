@@ -89,6 +89,16 @@ pub enum BatchSize {
     Full,
 }
 
+impl BatchSize {
+    /// Images in a batch where `train` of them train.
+    pub fn of(self, train: usize) -> usize {
+        match self {
+            BatchSize::Images(count) => count,
+            BatchSize::Full => train,
+        }
+    }
+}
+
 impl Serialize for BatchSize {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {

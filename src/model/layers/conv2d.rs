@@ -102,6 +102,11 @@ impl Layer for Conv2d {
         self.output
     }
 
+    fn products(&self) -> usize {
+        let each = self.channels * self.config.kernel * self.config.kernel;
+        self.output.numbers().saturating_mul(each)
+    }
+
     fn parameters(&self) -> Vec<Parameter> {
         let ConvConfig {
             filters,

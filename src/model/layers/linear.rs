@@ -39,6 +39,10 @@ impl Layer for Linear {
         Shape::Row(self.units)
     }
 
+    fn products(&self) -> usize {
+        self.inputs.saturating_mul(self.units)
+    }
+
     fn parameters(&self) -> Vec<Parameter> {
         Parameter::weight_and_bias(&[self.units, self.inputs])
     }

@@ -173,6 +173,13 @@ impl Layer for Recurrent {
         }
     }
 
+    fn products(&self) -> usize {
+        let weights = self.parameters().into_iter();
+        let weights = weights.filter(|parameter| parameter.role == Role::Weight);
+        let each_step = weights.map(|weight| weight.numbers()).sum::<usize>();
+        each_step.saturating_mul(self.count)
+    }
+
     fn parameters(&self) -> Vec<Parameter> {
         let hidden = self.cells.hidden_size;
         let rows = self.cell.gates() * hidden;
