@@ -25,7 +25,7 @@ use anyhow::anyhow;
 use serde::Serialize;
 
 use crate::bridge::process;
-use crate::cli::{self, Arguments, Command, FilesArguments, Overrides};
+use crate::cli::{self, Arguments, Command, DataCommand, FilesArguments, Overrides};
 use crate::config::Experiment;
 use crate::config::document::{self, Problems};
 use crate::data::Dataset;
@@ -38,7 +38,7 @@ use crate::run::display::Style;
 use crate::run::interrupt;
 
 /// What of a command line can be done before libtorch has started, which takes a fifth of a second: mistakes and questions
-/// about it are answered, with the exit code as an error, and images that it will train on begin to be read.
+/// about it are answered, with the exit code as an error, and images that it will want begin to be read.
 ///
 /// # Errors
 /// There is nothing left to do.
@@ -47,6 +47,12 @@ pub fn before_libraries(words: &[OsString]) -> Result<(), u8> {
     let (file, set) = match arguments.command {
         Command::Train(command) => (command.config.clone(), command.overrides().set),
         Command::Resume(command) => (command.run.join("resolved.yaml"), command.overrides.set),
+        Command::Data(
+            DataCommand::Info { config, overrides }
+            | DataCommand::Npy {
+                config, overrides, ..
+            },
+        ) => (config, overrides.set),
         _ => return Ok(()),
     };
     // What comes out of a pipe can be read once. Whatever is wrong is said when the verb reads it.

@@ -1,4 +1,4 @@
-//! The bytes of a JPEG or PNG file become upright pixels, those that Pillow makes of them.
+//! The bytes of a JPEG or PNG file become pixels, those that Pillow makes of them.
 
 use std::io::Cursor;
 
@@ -79,29 +79,32 @@ impl<'b> Encoded<'b> {
             Decoder::Jpeg(jpeg) => jpeg.memory(),
             Decoder::Png(png) => png.total_bytes(),
         };
-        2 * decoded // once more while it is turned, or brought to 8 bits
+        2 * decoded // once more while it is brought to 8 bits
     }
 
-    /// The pixels, turned upright: 8-bit grey or red, green, blue. Opacity is left out.
+    /// Which way up the pixels are.
+    pub fn orientation(&self) -> Orientation {
+        self.orientation
+    }
+
+    /// The pixels as stored: 8-bit grey or red, green, blue. Opacity is left out.
     ///
     /// # Errors
     /// A file that is truncated or damaged.
     pub fn decode(self) -> Result<DynamicImage> {
-        let mut pixels = match self.decoder {
-            Decoder::Jpeg(jpeg) => from_jpeg(jpeg)?,
+        match self.decoder {
+            Decoder::Jpeg(jpeg) => from_jpeg(jpeg),
             Decoder::Png(png) => {
                 let color = png.color_type();
                 let pixels = DynamicImage::from_decoder(*png).map_err(damaged)?;
-                match color {
+                Ok(match color {
                     ColorType::L8 | ColorType::La8 | ColorType::L16 | ColorType::La16 => {
                         DynamicImage::ImageLuma8(pixels.into_luma8())
                     }
                     _ => DynamicImage::ImageRgb8(pixels.into_rgb8()),
-                }
+                })
             }
-        };
-        pixels.apply_orientation(self.orientation);
-        Ok(pixels)
+        }
     }
 }
 

@@ -1,17 +1,18 @@
 //! One image file becomes a row of bytes.
 //!
-//! Turned upright by its EXIF orientation, made grey by luma if the experiment wants grey, stretched if
-//! it wants that, resized with an antialiased triangle filter; in this order, on bytes, as the well-known
-//! Kaggle file was made. An image of another aspect ratio is squeezed.
+//! Made grey by luma if the experiment wants grey, stretched if it wants that, turned upright by its EXIF orientation,
+//! resized with an antialiased triangle filter; on bytes, as the well-known Kaggle file was made. An image of another
+//! aspect ratio is squeezed.
 
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
-use image::imageops::{self, FilterType};
+use image::metadata::Orientation;
 use image::{DynamicImage, GrayImage};
 
 use super::decode::Encoded;
 use super::memory::{BUDGET, Share};
+use super::resize::resize;
 use crate::config::data::{Channels, ImageConfig, Preprocess};
 use crate::fault::contained;
 
@@ -39,10 +40,9 @@ pub fn read(file: &Path, shape: &ImageConfig) -> Result<Prepared> {
     contained(|| {
         let encoded = Encoded::open(&bytes)?;
         let (width, height) = encoded.size();
-        // One plane of it in bytes; its resized rows or columns as four floats a pixel, which is how `image` resizes.
-        let longest = u64::from(width.max(height));
+        // One plane of it in bytes, and once more while it is turned.
         let plane = u64::from(width) * u64::from(height);
-        let needed = encoded.memory() + plane + 16 * longest * shape.height as u64;
+        let needed = encoded.memory() + 2 * plane;
         let _share = match share {
             Some(all) => Some(all),
             None => Share::take(needed),
@@ -53,8 +53,10 @@ pub fn read(file: &Path, shape: &ImageConfig) -> Result<Prepared> {
             needed >> 20,
             BUDGET >> 20
         );
+        let orientation = encoded.orientation();
+        let pixels = encoded.decode()?;
         Ok(Prepared {
-            bytes: prepare(&encoded.decode()?, shape),
+            bytes: prepare(&pixels, orientation, shape),
             size: (width, height),
         })
     })
@@ -79,8 +81,8 @@ fn load(file: &Path) -> Result<(Vec<u8>, Option<Share>)> {
     Ok((bytes, share))
 }
 
-/// From upright pixels of any size, grey or coloured, to bytes `[C, H, W]`.
-pub fn prepare(pixels: &DynamicImage, shape: &ImageConfig) -> Vec<u8> {
+/// From pixels of any size, grey or coloured, to bytes `[C, H, W]`, upright.
+pub fn prepare(pixels: &DynamicImage, orientation: Orientation, shape: &ImageConfig) -> Vec<u8> {
     let levels = LevelReader::of(pixels, shape.channels);
     let channels = 0..shape.depth();
     let (low, high) = match shape.preprocess {
@@ -97,19 +99,20 @@ pub fn prepare(pixels: &DynamicImage, shape: &ImageConfig) -> Vec<u8> {
     } else {
         0.0
     };
-    let (height, width) = (shape.height as u32, shape.width as u32);
     let mut prepared = Vec::with_capacity(shape.depth() * shape.height * shape.width);
     for channel in channels {
         let bytes = levels.channel(channel);
-        let bytes = bytes.map(|level| ((level - low) * factor + 0.5).floor() as u8);
+        let bytes = bytes.map(|level| ((level - low) * factor + 0.5) as u8);
         let plane = GrayImage::from_raw(pixels.width(), pixels.height(), bytes.collect());
         let plane = plane.expect("a plane has as many bytes as the image has pixels");
-        let resized = if plane.dimensions() == (width, height) {
-            plane
+        let mut plane = DynamicImage::from(plane);
+        plane.apply_orientation(orientation);
+        let (width, height) = (plane.width() as usize, plane.height() as usize);
+        prepared.extend(if (width, height) == (shape.width, shape.height) {
+            plane.into_bytes()
         } else {
-            imageops::resize(&plane, width, height, FilterType::Triangle)
-        };
-        prepared.extend(resized.into_raw());
+            resize(plane.as_bytes(), width, (shape.width, shape.height))
+        });
     }
     prepared
 }
@@ -163,13 +166,17 @@ mod tests {
         }
     }
 
+    fn upright(pixels: &DynamicImage, shape: &ImageConfig) -> Vec<u8> {
+        prepare(pixels, Orientation::NoTransforms, shape)
+    }
+
     #[test]
     fn stretching_takes_an_image_to_black_and_white() {
         let pixels = image::RgbImage::from_fn(4, 4, |x, _| image::Rgb([50 + 10 * x as u8; 3]));
         let pixels = DynamicImage::from(pixels);
-        let stretched = prepare(&pixels, &shape(4, Preprocess::Stretch));
+        let stretched = upright(&pixels, &shape(4, Preprocess::Stretch));
         assert_eq!(stretched[..4], [0, 85, 170, 255]);
-        let plain = prepare(&pixels, &shape(4, Preprocess::Plain));
+        let plain = upright(&pixels, &shape(4, Preprocess::Plain));
         assert_eq!(plain[..4], [50, 60, 70, 80]);
     }
 
@@ -180,9 +187,9 @@ mod tests {
         let grey = DynamicImage::from(grey);
         for preprocess in [Preprocess::Plain, Preprocess::Stretch] {
             let mut shape = shape(5, preprocess);
-            assert_eq!(prepare(&grey, &shape), prepare(&coloured, &shape));
+            assert_eq!(upright(&grey, &shape), upright(&coloured, &shape));
             shape.channels = Channels::Rgb;
-            assert_eq!(prepare(&grey, &shape), prepare(&coloured, &shape));
+            assert_eq!(upright(&grey, &shape), upright(&coloured, &shape));
         }
     }
 }

@@ -1,5 +1,5 @@
 //! Images: where they come from (`source`, with `folder`, `arrays`, `generated` and `fetch`), how a file becomes
-//! bytes (`images`, with `decode`, `orientation` and `memory`), what is known of them (`index`) apart from what they look
+//! bytes (`images`, with `decode`, `orientation`, `resize` and `memory`), what is known of them (`index`) apart from what they look
 //! like (`pixels`), their order, and how they are split (`split`). `ahead` reads them while libtorch starts.
 
 pub mod ahead;
@@ -17,6 +17,7 @@ mod memory;
 mod order;
 mod orientation;
 pub mod pixels;
+mod resize;
 pub mod source;
 pub mod split;
 

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
+use image::metadata::Orientation;
 use rayon::prelude::*;
 use unicode_normalization::UnicodeNormalization;
 
@@ -424,10 +425,8 @@ fn draw(images: usize, seed: u64, config: &DataConfig) -> Result<Dataset> {
     let drawn: Vec<Vec<u8>> = jobs
         .par_iter()
         .map(|&(digit, index, _)| {
-            images::prepare(
-                &generated::draw(digit, index, seed, DRAWN_SIDE).into(),
-                &config.image,
-            )
+            let pixels = generated::draw(digit, index, seed, DRAWN_SIDE).into();
+            images::prepare(&pixels, Orientation::NoTransforms, &config.image)
         })
         .collect();
     let names = jobs
