@@ -275,7 +275,7 @@ def goal(bench):
 
 
 def loading(bench):
-    """Reading every JPEG there is. signet's whole process, which also hashes and compares them, against Pillow's work alone."""
+    """From the start of the process to the last of all JPEGs there are; signet also hashes and compares them."""
     say("loading JPEGs")
     row = Row("loading JPEGs", "s", target=3.0)
 
@@ -285,9 +285,9 @@ def loading(bench):
 
     def pytorch():
         for workers in sorted({0, bench.threads[-1]}):
-            found = bench.worker("load", root=bench.root, side=SIDE, workers=workers)
-            row.add(f"DataLoader with {workers} processes" if workers else "a loop", found["seconds"])
-            row.name = f"loading {found['images']} JPEGs"
+            found = bench.script("load.py", bench.root, SIDE, workers)
+            row.add(f"DataLoader with {workers} processes" if workers else "a loop", found.seconds)
+            row.name = f"loading {int(found.text)} JPEGs"
 
     bench.turns(signet, pytorch)
     return [row]

@@ -11,7 +11,6 @@ import PIL
 import torch
 import yaml
 
-import images
 import limit
 from training import Training
 
@@ -61,19 +60,12 @@ def checkpoint(run, arrays, folder, count):
         return {"seconds": (time.perf_counter() - start) / count}
 
 
-def load(root, side, workers):
-    files = images.jpegs(root)
-    start = time.perf_counter()
-    images.load(files, side, workers)
-    return {"seconds": time.perf_counter() - start, "images": len(files)}
-
-
 def products(model, side, batch, classes, threads):
     found = limit.products(model, side, batch, classes)
     return {"ms": min(limit.milliseconds(found, count) for count in threads), "gflop": limit.gflop(found)}
 
 
-WORK = {work.__name__: work for work in [versions, steps, checkpoint, load, products]}
+WORK = {work.__name__: work for work in [versions, steps, checkpoint, products]}
 
 if __name__ == "__main__":
     answers = os.fdopen(os.dup(1), "w")
