@@ -3,8 +3,10 @@
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
+#include <ATen/native/CPUBlas.h>
 #include <algorithm>
 #include <cstring>
+#include <type_traits>
 
 // Compiled once for each instruction set, chosen when the program starts. Elsewhere there is one version.
 #if defined(__x86_64__) && defined(__gnu_linux__) && defined(__GNUC__) && !defined(__clang__) && __GNUC__ >= 12
@@ -72,6 +74,7 @@ struct Matrix {
 };
 
 enum class Side { plain, transposed };
+constexpr int64_t FEW_PRODUCTS = 1024;
 
 INLINE void blas(const char* ta, const char* tb, const int* m, const int* n, const int* k, const float* a,
                  const int* lda, const float* b, const int* ldb, const float* beta, float* c, const int* ldc) {
@@ -84,16 +87,20 @@ INLINE void blas(const char* ta, const char* tb, const int* m, const int* n, con
   dgemm_(ta, tb, m, n, k, &one, a, lda, b, ldb, beta, c, ldc);
 }
 
-// c [m, n] = a [m, k] b [k, n] + beta c, where a or b may lie transposed in memory. A third of a microsecond less than
-// libtorch's own operator, which takes its place where there is no MKL, or for a test that wants it `portable`.
+// c [m, n] = a [m, k] b [k, n] + beta c, where a may lie transposed in memory. MKL's call costs a third of a microsecond
+// less than libtorch's operator, and oneDNN's, for sums of few products, a quarter less than MKL's. The operator takes
+// their place where there is no MKL, or for a test that wants it `portable`.
 template <class T>
-void product(Side a_side, Side b_side, int64_t m, int64_t n, int64_t k, Matrix<const T> a, Matrix<const T> b, T beta,
-             Matrix<T> c, bool portable) {
+void product(Side a_side, int64_t m, int64_t n, int64_t k, Matrix<const T> a, Matrix<const T> b, T beta, Matrix<T> c,
+             bool portable) {
   if (!portable && sgemm_) {
+    if constexpr (std::is_same_v<T, float>) {
+      if (a_side == Side::plain && k <= FEW_PRODUCTS && (beta == 0 || beta == 1))
+        return at::native::cpublas::brgemm(m, n, k, a.stride, b.stride, c.stride, beta == 1, a.data, b.data, c.data, false);
+    }
     // BLAS counts by columns, in which our matrices are transposed: it is told C' = B' A'.
     const int rows = n, columns = m, inner = k, lda = b.stride, ldb = a.stride, ldc = c.stride;
-    blas(b_side == Side::plain ? "N" : "T", a_side == Side::plain ? "N" : "T", &rows, &columns, &inner, b.data, &lda,
-         a.data, &ldb, &beta, c.data, &ldc);
+    blas("N", a_side == Side::plain ? "N" : "T", &rows, &columns, &inner, b.data, &lda, a.data, &ldb, &beta, c.data, &ldc);
     return;
   }
   at::InferenceMode no_graph;
@@ -102,7 +109,6 @@ void product(Side a_side, Side b_side, int64_t m, int64_t n, int64_t k, Matrix<c
     return at::from_blob(const_cast<T*>(data), {rows, columns}, {stride, 1}, options);
   };
   auto left = a_side == Side::plain ? view(a.data, m, k, a.stride) : view(a.data, k, m, a.stride).t();
-  auto right = b_side == Side::plain ? view(b.data, k, n, b.stride) : view(b.data, n, k, b.stride).t();
   auto result = view(c.data, m, n, c.stride);
-  at::addmm_out(result, result, left, right, beta, 1);
+  at::addmm_out(result, result, left, view(b.data, k, n, b.stride), beta, 1);
 }

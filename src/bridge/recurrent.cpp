@@ -99,19 +99,22 @@ struct Direction {
   }
 
   void forward(at::TensorList w) const {
-    const auto start = biases(w);
+    const auto start = biases(w), in = w[0].t().contiguous(), back = w[1].t().contiguous();
+    const Matrix<const T> to_gates{in.template const_data_ptr<T>(), gates * hidden};
+    const Matrix<const T> between_steps{back.template const_data_ptr<T>(), gates * hidden};
     const T* bias = start.template const_data_ptr<T>();
     in_blocks(steps * batch, INPUTS, [&](int64_t from, int64_t to) {
       for (int64_t i = from; i < to; i++) std::copy(bias, bias + columns * hidden, buffer[i]);
       for (const Part& part : parts())
-        product<T>(Side::plain, Side::transposed, to - from, part.count * hidden, inputs, {x[from], inputs},
-                   {w_ih[part.gate * hidden], inputs}, 1, {buffer[from] + part.column * hidden, buffer.stride}, portable);
+        product<T>(Side::plain, to - from, part.count * hidden, inputs, {x[from], inputs},
+                   {to_gates.data + part.gate * hidden, to_gates.stride}, 1,
+                   {buffer[from] + part.column * hidden, buffer.stride}, portable);
     });
     in_blocks(batch, IMAGES, [&](int64_t first, int64_t last) {
       for (int64_t s = 0; s < steps; s++) {
         const auto now = step(s, first);
         if (s > 0)
-          product<T>(Side::plain, Side::transposed, last - first, gates * hidden, hidden, now.h_before, w_hh, 1,
+          product<T>(Side::plain, last - first, gates * hidden, hidden, now.h_before, between_steps, 1,
                      {now.gates.data + recurrent(), buffer.stride}, portable);
         forward_step(cell, last - first, hidden, now);
       }
@@ -131,7 +134,7 @@ struct Direction {
         // A GRU has left there what goes past its gates.
         const T kept = cell == Cell::gru ? 1 : 0;
         if (s > 0)
-          product<T>(Side::plain, Side::plain, last - first, hidden, gates * hidden,
+          product<T>(Side::plain, last - first, hidden, gates * hidden,
                      {now.gates.data + recurrent(), buffer.stride}, w_hh, kept, now.dh, portable);
       }
     });
@@ -143,7 +146,7 @@ struct Direction {
     in_blocks(steps * batch, INPUTS, [&](int64_t from, int64_t to) {
       T kept = more ? 1 : 0;
       for (const Part& part : parts()) {
-        product<T>(Side::plain, Side::plain, to - from, inputs, part.count * hidden,
+        product<T>(Side::plain, to - from, inputs, part.count * hidden,
                    {buffer[from] + part.column * hidden, buffer.stride}, {w_ih[part.gate * hidden], inputs}, kept,
                    {out[from], inputs}, portable);
         kept = 1;
@@ -161,7 +164,7 @@ struct Direction {
     for (const Part& part : parts())
       in_blocks(part.count * hidden, OUTPUTS, [&](int64_t from, int64_t to) {
         const int64_t to_row = part.gate * hidden + from, column = part.column * hidden + from;
-        product<T>(Side::transposed, Side::plain, to - from, inputs, steps * batch, {all.data + column, all.stride}, x, 0,
+        product<T>(Side::transposed, to - from, inputs, steps * batch, {all.data + column, all.stride}, x, 0,
                    {d_ih[to_row], inputs}, portable);
         sum_rows<T>(steps, batch, column, column + to - from, all, b_ih + to_row);
       });
@@ -170,7 +173,7 @@ struct Direction {
     in_blocks(gates * hidden, OUTPUTS, [&](int64_t from, int64_t to) {
       const int64_t column = recurrent() + from;
       if (steps > 1)
-        product<T>(Side::transposed, Side::plain, to - from, hidden, (steps - 1) * batch,
+        product<T>(Side::transposed, to - from, hidden, (steps - 1) * batch,
                    {all[gates_from] + column, all.stride}, {y[outputs_from], y.stride}, 0, {d_hh[from], hidden}, portable);
       if (cell == Cell::gru) sum_rows<T>(steps, batch, column, column + to - from, all, b_hh + from);
     });
