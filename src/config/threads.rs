@@ -34,6 +34,8 @@ pub enum Threads {
 pub struct Settled {
     /// From 1 to 1024.
     pub count: usize,
+    /// Processors that this process may use.
+    pub cpus: usize,
     /// Whether a step has no work for more.
     pub enough: bool,
     /// The environment variable that says so, if one does.
@@ -48,6 +50,7 @@ impl Threads {
         match self {
             Threads::Count(count) => Settled {
                 count,
+                cpus: process::cpus(),
                 enough: false,
                 variable: None,
                 passed_over: Vec::new(),
@@ -65,6 +68,7 @@ fn automatic(cpus: usize, work: f64, environment: impl Fn(&str) -> Option<String
     let busy = (work / WORTH_A_THREAD).clamp(1.0, MOST as f64) as usize;
     let mut settled = Settled {
         count: cpus.min(busy),
+        cpus,
         enough: busy < cpus,
         variable: None,
         passed_over: Vec::new(),
@@ -88,7 +92,7 @@ fn automatic(cpus: usize, work: f64, environment: impl Fn(&str) -> Option<String
 }
 
 impl Settled {
-    /// A sentence for every variable that was passed over.
+    /// A sentence for every variable that was passed over, and one where there are more threads than processors.
     pub fn remarks(&self) -> impl Iterator<Item = String> {
         let remark = |(variable, value): &(&str, String)| {
             let value = describe(&Value::from(value.as_str()));
@@ -96,7 +100,13 @@ impl Settled {
                 "{variable} is {value}, which is not a number from 1 to {MOST}; threads: auto ignores it"
             )
         };
-        self.passed_over.iter().map(remark)
+        let crowd = (self.count > self.cpus).then(|| {
+            format!(
+                "{} threads share {} processor(s) and wait for each other; use threads: {}, or auto",
+                self.count, self.cpus, self.cpus
+            )
+        });
+        self.passed_over.iter().map(remark).chain(crowd)
     }
 }
 
@@ -215,5 +225,16 @@ mod tests {
             (variable == "OMP_NUM_THREADS").then(|| "3".to_owned())
         });
         assert_eq!(told.to_string(), "3 thread(s), as OMP_NUM_THREADS says");
+        assert_eq!(told.remarks().count(), 0);
+    }
+
+    #[test]
+    fn more_threads_than_processors_are_remarked_upon() {
+        let told = automatic(2, 0.0, |_| Some("3".to_owned()));
+        let remarks: Vec<String> = told.remarks().collect();
+        assert_eq!(
+            remarks,
+            ["3 threads share 2 processor(s) and wait for each other; use threads: 2, or auto"]
+        );
     }
 }

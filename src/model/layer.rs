@@ -241,23 +241,6 @@ pub trait Layer: std::fmt::Debug {
         Neighbour::Other
     }
 
-    /// What it multiplies each channel of an image or number of a row by, and adds then, if that is all it does in
-    /// evaluation.
-    fn scale_and_shift(&self, _weights: &[Tensor]) -> Option<(Tensor, Tensor)> {
-        None
-    }
-
-    /// Weights that give its result times `factor` plus `shift`, which have a number for each channel or number of that
-    /// result, if it is a weighted sum.
-    fn scaled(
-        &self,
-        _weights: &[Tensor],
-        _factor: &Tensor,
-        _shift: &Tensor,
-    ) -> Option<Vec<Tensor>> {
-        None
-    }
-
     /// `[B, input...]` to `[B, output...]`; `weights` are those of `parameters`, in that order.
     fn forward(&self, weights: &[Tensor], x: &Tensor, mode: Phase) -> Tensor;
 
@@ -273,15 +256,4 @@ pub trait Layer: std::fmt::Debug {
     /// The same in ONNX, in evaluation: adds nodes to `graph` that read the value called `x`, and hands back
     /// the name of their result. `module` is the layer's dotted name, `weights` are as for `forward`.
     fn onnx(&self, graph: &mut Graph, module: &str, weights: &[Tensor], x: &str) -> String;
-}
-
-/// [`Layer::scaled`] of a layer whose weight has a row for each sum, and whose bias, if it has one, a number.
-pub(super) fn scaled_sum(weights: &[Tensor], factor: &Tensor, shift: &Tensor) -> Vec<Tensor> {
-    let mut each = vec![1; weights[0].dim()];
-    each[0] = -1;
-    let bias = match weights.get(1) {
-        Some(bias) => bias * factor + shift,
-        None => shift.shallow_clone(),
-    };
-    vec![&weights[0] * factor.view(&each[..]), bias]
 }

@@ -80,13 +80,6 @@ impl Layer for BatchNorm {
         self.shape.numbers() == self.features // one pixel: a batch of one has no spread
     }
 
-    fn scale_and_shift(&self, weights: &[Tensor]) -> Option<(Tensor, Tensor)> {
-        let parts = parts(weights);
-        let factor = parts.weight / (parts.running_var + EPS).sqrt();
-        let shift = parts.bias - parts.running_mean * &factor;
-        Some((factor, shift))
-    }
-
     fn forward(&self, weights: &[Tensor], x: &Tensor, phase: Phase) -> Tensor {
         if phase.trains() {
             count_batch(weights);

@@ -3,7 +3,7 @@
 use tch::Tensor;
 
 use crate::model::graph::{Attribute, Graph};
-use crate::model::layer::{Layer, Parameter, Phase, Script, Shape, scaled_sum};
+use crate::model::layer::{Layer, Parameter, Phase, Script, Shape};
 
 /// Every number in, weighted, into every number out.
 #[derive(Debug)]
@@ -45,10 +45,6 @@ impl Layer for Linear {
 
     fn parameters(&self) -> Vec<Parameter> {
         Parameter::weight_and_bias(&[self.units, self.inputs])
-    }
-
-    fn scaled(&self, weights: &[Tensor], factor: &Tensor, shift: &Tensor) -> Option<Vec<Tensor>> {
-        Some(scaled_sum(weights, factor, shift))
     }
 
     fn forward(&self, weights: &[Tensor], x: &Tensor, _: Phase) -> Tensor {
