@@ -23,7 +23,8 @@ bool is_ours(const Tensor& x) {
 }
 
 // With its channels innermost, which the result of a convolution then has too. The strides of an only channel say nothing,
-// but libtorch goes by them.
+// but libtorch goes by them. Where nothing is learned images stay as they lie: an exported model goes by that, too, and
+// shall compute the same.
 Tensor channels_last(const Tensor& x) {
   const auto lying = x.contiguous(at::MemoryFormat::ChannelsLast);
   return x.size(1) > 1 ? lying : lying.view({x.size(0), x.size(2), x.size(3), 1}).permute({0, 3, 1, 2});
@@ -233,7 +234,7 @@ char* signet_conv2d(const Tensor* x, const Tensor* weight, const Tensor* bias, i
                     int64_t groups, Tensor** y) {
   return guarded([&] {
     const std::optional<Tensor> maybe = bias ? std::optional<Tensor>(*bias) : std::nullopt;
-    const Tensor lying = x->is_cpu() && x->dim() == 4 ? channels_last(*x) : *x;
+    const Tensor lying = x->is_cpu() && x->dim() == 4 && at::GradMode::is_enabled() ? channels_last(*x) : *x;
     const bool ours = groups == 1 && is_ours(lying) && lying.size(1) <= CHANNELS && weight->scalar_type() == at::kFloat &&
                       !at::autocast::is_autocast_enabled(at::kCPU);
     *y = new Tensor(ours ? Convolution::apply(lying, *weight, maybe, stride, padding)

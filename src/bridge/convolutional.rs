@@ -343,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn a_convolution_leaves_its_channels_innermost_however_its_images_lie() {
+    fn a_convolution_that_learns_leaves_its_channels_innermost_however_its_images_lie() {
         for channels in [1, 3, 5] {
             let x = random(&[2, channels, 6, 7]); // channels outermost
             let weight = random(&[8, channels, 3, 3]);
