@@ -1,8 +1,10 @@
 //! CUDA: libtorch's library for it, and the devices of this machine.
 
-use std::ffi::CStr;
+use std::path::Path;
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Result, bail};
+
+use super::library::Library;
 
 /// Opens libtorch's CUDA library. It must come before any question about CUDA, whose answer libtorch
 /// remembers; the binary is not linked against it so that it starts where only the CPU's part is there.
@@ -10,21 +12,8 @@ use anyhow::{Result, anyhow, bail};
 /// # Errors
 /// The reason why the library cannot be opened.
 fn open_library() -> Result<()> {
-    // SAFETY: opening a library runs its constructors, which is what we want; the name is a C string.
-    unsafe {
-        if libc::dlopen(
-            c"libtorch_cuda.so".as_ptr(),
-            libc::RTLD_LAZY | libc::RTLD_GLOBAL,
-        )
-        .is_null()
-        {
-            let reason = CStr::from_ptr(libc::dlerror())
-                .to_string_lossy()
-                .into_owned();
-            return Err(anyhow!("{reason}"));
-        }
-    }
-    Ok(())
+    let flags = libc::RTLD_LAZY | libc::RTLD_GLOBAL;
+    Library::open(Path::new("libtorch_cuda.so"), flags).map(drop)
 }
 
 /// How many CUDA devices this process can use, at least one. The first call opens libtorch's CUDA library, which takes a
@@ -33,9 +22,7 @@ fn open_library() -> Result<()> {
 /// # Errors
 /// There is none: the part that is missing, and how to get it.
 pub fn devices() -> Result<usize> {
-    // SAFETY: looks for the driver's own library, which is loaded for good where there is one.
-    let driver = unsafe { libc::dlopen(c"libcuda.so.1".as_ptr(), libc::RTLD_LAZY) };
-    if driver.is_null() {
+    if Library::open(Path::new("libcuda.so.1"), libc::RTLD_LAZY).is_err() {
         bail!(
             "there is no NVIDIA driver, which CUDA needs (libcuda.so.1 cannot be opened); nvidia-smi should list a device"
         );

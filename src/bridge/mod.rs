@@ -1,9 +1,9 @@
-//! What libtorch, libjpeg-turbo and the operating system can do and no binding offers.
+//! What libtorch, libjpeg-turbo, ONNX Runtime and the operating system can do and no binding offers.
 //!
 //! All `unsafe` of the project is in this folder, and nothing here knows the rest of it. Each subject is a C++ file
 //! with its safe face beside it: `update`, `gradients`, `precision`, `recurrent`, `convolutional`, `warp`, `libtorch`; the C++ files share
 //! `guard.h`, which turns exceptions into messages, and `kernels.h`, which loops over numbers stand on, and their faces share `calls`, which turns those into errors. Without C++ of
-//! ours are `cuda`, `memory`, `jpeg`, `process` and `early`.
+//! ours are `cuda` and `onnxruntime`, which stand on `library`, and `memory`, `jpeg`, `process` and `early`.
 #![allow(unsafe_code)]
 
 /// Whose arithmetic the CPU does, with a number that is raised whenever its bits change.
@@ -16,8 +16,10 @@ pub mod cuda;
 pub mod early;
 mod gradients;
 pub mod jpeg;
+mod library;
 mod libtorch;
 mod memory;
+mod onnxruntime;
 mod precision;
 pub mod process;
 mod recurrent;
@@ -29,6 +31,7 @@ pub use convolutional::{BatchNormParts, batch_norm, conv2d, norm_pool_relu, pool
 pub use gradients::{gradients, zero_grad};
 pub use libtorch::{LIBTORCH, cpu_capability, library_of_libtorch};
 pub use memory::keep_freed_memory;
+pub use onnxruntime::{OnnxRuntime, onnx_runtime};
 pub use precision::{Autocast, set_deterministic};
 pub use recurrent::{RecurrentKind, RecurrentStack, recurrent};
 pub use update::{Moments, Rule, UpdateKind, update};

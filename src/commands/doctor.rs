@@ -12,7 +12,16 @@ pub(super) fn run() -> Result<()> {
     let libtorch = bridge::library_of_libtorch();
     line(
         "libtorch",
-        libtorch.unwrap_or("loaded from an unknown place".to_owned()),
+        libtorch.map_or("loaded from an unknown place".to_owned(), |file| {
+            file.display().to_string()
+        }),
+    )?;
+    line(
+        "ONNX Runtime",
+        match bridge::onnx_runtime() {
+            Ok(found) => format!("{}, {}", found.version, found.file.display()),
+            Err(reason) => format!("{reason:#}"),
+        },
     )?;
     let devices = cuda::devices();
     let library = cuda::library();

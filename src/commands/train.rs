@@ -8,6 +8,7 @@ use crate::cli::TrainArguments;
 use crate::config::Experiment;
 use crate::config::run::IfExists;
 use crate::data::doubts::doubts;
+use crate::export::artefacts;
 use crate::messages::{self, Level};
 use crate::report::summary;
 use crate::run::create;
@@ -47,6 +48,9 @@ pub(super) fn run(command: TrainArguments, style: Style) -> Result<()> {
             "{} does not exist yet; starting a new run",
             folder.display()
         );
+    }
+    if experiment.export.on_finish {
+        artefacts::can_be_checked(&experiment.export.formats)?;
     }
     let session = Session::open(experiment)?;
     report_findings(&session);

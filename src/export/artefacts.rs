@@ -14,13 +14,14 @@ use tch::Tensor;
 use super::card::{Card, TestMetrics};
 use super::gate::Report;
 use super::safetensors;
-use crate::bridge::process;
+use crate::bridge::{self, process};
 use crate::config::data::Source;
 use crate::config::run::Format;
 use crate::disk::{self, FileKind, Folder};
 use crate::fault::{Blame, Fault};
 use crate::model::layer::Phase;
 use crate::model::network::Network;
+use crate::run::checkpoint::Checkpoint;
 use crate::run::checkpoints::{self, FoundCheckpoint};
 use crate::run::directory::RunDir;
 use crate::run::interrupt::Interrupt;
@@ -90,6 +91,8 @@ pub fn export(
     interrupt: &Interrupt,
 ) -> Result<Vec<Exported>> {
     resume::belongs(folder, found)?;
+    let formats = settled(formats, &found.checkpoint)?;
+    can_be_checked(&formats)?;
     let place = |what| {
         let out = out.map_or_else(|| own_folder(folder), Path::to_owned);
         format!("cannot {what} {}; name another with --out", out.display())
@@ -106,12 +109,6 @@ pub fn export(
     found.checkpoint.save(unfinished.folder(), COPY)?;
     let card = card(folder, found, source)?;
     let network = card.live(&found.checkpoint)?;
-    let mut formats = match formats {
-        [] => card.experiment()?.export.formats,
-        some => some.to_vec(),
-    };
-    formats.sort_by_key(|format| format.file());
-    formats.dedup();
     let gate = Gate {
         live: unfinished.folder().file(COPY),
         folder,
@@ -136,6 +133,28 @@ pub fn export(
     }
     publish(unfinished.folder(), &out_folder, &all, &card)?;
     Ok(all)
+}
+
+/// Each of `formats` once, or of those of the checkpoint's experiment if there are none.
+fn settled(formats: &[Format], checkpoint: &Checkpoint) -> Result<Vec<Format>> {
+    let mut formats = match formats {
+        [] => Card::of(checkpoint)?.experiment()?.export.formats,
+        some => some.to_vec(),
+    };
+    formats.sort_by_key(|format| format.file());
+    formats.dedup();
+    Ok(formats)
+}
+
+/// Whether what the gate needs for `formats` is there, which is to be known before anything takes long.
+///
+/// # Errors
+/// What is missing, and how to get it.
+pub fn can_be_checked(formats: &[Format]) -> Result<()> {
+    if formats.contains(&Format::Onnx) {
+        bridge::onnx_runtime().blame(Fault::Run)?;
+    }
+    Ok(())
 }
 
 /// Moves what was exported from one folder to another, with the verdicts on it. Every file is written before the first

@@ -4,21 +4,16 @@ use std::io::Cursor;
 use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
+use prost::Message;
 use tch::{CModule, Kind, Tensor};
-use tract_onnx::model::ParsingContext;
-use tract_onnx::ops::rec::common::CommonRec;
-use tract_onnx::ops::rec::rnn::RNN;
-use tract_onnx::pb::NodeProto;
-use tract_onnx::prelude::*;
-use tract_onnx::tract_core;
-use tract_onnx::tract_hir::internal::{InferenceOp, expand};
 
 use super::card::Card;
+use super::onnx_proto::ModelProto;
+use super::onnx_runtime::{OnnxSession, first_line};
 use super::{onnx, onnx_check, safetensors, torchscript};
 use crate::config::run::Format;
 use crate::data::pixels::Pixels;
 use crate::disk;
-use crate::fault::contained;
 use crate::model::layer::Phase;
 use crate::model::network::Network;
 use crate::run::checkpoint::Checkpoint;
@@ -40,8 +35,8 @@ enum Engine {
     Network(Box<Network>),
     /// libtorch's interpreter.
     TorchScript(CModule),
-    /// tract.
-    Onnx(Box<InferenceModel>),
+    /// ONNX Runtime.
+    Onnx(OnnxSession),
 }
 
 impl Classifier {
@@ -94,9 +89,8 @@ impl Classifier {
 
     fn from_bytes(format: Format, bytes: &[u8]) -> Result<Classifier> {
         if format == Format::Onnx {
-            // tract panics on attributes that no exporter writes.
-            let (model, card) = contained(|| read_onnx(bytes))?;
-            let engine = Engine::Onnx(Box::new(model));
+            let card = read_onnx(bytes)?;
+            let engine = Engine::Onnx(OnnxSession::open(bytes)?);
             return Ok(Classifier { card, engine });
         }
         let card = torchscript::read_card(bytes)?;
@@ -118,8 +112,7 @@ impl Classifier {
             Engine::TorchScript(module) => module
                 .forward_ts(&[images])
                 .map_err(|error| anyhow!("the model does not run: {}", last_words(&error)))?,
-            Engine::Onnx(model) => contained(|| run_onnx(model, images))
-                .map_err(|error| anyhow!("the model does not run: {}", first_line(&error)))?,
+            Engine::Onnx(session) => session.run(images).context("the model does not run")?,
         };
         let expected = [images.size()[0], self.card.classes.len() as i64];
         ensure!(
@@ -144,13 +137,6 @@ impl Classifier {
     }
 }
 
-/// What an error of a library says first; the rest is frames and tensors.
-fn first_line(error: &impl std::fmt::Display) -> String {
-    let text = format!("{error:#}");
-    let line = text.lines().find(|line| !line.trim().is_empty());
-    line.unwrap_or_default().chars().take(300).collect()
-}
-
 /// What an error of libtorch's interpreter comes to: the exception itself stands last, behind the source it was met in.
 fn last_words(error: &impl std::fmt::Display) -> String {
     let text = format!("{error:#}");
@@ -165,55 +151,16 @@ fn last_words(error: &impl std::fmt::Display) -> String {
     )
 }
 
-fn read_onnx(bytes: &[u8]) -> Result<(InferenceModel, Card)> {
-    let mut reader = tract_onnx::onnx();
-    reader.op_register.insert("RNN", rnn);
-    let proto = reader
-        .proto_model_for_read(&mut Cursor::new(bytes))
-        .map_err(|_| anyhow!("no ONNX model, or a damaged one"))?;
-    let card = proto
+/// The card of an ONNX model whose graph is signet's.
+fn read_onnx(bytes: &[u8]) -> Result<Card> {
+    let model =
+        ModelProto::decode(bytes).map_err(|_| anyhow!("no ONNX model, or a damaged one"))?;
+    let card = model
         .metadata_props
         .iter()
         .find(|property| property.key == onnx::CARD)
         .context("not a model of signet's: its metadata has no card")?;
     let card = Card::parse(&card.value)?;
-    onnx_check::check(&proto, &card)?;
-    let model = reader
-        .model_for_proto_model(&proto)
-        .map_err(|error| anyhow!("tract does not read it: {}", first_line(&error)))?;
-    Ok((model, card))
-}
-
-/// ONNX's RNN. tract's own reading of it (0.23.9) takes every activation for tanh.
-fn rnn(_: &ParsingContext, node: &NodeProto) -> TractResult<(Box<dyn InferenceOp>, Vec<String>)> {
-    let relu = node.attribute.iter().any(|attribute| {
-        attribute.name == "activations" && attribute.strings.iter().all(|word| word == b"Relu")
-    });
-    let function: Box<dyn TypedOp> = if relu {
-        Box::new(tract_core::ops::nn::leaky_relu(0.0))
-    } else {
-        Box::new(tract_core::ops::math::tanh())
-    };
-    let cell = RNN::new(function.clone(), function);
-    let layer = CommonRec::from_node_and_options(node, 3, 0, Box::new(cell))?;
-    Ok((expand(layer), Vec::new()))
-}
-
-fn run_onnx(model: &InferenceModel, images: &Tensor) -> TractResult<Tensor> {
-    let size: Vec<usize> = images.size().iter().map(|&n| n as usize).collect();
-    let runnable = model
-        .clone()
-        .with_input_fact(0, f32::fact(&size).into())?
-        .into_optimized()?
-        .into_runnable()?;
-    let numbers: Vec<f32> = Vec::try_from(images.contiguous().view([-1]))?;
-    let input = tract_ndarray::ArrayD::from_shape_vec(size, numbers)?;
-    let outputs = runnable.run(tvec!(input.into_tensor().into()))?;
-    let output = outputs.first().context("it has no output")?;
-    let output = output.to_plain_array_view::<f32>()?;
-    let shape: Vec<i64> = output.shape().iter().map(|&n| n as i64).collect();
-    let numbers: Vec<f32> = output.iter().copied().collect();
-    Ok(Tensor::from_slice(&numbers)
-        .to_kind(Kind::Float)
-        .view(&shape[..]))
+    onnx_check::check(&model, &card)?;
+    Ok(card)
 }

@@ -1,7 +1,7 @@
 //! Models for others: TorchScript, ONNX and safetensors, each with a card that says what it is.
 //!
-//! `torchscript`, `onnx` and `safetensors` write bytes and know nothing of files; `onnx_check` refuses graphs of
-//! others; `gate` reads an artefact back and holds it against the live model; `classifier` is what all of them look
+//! `torchscript`, `onnx` and `safetensors` write bytes and know nothing of files; `onnx_proto` has ONNX's messages,
+//! `onnx_check` refuses graphs of others, `onnx_runtime` computes; `gate` reads an artefact back and holds it against the live model; `classifier` is what all of them look
 //! like when they are used; `artefacts` puts them into a folder.
 
 pub mod artefacts;
@@ -10,6 +10,8 @@ pub mod classifier;
 pub mod gate;
 pub mod onnx;
 pub mod onnx_check;
+pub mod onnx_proto;
+mod onnx_runtime;
 mod pickle;
 pub mod safetensors;
 pub mod torchscript;

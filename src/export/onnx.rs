@@ -1,28 +1,24 @@
-//! ONNX, opset 17: the graph that layers describe, in the messages of ONNX, with the card in its metadata.
-//!
-//! The messages are those that tract reads, generated from github.com/onnx/onnx/blob/main/onnx/onnx.proto3.
+//! ONNX, opset 17: the graph that layers describe, in the messages of `onnx_proto`, with the card in its metadata.
 
 use anyhow::{Context, Result};
 use prost::Message;
 use tch::{Device, Kind, Tensor};
-use tract_onnx::pb::attribute_proto::AttributeType;
-use tract_onnx::pb::tensor_proto::DataType;
-use tract_onnx::pb::tensor_shape_proto::{Dimension, dimension};
-use tract_onnx::pb::{
-    AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, StringStringEntryProto,
-    TensorProto, TensorShapeProto, TypeProto, ValueInfoProto, type_proto,
-};
 
 use super::card::Card;
+use super::onnx_proto::{
+    AttributeProto, AttributeType, DataType, DimensionProto, GraphProto, ModelProto, NodeProto,
+    OperatorSetIdProto, StringStringEntryProto, TensorProto, TensorShapeProto, TensorTypeProto,
+    TypeProto, ValueInfoProto,
+};
 use crate::model::graph::{Attribute, Graph, OnnxNode};
 use crate::model::network::Network;
 use crate::run::checkpoint::bytes_of;
 
 /// The name of what goes in.
-const INPUT: &str = "input";
+pub(super) const INPUT: &str = "input";
 
 /// The name of what comes out.
-const OUTPUT: &str = "logits";
+pub(super) const OUTPUT: &str = "logits";
 
 /// The key of the card in `metadata_props`.
 pub const CARD: &str = "signet";
@@ -149,7 +145,7 @@ fn attribute_proto(name: &str, value: &Attribute) -> AttributeProto {
             AttributeType::Strings
         }
     };
-    proto.set_type(kind);
+    proto.r#type = kind as i32;
     proto
 }
 
@@ -169,24 +165,25 @@ fn tensor_proto(name: &str, tensor: &Tensor) -> Result<TensorProto> {
 
 /// A float32 value whose first dimension is the batch.
 fn value_proto(name: &str, rest: &[usize]) -> ValueInfoProto {
-    let batch = dimension::Value::DimParam("batch".to_owned());
-    let rest = rest.iter().map(|&n| dimension::Value::DimValue(n as i64));
-    let dimension = |value| Dimension {
-        value: Some(value),
-        ..Dimension::default()
+    let batch = DimensionProto {
+        dim_param: Some("batch".to_owned()),
+        ..DimensionProto::default()
     };
-    let tensor = type_proto::Tensor {
+    let rest = rest.iter().map(|&n| DimensionProto {
+        dim_value: Some(n as i64),
+        ..DimensionProto::default()
+    });
+    let tensor = TensorTypeProto {
         elem_type: DataType::Float as i32,
         shape: Some(TensorShapeProto {
-            dim: [batch].into_iter().chain(rest).map(dimension).collect(),
+            dim: [batch].into_iter().chain(rest).collect(),
         }),
     };
     ValueInfoProto {
         name: name.to_owned(),
         r#type: Some(TypeProto {
-            value: Some(type_proto::Value::TensorType(tensor)),
+            tensor_type: Some(tensor),
             ..TypeProto::default()
         }),
-        ..ValueInfoProto::default()
     }
 }

@@ -1,15 +1,16 @@
 //! Whether an ONNX model is the one that signet writes for the experiment of its card, whatever its weights.
 //!
-//! tract takes any declared input for the one it is given, and passes over most attributes of recurrent nodes, so that
-//! a graph could agree with itself and with no other runtime. Nothing of the graph that is checked is left to it but numbers:
-//! operators, names, attributes and shapes must be those of signet's own graph. Names of nodes, documentation and
-//! inferred shapes, which change nothing and which tools add, are free.
+//! A runtime takes any graph, and reads other files where a tensor says that its numbers lie there. So nothing of a
+//! graph is left to it but numbers: operators, names, attributes and shapes must be those of signet's own graph. Names of
+//! nodes, documentation and inferred shapes, which change nothing and which tools add, are free.
 
 use anyhow::{Context, Result, bail, ensure};
-use tract_onnx::pb::{AttributeProto, GraphProto, ModelProto, NodeProto, ValueInfoProto};
 
 use super::card::Card;
 use super::onnx;
+use super::onnx_proto::{
+    AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto,
+};
 use crate::model::layer::Role;
 
 /// Holds `model` against the one that signet writes for the experiment of `card`.
@@ -23,6 +24,12 @@ pub fn check(model: &ModelProto, card: &Card) -> Result<()> {
     ensure!(
         model.opset_import == own.opset_import && model.ir_version <= own.ir_version,
         "its operator set or format is not the one that signet writes"
+    );
+    ensure!(
+        model.functions.is_empty()
+            && model.training_info.is_empty()
+            && model.configuration.is_empty(),
+        "it brings functions, training or devices, which signet does not write"
     );
     let own = own.graph.context("signet's own model has no graph")?;
     for (values, expected) in [(&graph.input, &own.input), (&graph.output, &own.output)] {
@@ -82,16 +89,39 @@ fn check_tensors(graph: &GraphProto, own: &GraphProto) -> Result<()> {
         bail!("its tensor {name} {size:?} is not one that signet writes for its experiment");
     }
     ensure!(
-        found == expected && graph.sparse_initializer.is_empty(),
+        found == expected
+            && graph.sparse_initializer.is_empty()
+            && graph.quantization_annotation.is_empty(),
         "its tensors are not those that signet writes for its experiment"
     );
-    Ok(())
+    let elsewhere = graph
+        .initializer
+        .iter()
+        .find(|tensor| !holds_numbers(tensor));
+    elsewhere.map_or(Ok(()), |tensor| {
+        bail!(
+            "its tensor {} does not hold its numbers in one place",
+            tensor.name
+        )
+    })
+}
+
+/// Whether the numbers of `tensor` are there, and at most once: runtimes differ in which of two they take.
+fn holds_numbers(tensor: &TensorProto) -> bool {
+    let places = [
+        tensor.raw_data.is_empty(),
+        tensor.float_data.is_empty(),
+        tensor.int64_data.is_empty(),
+    ];
+    let held = places.iter().filter(|is_empty| !**is_empty).count();
+    let foreign = tensor.data_location != 0 || !tensor.external_data.is_empty();
+    held <= 1 && !foreign && tensor.segment.is_none()
 }
 
 fn check_node(index: usize, node: &NodeProto, own: &NodeProto) -> Result<()> {
     let operator = &own.op_type;
     ensure!(
-        node.op_type == *operator && node.domain == own.domain,
+        node.op_type == *operator && node.domain == own.domain && node.overload == own.overload,
         "its node {index} is {}, where signet writes {operator}",
         node.op_type
     );

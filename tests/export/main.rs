@@ -3,6 +3,7 @@
 mod faithful;
 mod forgeries;
 mod prediction;
+mod runtime;
 #[path = "../support/mod.rs"]
 mod support;
 mod trees;

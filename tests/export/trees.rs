@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use prost::Message;
+
 use crate::support::Workshop;
 use crate::trained;
 use signet::config::Experiment;
@@ -12,14 +14,13 @@ use signet::export::card::Card;
 use signet::export::classifier::Classifier;
 use signet::export::gate::{self, Samples};
 use signet::export::onnx_check;
+use signet::export::onnx_proto::{AttributeProto, ModelProto, NodeProto, StringStringEntryProto};
 use signet::model::layer::Phase;
 use signet::model::network::Network;
 use signet::model::plan::check;
 use signet::rng::{Purpose, Stream};
 use signet::run::checkpoints;
 use tch::{Kind, Tensor};
-use tract_onnx::pb::{AttributeProto, ModelProto, NodeProto};
-use tract_onnx::prelude::Framework;
 
 /// A layer as one would write it, of a kind drawn from all; what does not fit is drawn again by the caller.
 fn draw(stream: &mut Stream, depth: usize) -> String {
@@ -174,11 +175,7 @@ fn a_graph_that_is_not_the_one_signet_writes_for_its_card_is_refused() {
     let bytes = Format::Onnx
         .write(&card.live(&checkpoint).unwrap(), &card)
         .unwrap();
-    let read = || {
-        tract_onnx::onnx()
-            .proto_model_for_read(&mut &bytes[..])
-            .unwrap()
-    };
+    let read = || ModelProto::decode(&bytes[..]).unwrap();
     onnx_check::check(&read(), &card).unwrap();
 
     // What tools add and nobody computes with is free.
@@ -188,7 +185,7 @@ fn a_graph_that_is_not_the_one_signet_writes_for_its_card_is_refused() {
     noted.producer_name = "another".to_owned();
     onnx_check::check(&noted, &card).unwrap();
 
-    let forgeries: [(&str, Forgery); 13] = [
+    let forgeries: [(&str, Forgery); 21] = [
         ("its operator set or format", |model| {
             model.opset_import[0].version = 18
         }),
@@ -244,6 +241,38 @@ fn a_graph_that_is_not_the_one_signet_writes_for_its_card_is_refused() {
                 .iter_mut()
                 .find(|tensor| tensor.name == "layers.0.weight");
             weight.unwrap().dims.reverse();
+        }),
+        ("functions, training or devices", |model| {
+            model.functions.push(vec![])
+        }),
+        ("functions, training or devices", |model| {
+            model.training_info.push(vec![])
+        }),
+        ("its tensors are not those", |model| {
+            let graph = model.graph.as_mut().unwrap();
+            graph.quantization_annotation.push(vec![]);
+        }),
+        ("its tensors are not those", |model| {
+            let graph = model.graph.as_mut().unwrap();
+            graph.sparse_initializer.push(vec![]);
+        }),
+        ("does not hold its numbers", |model| {
+            model.graph.as_mut().unwrap().initializer[0].data_location = 1;
+        }),
+        ("does not hold its numbers", |model| {
+            let tensor = &mut model.graph.as_mut().unwrap().initializer[0];
+            tensor.external_data.push(StringStringEntryProto {
+                key: "location".to_owned(),
+                value: "/etc/passwd".to_owned(),
+            });
+        }),
+        ("does not hold its numbers", |model| {
+            model.graph.as_mut().unwrap().initializer[0]
+                .float_data
+                .push(1.0);
+        }),
+        ("its node", |model| {
+            node(model, "Conv").overload = "other".to_owned()
         }),
     ];
     for (words, forge) in forgeries {
