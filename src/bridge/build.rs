@@ -4,7 +4,7 @@
 use std::path::Path;
 
 /// The subjects of the bridge that have C++, and what its tests call.
-const SOURCES: [&str; 8] = [
+const SOURCES: [&str; 9] = [
     "convolutional.cpp",
     "gradients.cpp",
     "guard_test.cpp",
@@ -12,11 +12,12 @@ const SOURCES: [&str; 8] = [
     "precision.cpp",
     "recurrent.cpp",
     "update.cpp",
+    "upload.cpp",
     "warp.cpp",
 ];
 
 /// What those share.
-const HEADERS: [&str; 3] = ["gates.h", "guard.h", "kernels.h"];
+const HEADERS: [&str; 4] = ["gates.h", "guard.h", "kernels.h", "upload.h"];
 
 fn main() {
     let lib = std::env::var("DEP_TCH_LIBTORCH_LIB")
