@@ -31,7 +31,7 @@ pub use convolutional::{BatchNormParts, batch_norm, conv2d, pool_relu};
 pub use gradients::{gradients, zero_grad};
 pub use libtorch::{LIBTORCH, cpu_capability, library_of_libtorch};
 pub use memory::keep_freed_memory;
-pub use precision::{Autocast, set_deterministic};
+pub use precision::{Autocast, cpu_computes_bf16, set_deterministic, set_tf32, tf32};
 pub use recurrent::{RecurrentKind, RecurrentStack, recurrent};
 pub use update::{Moments, Rule, UpdateKind, update};
 pub use upload::upload;

@@ -116,7 +116,7 @@ impl Trainer<'_> {
         tch::manual_seed(dropout_seed(seed, state.progress.step, shard));
         let logits = {
             let _bf16 = match train.precision {
-                Precision::F32 => None,
+                Precision::F32 | Precision::Tf32 => None,
                 Precision::Bf16 => Some(Autocast::bf16(self.network.device().is_cuda())?),
             };
             self.network.forward(&x, Phase::Train)
