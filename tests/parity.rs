@@ -115,13 +115,12 @@ fn logits_losses_and_three_steps_of_training_are_those_of_pytorch() {
             names,
             parameters,
         );
+        optimizer.set_lr(train.optimizer.lr());
         for step in 0..3 {
             let loss = metrics::loss(&train.loss, &network.forward(x, Phase::Train), y);
             loss.backward();
             let gradients = optimizer.take_gradients().unwrap();
-            optimizer
-                .step(train.optimizer.lr(), &gradients, &loss)
-                .unwrap();
+            optimizer.step(&gradients, &loss).unwrap();
             let difference = largest_difference(&loss, &reference.tensors["losses"].get(step));
             assert!(
                 difference < 5e-6,

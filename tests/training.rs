@@ -335,6 +335,53 @@ fn bf16_learns_too_and_keeps_f32_weights() {
 }
 
 #[test]
+fn a_precision_is_recorded_and_one_for_cuda_is_f32_on_the_cpu_and_said_to_be() {
+    let workshop = Workshop::small(20);
+    let train = |precision: &str, run: &str| {
+        let set = format!("train.precision={precision}");
+        workshop.call_under(
+            // libtorch's own switch for TF32 in products of matrices.
+            &[("TORCH_ALLOW_TF32_CUBLAS_OVERRIDE", "1")],
+            &[
+                "train",
+                "own.yaml",
+                "--run",
+                run,
+                "-s",
+                &set,
+                "-s",
+                "device=cpu",
+            ],
+        )
+    };
+    let says = "train.precision: tf32 is for CUDA";
+    for (precision, recorded, remarks) in [
+        ("f32", "float32", 0),
+        ("tf32", "float32", 1),
+        ("bf16", "bfloat16 by autocast, else float32", 0),
+    ] {
+        let answer = train(precision, precision);
+        assert_eq!(answer.code, 0, "{}", answer.stderr);
+        assert_eq!(
+            answer.stderr.matches(says).count(),
+            remarks,
+            "{}",
+            answer.stderr
+        );
+        let environment = workshop.json(&format!("{precision}/environment.json"));
+        assert_eq!(environment["arithmetic"], recorded);
+        let shown = workshop.call(&["runs", "show", precision]).stdout;
+        assert!(
+            shown.contains(&format!("computed in  {recorded}\n")),
+            "{shown}"
+        );
+    }
+    let metrics = |run: &str| workshop.text(&format!("{run}/metrics.jsonl"));
+    assert_eq!(metrics("f32"), metrics("tf32"));
+    assert_ne!(metrics("f32"), metrics("bf16"));
+}
+
+#[test]
 fn dropout_follows_the_mode_between_recurrent_layers_too() {
     let _turn = GENERATOR.lock();
     for model in [
@@ -372,6 +419,7 @@ fn a_loss_that_is_not_finite_changes_no_weight_under_any_optimiser() {
         let settings = session.experiment.train.optimizer.clone();
         let (names, parameters) = session.network.trained();
         let mut optimizer_ = Optimizer::new(settings, Some(1.0), names, parameters);
+        optimizer_.set_lr(0.01);
         let (x, y) = session.data.batch(&[0, 15]);
         let mut step = |scale: f64| {
             let before = session.network.state();
@@ -382,7 +430,7 @@ fn a_loss_that_is_not_finite_changes_no_weight_under_any_optimiser() {
                 * scale;
             loss.backward();
             let gradients = optimizer_.take_gradients().unwrap();
-            optimizer_.step(0.01, &gradients, &loss).unwrap();
+            optimizer_.step(&gradients, &loss).unwrap();
             !equal(&before, &session.network.state())
         };
         assert!(step(1.0), "{optimizer}: a finite step moves weights");

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 /// The subjects of the bridge that have C++, and what its tests call.
-const SOURCES: [&str; 8] = [
+const SOURCES: [&str; 9] = [
     "convolutional.cpp",
     "gradients.cpp",
     "guard_test.cpp",
@@ -12,17 +12,19 @@ const SOURCES: [&str; 8] = [
     "precision.cpp",
     "recurrent.cpp",
     "update.cpp",
+    "upload.cpp",
     "warp.cpp",
 ];
 
 /// What those share.
-const HEADERS: [&str; 6] = [
+const HEADERS: [&str; 7] = [
     "batch_norm.h",
     "few_channels.h",
     "gates.h",
     "guard.h",
     "kernels.h",
     "pooling.h",
+    "upload.h",
 ];
 
 fn main() {

@@ -1,9 +1,10 @@
 //! What libtorch, libjpeg-turbo, ONNX Runtime and the operating system can do and no binding offers.
 //!
 //! All `unsafe` of the project is in this folder, and nothing here knows the rest of it. Each subject is a C++ file
-//! with its safe face beside it: `update`, `gradients`, `precision`, `recurrent`, `convolutional`, `warp`, `libtorch`; the C++ files share
-//! `guard.h`, which turns exceptions into messages, and `kernels.h`, which loops over numbers stand on, and their faces share `calls`, which turns those into errors. Without C++ of
-//! ours are `cuda` and `onnxruntime`, which stand on `library`, and `memory`, `jpeg`, `process` and `early`.
+//! with its safe face beside it: `update`, `gradients`, `precision`, `recurrent`, `convolutional`, `warp`, `upload`,
+//! `libtorch`; the C++ files share `guard.h`, which turns exceptions into messages, and `kernels.h`, which loops over
+//! numbers stand on, and their faces share `calls`, which turns those into errors. Without C++ of ours are `cuda` and
+//! `onnxruntime`, which stand on `library`, and `memory`, `jpeg`, `process` and `early`.
 #![allow(unsafe_code)]
 
 /// Whose arithmetic the CPU does, with a number that is raised whenever its bits change.
@@ -24,6 +25,7 @@ mod precision;
 pub mod process;
 mod recurrent;
 mod update;
+mod upload;
 mod warp;
 
 pub use calls::first_words;
@@ -32,7 +34,8 @@ pub use gradients::{gradients, zero_grad};
 pub use libtorch::{LIBTORCH, cpu_capability, library_of_libtorch};
 pub use memory::keep_freed_memory;
 pub use onnxruntime::{OnnxRuntime, onnx_runtime};
-pub use precision::{Autocast, set_deterministic};
+pub use precision::{Autocast, cpu_computes_bf16, set_deterministic, set_tf32, tf32};
 pub use recurrent::{RecurrentKind, RecurrentStack, recurrent};
 pub use update::{Moments, Rule, UpdateKind, update};
+pub use upload::upload;
 pub use warp::warp;

@@ -1,5 +1,6 @@
 // One update of all parameters: norm of the gradients, divergence, clipping, penalty and step. On the CPU these are two
-// passes over memory that threads share; elsewhere they are libtorch's kernels, which wait for nothing.
+// passes over memory that threads share; elsewhere they are libtorch's kernels, which wait for nothing and read every number
+// that changes from step to step from the device.
 #include "guard.h"
 #include "kernels.h"
 
@@ -14,7 +15,7 @@ enum Kind : int64_t { kSgd, kAdam, kAdamw, kRmsprop };
 // What an optimiser does; `update.rs` has the same.
 struct Rule {
   int64_t kind;
-  double lr, beta1, beta2, eps, weight_decay, momentum;
+  double beta1, beta2, eps, weight_decay, momentum;
   double max_norm;  // 0 for no clipping
   bool nesterov;
 };
@@ -110,12 +111,12 @@ float* numbers(const std::vector<Tensor>& tensors, const Piece& piece) {
   return tensors[piece.tensor].data_ptr<float>() + piece.from;
 }
 
-void step_on_cpu(const Rule& rule, float clip, Parameters& all, const std::vector<Piece>& pieces) {
+void step_on_cpu(const Rule& rule, double lr, float clip, Parameters& all, const std::vector<Piece>& pieces) {
   const bool decoupled = rule.kind == kAdamw;
   const Factors common{clip,
                        float(decoupled ? 0 : rule.weight_decay),
-                       float(decoupled ? 1 - rule.lr * rule.weight_decay : 1),
-                       float(rule.lr),
+                       float(decoupled ? 1 - lr * rule.weight_decay : 1),
+                       float(lr),
                        float(1 - rule.beta1),
                        float(rule.beta2),
                        float(1 - rule.beta2),
@@ -137,7 +138,7 @@ void step_on_cpu(const Rule& rule, float clip, Parameters& all, const std::vecto
       case kAdam:
       case kAdamw: {
         const double step = all.steps[piece.tensor].data_ptr<float>()[0];
-        own.lr = rule.lr / (1 - std::pow(rule.beta1, step));
+        own.lr = lr / (1 - std::pow(rule.beta1, step));
         own.root = std::sqrt(1 - std::pow(rule.beta2, step));
         return adam(own, count, p, g, numbers(all.first, piece), numbers(all.second, piece));
       }
@@ -149,7 +150,7 @@ void step_on_cpu(const Rule& rule, float clip, Parameters& all, const std::vecto
   });
 }
 
-void on_cpu(const Rule& rule, Parameters& all, const Tensor& loss, Tensor& diverged) {
+void on_cpu(const Rule& rule, Parameters& all, const Tensor& lr, const Tensor& loss, Tensor& diverged) {
   for (auto& gradient : all.gradients) gradient = gradient.contiguous();
   const auto pieces = pieces_of(all.values);
   std::vector<double> sums(pieces.size());
@@ -164,11 +165,11 @@ void on_cpu(const Rule& rule, Parameters& all, const Tensor& loss, Tensor& diver
   if (!std::isfinite(norm) || !std::isfinite(loss.item<double>())) stopped = 1;
   if (stopped != 0) return;
   const double clip = rule.max_norm > 0 ? std::min(1.0, rule.max_norm / (norm + 1e-6)) : 1;
-  step_on_cpu(rule, float(clip), all, pieces);
+  step_on_cpu(rule, lr.item<double>(), float(clip), all, pieces);
 }
 
 // torch.optim.RMSprop; libtorch has no fused kernel for it.
-void rmsprop_by_libtorch(const Rule& rule, Parameters& all, const Tensor& skip) {
+void rmsprop_by_libtorch(const Rule& rule, Parameters& all, const Tensor& lr, const Tensor& skip) {
   auto skipped = skip.to(at::kBool);
   auto put = [&](Tensor& place, const Tensor& value) { place.copy_(at::where(skipped, place, value)); };
   for (size_t i = 0; i < all.values.size(); i++) {
@@ -178,14 +179,14 @@ void rmsprop_by_libtorch(const Rule& rule, Parameters& all, const Tensor& skip) 
     auto root = v.sqrt().add_(rule.eps);
     if (rule.momentum > 0) {
       put(all.first[i], all.first[i].mul(rule.momentum).addcdiv_(g, root));
-      put(p, p.add(all.first[i], -rule.lr));
+      put(p, p - all.first[i] * lr);
     } else {
-      put(p, p.addcdiv(g, root, -rule.lr));
+      put(p, p - g / root * lr);
     }
   }
 }
 
-void by_libtorch(const Rule& rule, Parameters& all, const Tensor& loss, Tensor& diverged) {
+void by_libtorch(const Rule& rule, Parameters& all, const Tensor& lr, const Tensor& loss, Tensor& diverged) {
   auto& [p, g, m, v, t] = all;
   auto norm = at::linalg_vector_norm(at::stack(at::_foreach_norm(g, 2.0)), 2.0);
   auto bad = at::isfinite(norm).logical_and(at::isfinite(loss.detach())).logical_not();
@@ -193,17 +194,17 @@ void by_libtorch(const Rule& rule, Parameters& all, const Tensor& loss, Tensor& 
   if (rule.max_norm > 0) at::_foreach_mul_(g, (rule.max_norm / (norm + 1e-6)).clamp_max(1.0));
   auto adam = [&](auto kernel) {
     at::_foreach_add_(t, 1);
-    kernel(p, g, m, v, at::TensorList{}, t, rule.lr, rule.beta1, rule.beta2, rule.weight_decay, rule.eps, false, false,
+    kernel(p, g, m, v, at::TensorList{}, t, lr, rule.beta1, rule.beta2, rule.weight_decay, rule.eps, false, false,
            std::optional<Tensor>{}, diverged);
-    for (auto& step : t) step.sub_(diverged);
+    at::_foreach_sub_(t, std::vector<Tensor>(t.size(), diverged));
   };
   switch (Kind(rule.kind)) {
     case kSgd:
-      return at::_fused_sgd_(p, g, m, rule.weight_decay, rule.momentum, rule.lr, 0.0, rule.nesterov, false, false,
+      return at::_fused_sgd_(p, g, m, rule.weight_decay, rule.momentum, lr, 0.0, rule.nesterov, false, false,
                              {}, diverged);
     case kAdam: return adam([](auto&&... all) { at::_fused_adam_(all...); });
     case kAdamw: return adam([](auto&&... all) { at::_fused_adamw_(all...); });
-    case kRmsprop: return rmsprop_by_libtorch(rule, all, diverged);
+    case kRmsprop: return rmsprop_by_libtorch(rule, all, lr, diverged);
   }
 }
 
@@ -213,13 +214,14 @@ extern "C" {
 
 char* signet_update(const Rule* rule, Tensor* const* parameters, Tensor* const* gradients, size_t count,
                     Tensor* const* first, size_t first_count, Tensor* const* second, size_t second_count,
-                    Tensor* const* steps, size_t steps_count, const Tensor* loss, Tensor* diverged) {
+                    Tensor* const* steps, size_t steps_count, const Tensor* lr, const Tensor* loss, Tensor* diverged,
+                    bool portable) {
   return guarded_without_gradients([&] {
     Parameters all{list(parameters, count), list(gradients, count), list(first, first_count),
                    list(second, second_count), list(steps, steps_count)};
     for (size_t i = 0; i < count; i++)
       TORCH_CHECK(all.values[i].sizes() == all.gradients[i].sizes(), "gradient ", i, " has another shape than its parameter");
-    (diverged->is_cpu() ? on_cpu : by_libtorch)(*rule, all, *loss, *diverged);
+    (diverged->is_cpu() && !portable ? on_cpu : by_libtorch)(*rule, all, *lr, *loss, *diverged);
   });
 }
 

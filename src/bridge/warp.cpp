@@ -1,6 +1,7 @@
 // An affine change of place of every image of a batch, each by a map of its own. No gradient flows through it.
 #include "guard.h"
 #include "kernels.h"
+#include "upload.h"
 
 #include <cmath>
 
@@ -61,9 +62,11 @@ Tensor warp_on_cpu(const Tensor& images, const double* maps) {
 
 Tensor warp_by_libtorch(const Tensor& x, const double* maps) {
   const int64_t images = x.size(0), bilinear = 0, border = 1;
-  const auto theta = at::from_blob(const_cast<double*>(maps), {images, 2, 3}, at::kDouble).to(x.options());
+  auto theta = at::from_blob(const_cast<double*>(maps), {images, 2, 3}, at::kDouble).to(x.scalar_type());
+  if (x.is_cuda()) theta = uploaded(theta, x.device());
   const auto grid = at::affine_grid_generator(theta, x.sizes(), false);
-  return at::grid_sampler(x, grid, bilinear, border, false).clamp(0, 1);
+  // Laid out as all batches are, whichever of them is warped.
+  return at::grid_sampler(x, grid, bilinear, border, false).clamp(0, 1).contiguous(at::MemoryFormat::ChannelsLast);
 }
 
 }  // namespace

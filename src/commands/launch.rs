@@ -7,6 +7,7 @@ use anyhow::Result;
 use super::export;
 use crate::messages::{self, Level};
 use crate::report::summary;
+use crate::run::arithmetic;
 use crate::run::checkpointer::Checkpointer;
 use crate::run::directory::RunDir;
 use crate::run::display::{self, Style};
@@ -25,6 +26,9 @@ pub(super) fn go(
     style: Style,
 ) -> Result<()> {
     for remark in session.threads.remarks() {
+        crate::status!("signet: {remark}");
+    }
+    if let Some(remark) = arithmetic::remark(session.experiment.train.precision, session.device) {
         crate::status!("signet: {remark}");
     }
     if style.is_for_people() {

@@ -37,9 +37,7 @@ pub fn apply(augment: &[Augment], x: Tensor, indices: &[usize], seed: u64, epoch
     let device = x.device();
     let column = |number: &dyn Fn(&Transform) -> f64| {
         let list: Vec<f32> = changes.iter().map(|change| number(change) as f32).collect();
-        Tensor::from_slice(&list)
-            .view([-1, 1, 1, 1])
-            .to_device(device)
+        bridge::upload(Tensor::from_slice(&list), device).view([-1, 1, 1, 1])
     };
     let mut x = x;
     if changes.iter().any(Transform::moves) {
@@ -57,18 +55,15 @@ pub fn apply(augment: &[Augment], x: Tensor, indices: &[usize], seed: u64, epoch
         x *= column(&|change| change.brightness);
     }
     if noisy {
-        x += Tensor::from_slice(&noise)
-            .view([-1, channels, height, width])
-            .to_device(device);
+        let noise = bridge::upload(Tensor::from_slice(&noise), device);
+        x += noise.view([-1, channels, height, width]);
     }
     if changes.iter().any(|change| change.erased.is_some()) {
         let keep: Vec<f32> = changes
             .iter()
             .flat_map(|change| change.mask(height as usize, width as usize))
             .collect();
-        let keep = Tensor::from_slice(&keep)
-            .view([-1, 1, height, width])
-            .to_device(device);
+        let keep = bridge::upload(Tensor::from_slice(&keep), device).view([-1, 1, height, width]);
         let fill = x.mean_dim(&[2i64, 3][..], true, None);
         x = &x * &keep + fill * (1.0 - keep);
     }

@@ -26,6 +26,8 @@ use tch::{Device, Tensor};
 use index::Index;
 use pixels::Pixels;
 
+use crate::bridge::upload;
+
 /// The images of an experiment, and what came up when they were read.
 #[derive(Debug)]
 pub struct Dataset {
@@ -54,7 +56,7 @@ impl Dataset {
 
     /// The labels of the images at `indices`, `[B]`, on `device`.
     pub fn labels(&self, indices: &[usize], device: Device) -> Tensor {
-        Tensor::from_slice(&self.index.labels_of(indices)).to_device(device)
+        upload(Tensor::from_slice(&self.index.labels_of(indices)), device)
     }
 }
 

@@ -7,6 +7,8 @@ use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 use tch::{Device, Kind, Tensor};
 
+use crate::bridge::upload;
+
 /// The levels of images, one image after the other.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Levels {
@@ -112,7 +114,7 @@ impl Pixels {
             None => self.gathered(indices),
             Some(all) => {
                 let indices: Vec<i64> = indices.iter().map(|&index| index as i64).collect();
-                all.index_select(0, &Tensor::from_slice(&indices).to_device(all.device()))
+                all.index_select(0, &upload(Tensor::from_slice(&indices), all.device()))
             }
         };
         let numbers = match levels.kind() {

@@ -241,6 +241,9 @@ pub trait Layer: std::fmt::Debug {
         Neighbour::Other
     }
 
+    /// Lays out its tensors as its kernels on CUDA want them, once and for all; their numbers stay.
+    fn lay_out_for_cuda(&self, _weights: &[Tensor]) {}
+
     /// `[B, input...]` to `[B, output...]`; `weights` are those of `parameters`, in that order.
     fn forward(&self, weights: &[Tensor], x: &Tensor, mode: Phase) -> Tensor;
 

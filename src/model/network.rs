@@ -60,10 +60,15 @@ impl Network {
                 tensor,
             });
         }
-        let tensors = named
+        let tensors: Vec<Tensor> = named
             .iter()
             .map(|weight| weight.tensor.shallow_clone())
             .collect();
+        if device.is_cuda() {
+            for leaf in plan.root.leaves() {
+                leaf.layer.lay_out_for_cuda(leaf.own(&tensors));
+            }
+        }
         let statistics = |list: &[f64]| {
             let list: Vec<f32> = list.iter().map(|&number| number as f32).collect();
             Tensor::from_slice(&list)

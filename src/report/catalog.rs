@@ -169,6 +169,10 @@ fn show_run(run: &RunEntry) -> Result<String> {
             word(&|launch| launch.environment.cpu.clone())
         ),
         format!(
+            "computed in  {}",
+            or_dash(launch.as_ref().and_then(|launch| launch.arithmetic.clone()))
+        ),
+        format!(
             "repeats      {}",
             word(&|launch| launch.repeatability.clone())
         ),

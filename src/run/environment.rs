@@ -5,6 +5,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
+use super::arithmetic;
 use super::session::Session;
 use crate::bridge::{self, cuda};
 use crate::config::{Device, Experiment};
@@ -105,6 +106,9 @@ pub struct LaunchRecord {
     /// Program, libraries, device, threads and processor.
     #[serde(flatten)]
     pub environment: Environment,
+    /// What it computes in; versions up to 0.2 did not write it.
+    #[serde(default)]
+    pub arithmetic: Option<String>,
     /// How far a repetition is equal.
     pub repeatability: String,
     /// When, in UTC (RFC 3339).
@@ -137,6 +141,10 @@ impl LaunchRecord {
             .context("formatting the time")?;
         Ok(LaunchRecord {
             environment: session.environment.clone(),
+            arithmetic: Some(arithmetic::describe(
+                experiment.train.precision,
+                session.device,
+            )?),
             repeatability: repeatability.to_owned(),
             started,
             working_folder: Some(session.working_folder.to_string_lossy().into_owned()),

@@ -1,8 +1,9 @@
-//! A run: what it needs in memory (`session`), what it depends on (`environment`), its folder (`directory`, `lock`)
-//! and what lies there before a step (`create`), its files (`logs`, `samples`, `tensorboard`; `checkpoint`, `checkpoints`,
+//! A run: what it needs in memory (`session`), what it depends on (`environment`, `arithmetic`), its folder
+//! (`directory`, `lock`) and what lies there before a step (`create`), its files (`logs`, `samples`, `tensorboard`; `checkpoint`, `checkpoints`,
 //! `checkpointer`, `retention`), going on with it (`resume`, `policy`, `prove`), and what is seen of it (`display`,
 //! `interrupt`).
 
+pub mod arithmetic;
 pub mod checkpoint;
 pub mod checkpointer;
 pub mod checkpoints;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use sha2::{Digest, Sha256};
 
+use super::arithmetic;
 use super::checkpoint::{self, CheckpointMeta, Fingerprints};
 use super::checkpoints;
 use super::directory::RunDir;
@@ -118,6 +119,7 @@ impl Session {
         let plan = fit(&experiment, &data.index, &split)?;
         let device = experiment.device.choose()?;
         bridge::set_deterministic(experiment.train.deterministic)?;
+        arithmetic::choose(experiment.train.precision, device)?;
         bridge::keep_freed_memory();
         // What was left to this machine is settled now, so that another launch uses the same.
         let batch = experiment.train.batch_size.of(split.train.len());

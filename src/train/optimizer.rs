@@ -26,6 +26,8 @@ pub struct Optimizer {
     second: Vec<Tensor>,
     /// Adam's step counters: float32 scalars on the device, as its fused kernel wants them.
     steps: Vec<Tensor>,
+    /// The learning rate, a scalar on the device: a step reads it there, and nothing of a step depends on its value.
+    lr: Tensor,
     diverged: Tensor,
     /// Updates made, a float64 scalar on the device.
     updates: Tensor,
@@ -46,10 +48,16 @@ impl Optimizer {
         let device = parameters[0].device();
         let scalar = |_: &Tensor| Tensor::zeros([0i64; 0], (Kind::Float, device));
         let [first, second, steps] = remembers(&settings);
+        let lr_kind = if device == Device::Cpu {
+            Kind::Double
+        } else {
+            Kind::Float
+        };
         Optimizer {
             first: zeros(first),
             second: zeros(second),
             steps: parameters.iter().filter(|_| steps).map(scalar).collect(),
+            lr: Tensor::zeros([0i64; 0], (lr_kind, device)),
             diverged: Tensor::zeros([0i64; 0], (Kind::Float, device)),
             updates: Tensor::zeros([0i64; 0], (Kind::Double, device)),
             settings,
@@ -69,19 +77,23 @@ impl Optimizer {
         Ok(gradients)
     }
 
+    /// Sets the learning rate of the steps to come.
+    pub fn set_lr(&mut self, lr: f64) {
+        let _ = self.lr.fill_(lr);
+    }
+
     /// Moves the parameters against the `gradients` of `loss`, a scalar, and clips those before. Once a loss or gradient
     /// is not finite, nothing is moved any more; see [`Optimizer::updates`].
     ///
     /// # Errors
     /// Gradients of other shapes than the parameters'.
-    pub fn step(&mut self, lr: f64, gradients: &[Tensor], loss: &Tensor) -> Result<()> {
+    pub fn step(&mut self, gradients: &[Tensor], loss: &Tensor) -> Result<()> {
         let moments = Moments {
             first: &self.first,
             second: &self.second,
             steps: &self.steps,
         };
         let rule = Rule {
-            lr,
             max_norm: self.clip_grad_norm.unwrap_or(0.0),
             ..rule(&self.settings)
         };
@@ -90,6 +102,7 @@ impl Optimizer {
             &self.parameters,
             gradients,
             &moments,
+            &self.lr,
             loss,
             &self.diverged,
         )?;

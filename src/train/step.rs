@@ -56,6 +56,14 @@ impl Trainer<'_> {
             1 => Vec::new(), // the only shard may leave its statistics where they are
             _ => self.network.buffers().map(|buffer| buffer.copy()).collect(),
         };
+        let position = Position::new(
+            &state.progress,
+            self.steps_per_epoch(),
+            self.batch_size(),
+            train.epochs,
+        );
+        let lr = schedule::rate(&train.schedule, train.optimizer.lr(), position);
+        state.optimizer.set_lr(lr);
         let whole = self.sum(state, batch, &before, 0..train.shards)?;
         for (mut buffer, sum) in self.network.buffers().zip(&whole.buffers) {
             // Means. Counters have the same value in every shard.
@@ -65,14 +73,7 @@ impl Trainer<'_> {
             };
             buffer.copy_(&mean);
         }
-        let position = Position::new(
-            &state.progress,
-            self.steps_per_epoch(),
-            self.batch_size(),
-            train.epochs,
-        );
-        let lr = schedule::rate(&train.schedule, train.optimizer.lr(), position);
-        state.optimizer.step(lr, &whole.gradients, &whole.loss)?;
+        state.optimizer.step(&whole.gradients, &whole.loss)?;
         state.progress.lr = lr;
         state.progress.step += 1;
         state.progress.images += batch.len();
@@ -115,7 +116,7 @@ impl Trainer<'_> {
         tch::manual_seed(dropout_seed(seed, state.progress.step, shard));
         let logits = {
             let _bf16 = match train.precision {
-                Precision::F32 => None,
+                Precision::F32 | Precision::Tf32 => None,
                 Precision::Bf16 => Some(Autocast::bf16(self.network.device().is_cuda())?),
             };
             self.network.forward(&x, Phase::Train)

@@ -32,7 +32,7 @@ pub struct TrainConfig {
     pub loss: Loss,
     /// Largest Euclidean norm of all gradients together; null leaves them alone.
     pub clip_grad_norm: Option<f64>,
-    /// Arithmetic of the forward pass.
+    /// Arithmetic of the forward and backward pass.
     pub precision: Precision,
     /// Whether to ask libtorch for deterministic kernels where they cost speed (CUDA).
     pub deterministic: bool,
@@ -142,11 +142,14 @@ impl Loss {
 }
 
 words! {
-    /// Arithmetic of the forward pass.
+    /// Arithmetic of the forward and backward pass.
     Precision {
-        /// 32-bit floats.
+        /// 32-bit floats, on CUDA with TF32 off.
         F32 = "f32",
-        /// bfloat16 where libtorch's autocast deems it safe; weights stay f32.
+        /// 32-bit floats whose products CUDA may round to ten bits of mantissa first, as GPUs from Ampere on do fast; the same
+        /// as f32 on the CPU.
+        Tf32 = "tf32",
+        /// bfloat16 where libtorch's autocast deems it safe; weights, sums and the rest stay f32, with TF32 off.
         Bf16 = "bf16",
     }
 }

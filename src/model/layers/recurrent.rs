@@ -114,17 +114,38 @@ impl Recurrent {
 }
 
 impl Recurrent {
+    /// What cuDNN computes in one call, with the inputs of a step: all layers, or one where dropout stands between them.
+    /// cuDNN's own dropout would be made anew, and waited for, whenever libtorch is seeded, which is every step.
+    fn calls<'a>(&self, weights: &'a [Tensor]) -> impl Iterator<Item = (usize, &'a [Tensor])> {
+        let layer = 4 * self.directions();
+        let together = if self.cells.dropout > 0.0 {
+            layer
+        } else {
+            weights.len()
+        };
+        let between = self.cells.hidden_size * self.directions();
+        let inputs = std::iter::once(self.inputs).chain(std::iter::repeat(between));
+        inputs.zip(weights.chunks(together))
+    }
+
     /// On CUDA, where cuDNN does it.
     fn by_libtorch(&self, weights: &[Tensor], x: &Tensor, phase: Phase) -> Tensor {
-        let RnnSizes {
-            hidden_size,
-            num_layers,
-            bidirectional: both,
-            dropout,
-        } = self.cells;
-        let layers = num_layers as i64;
-        let states = layers * self.directions() as i64;
-        let size = [states, x.size()[0], hidden_size as i64];
+        let mut y: Option<Tensor> = None;
+        for (_, own) in self.calls(weights) {
+            y = Some(match y {
+                None => self.call(own, x, phase),
+                Some(y) => self.call(own, &y.dropout(self.cells.dropout, phase.trains()), phase),
+            });
+        }
+        y.expect("there is a layer")
+    }
+
+    /// One call; nothing is dropped in it.
+    fn call(&self, weights: &[Tensor], x: &Tensor, phase: Phase) -> Tensor {
+        let both = self.cells.bidirectional;
+        let states = (weights.len() / 4) as i64;
+        let layers = states / self.directions() as i64;
+        let size = [states, x.size()[0], self.cells.hidden_size as i64];
         let h = Tensor::zeros(size, (x.kind(), x.device()));
         let train = phase.trains();
         match self.cell {
@@ -133,15 +154,12 @@ impl Recurrent {
                     Nonlinearity::Tanh => Tensor::rnn_tanh::<Tensor>,
                     Nonlinearity::Relu => Tensor::rnn_relu::<Tensor>,
                 };
-                rnn(x, &h, weights, true, layers, dropout, train, both, true).0
+                rnn(x, &h, weights, true, layers, 0.0, train, both, true).0
             }
-            Cell::Gru => {
-                x.gru(&h, weights, true, layers, dropout, train, both, true)
-                    .0
-            }
+            Cell::Gru => x.gru(&h, weights, true, layers, 0.0, train, both, true).0,
             Cell::Lstm => {
                 let start = [h.zeros_like(), h];
-                x.lstm(&start, weights, true, layers, dropout, train, both, true)
+                x.lstm(&start, weights, true, layers, 0.0, train, both, true)
                     .0
             }
         }
@@ -211,6 +229,35 @@ impl Layer for Recurrent {
             }
         }
         parameters
+    }
+
+    /// The tensors of a call of cuDNN lie behind each other, or it would copy them together in every step.
+    fn lay_out_for_cuda(&self, weights: &[Tensor]) {
+        if !tch::Cuda::cudnn_is_available() {
+            return;
+        }
+        let mode = match self.cell {
+            Cell::Rnn(Nonlinearity::Relu) => 0, // cudnnRNNMode_t
+            Cell::Rnn(Nonlinearity::Tanh) => 1,
+            Cell::Lstm => 2,
+            Cell::Gru => 3,
+        };
+        let _guard = tch::no_grad_guard();
+        for (inputs, own) in self.calls(weights) {
+            let layers = own.len() / 4 / self.directions();
+            // What comes back is all of them as one tensor; they have become views of it.
+            let _ = Tensor::internal_cudnn_rnn_flatten_weight(
+                own,
+                4, // tensors of a direction of a layer
+                inputs as i64,
+                mode,
+                self.cells.hidden_size as i64,
+                0, // no projection
+                layers as i64,
+                true,
+                self.cells.bidirectional,
+            );
+        }
     }
 
     fn forward(&self, weights: &[Tensor], x: &Tensor, phase: Phase) -> Tensor {
@@ -294,5 +341,46 @@ impl Layer for Recurrent {
             steps = graph.reshape(&y, &[0, 0, (directions * self.cells.hidden_size) as i64]);
         }
         graph.transpose(&steps, &[1, 0, 2])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tch::Kind;
+
+    #[test]
+    fn layers_by_libtorch_are_those_of_torch_nn_with_dropout_and_ours_without() {
+        let input = Shape::Steps { count: 5, size: 3 };
+        for (dropout, bidirectional) in [(0.0, true), (0.4, false), (0.4, true)] {
+            let cells = RnnSizes {
+                hidden_size: 4,
+                num_layers: 3,
+                bidirectional,
+                dropout,
+            };
+            let layer = Recurrent::new(Cell::Lstm, cells, input).unwrap();
+            tch::manual_seed(7);
+            let random = |size: &[i64]| Tensor::randn(size, (Kind::Double, Device::Cpu));
+            let sizes = layer.parameters().into_iter().map(|own| own.size);
+            let weights: Vec<Tensor> = sizes.map(|size| random(&size)).collect();
+            let x = random(&[6, 5, 3]);
+            let states = 3 * layer.directions() as i64;
+            let h = Tensor::zeros([states, 6, 4], (Kind::Double, Device::Cpu));
+            let start = [h.shallow_clone(), h];
+            for phase in [Phase::Train, Phase::Eval] {
+                let (both, train) = (bidirectional, phase.trains());
+                tch::manual_seed(8);
+                let found = layer.by_libtorch(&weights, &x, phase);
+                tch::manual_seed(8);
+                let (expected, ..) = x.lstm(&start, &weights, true, 3, dropout, train, both, true);
+                assert!(found.equal(&expected), "{dropout} {both} {phase:?}");
+                if dropout == 0.0 || !train {
+                    let ours = layer.forward(&weights, &x, phase);
+                    let difference = (ours - found).abs().max().double_value(&[]);
+                    assert!(difference < 1e-13, "{difference}"); // roundings of 1.1e-16
+                }
+            }
+        }
     }
 }
