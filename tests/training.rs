@@ -382,6 +382,27 @@ fn a_precision_is_recorded_and_one_for_cuda_is_f32_on_the_cpu_and_said_to_be() {
 }
 
 #[test]
+fn cuda_graphs_change_nothing_on_the_cpu_and_are_said_to() {
+    let workshop = Workshop::small(20);
+    let says = "train.cuda_graphs: true has no effect: the device is the CPU";
+    for graphs in ["false", "true"] {
+        let set = format!("train.cuda_graphs={graphs}");
+        let answer = workshop.call(&["train", "own.yaml", "--run", graphs, "-s", &set]);
+        assert_eq!(answer.code, 0, "{}", answer.stderr);
+        assert_eq!(
+            answer.stderr.contains(says),
+            graphs == "true",
+            "{}",
+            answer.stderr
+        );
+        let environment = workshop.json(&format!("{graphs}/environment.json"));
+        assert_eq!(environment["cuda_graphs"], false);
+    }
+    let metrics = |run: &str| workshop.text(&format!("{run}/metrics.jsonl"));
+    assert_eq!(metrics("false"), metrics("true"));
+}
+
+#[test]
 fn dropout_follows_the_mode_between_recurrent_layers_too() {
     let _turn = GENERATOR.lock();
     for model in [

@@ -1,5 +1,5 @@
 // What every C++ file of the bridge stands on. A function of the bridge returns null, or a message that the caller frees
-// with free(). No CUDA header is needed anywhere: all calls go through the dispatcher.
+// with free(). No CUDA header is needed but in graph.cpp: all other calls go through the dispatcher.
 #pragma once
 
 #include <ATen/core/Tensor.h>

@@ -3,8 +3,8 @@
 //! All `unsafe` of the project is in this folder, and nothing here knows the rest of it. Each subject is a C++ file
 //! with its safe face beside it: `update`, `gradients`, `precision`, `recurrent`, `convolutional`, `warp`, `upload`,
 //! `libtorch`; the C++ files share `guard.h`, which turns exceptions into messages, and `kernels.h`, which loops over
-//! numbers stand on, and their faces share `calls`, which turns those into errors. Without C++ of ours are `cuda` and
-//! `onnxruntime`, which stand on `library`, and `memory`, `jpeg`, `process` and `early`.
+//! numbers stand on, and their faces share `calls`, which turns those into errors. `graph` has a library of its own.
+//! Without C++ of ours are `cuda` and `onnxruntime`, which stand on `library`, and `memory`, `jpeg`, `process` and `early`.
 #![allow(unsafe_code)]
 
 /// Whose arithmetic the CPU does, with a number that is raised whenever its bits change.
@@ -16,6 +16,7 @@ pub mod cuda;
 #[cfg(target_os = "linux")]
 pub mod early;
 mod gradients;
+pub mod graph;
 pub mod jpeg;
 mod library;
 mod libtorch;

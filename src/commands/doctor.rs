@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use crate::bridge::{self, cuda, process};
+use crate::bridge::{self, cuda, graph, process};
 use crate::config::Threads;
 
 pub(super) fn run() -> Result<()> {
@@ -43,6 +43,13 @@ pub(super) fn run() -> Result<()> {
         }
         Err(reason) => line("device: auto", format!("takes the CPU, because {reason:#}"))?,
     }
+    line(
+        "CUDA graphs",
+        match graph::library() {
+            Ok(file) => file.display().to_string(),
+            Err(reason) => format!("{reason:#}"),
+        },
+    )?;
     line(
         "CPU",
         format!(

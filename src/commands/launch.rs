@@ -14,6 +14,7 @@ use crate::run::display::{self, Style};
 use crate::run::interrupt::Interrupt;
 use crate::run::logs::Logs;
 use crate::run::session::Session;
+use crate::train::replay;
 use crate::train::snapshot::TrainState;
 use crate::train::trainer::Ended;
 
@@ -30,6 +31,10 @@ pub(super) fn go(
     }
     if let Some(remark) = arithmetic::remark(session.experiment.train.precision, session.device) {
         crate::status!("signet: {remark}");
+    }
+    let train = &session.experiment.train;
+    if let (true, Err(reason)) = (train.cuda_graphs, replay::available(train, session.device)) {
+        crate::status!("signet: train.cuda_graphs: true has no effect: {reason:#}");
     }
     if style.is_for_people() {
         crate::status!("{}", summary::heading(session, folder.path()));

@@ -10,6 +10,7 @@ use super::session::Session;
 use crate::bridge::{self, cuda};
 use crate::config::{Device, Experiment};
 use crate::disk;
+use crate::train::replay;
 
 /// The document of the last launch, in a run directory.
 pub const ENVIRONMENT: &str = "environment.json";
@@ -109,6 +110,9 @@ pub struct LaunchRecord {
     /// What it computes in; versions up to 0.2 did not write it.
     #[serde(default)]
     pub arithmetic: Option<String>,
+    /// Whether steps are replayed as CUDA graphs; versions up to 0.2 did not write it.
+    #[serde(default)]
+    pub cuda_graphs: bool,
     /// How far a repetition is equal.
     pub repeatability: String,
     /// When, in UTC (RFC 3339).
@@ -145,6 +149,7 @@ impl LaunchRecord {
                 experiment.train.precision,
                 session.device,
             )?),
+            cuda_graphs: replay::available(&experiment.train, session.device).is_ok(),
             repeatability: repeatability.to_owned(),
             started,
             working_folder: Some(session.working_folder.to_string_lossy().into_owned()),

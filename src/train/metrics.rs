@@ -99,7 +99,14 @@ impl Tally {
         }
     }
 
-    /// Adds a batch: its mean loss, weighted by its size, and what was recognised.
+    /// Nothing again, in the same place.
+    pub fn clear(&mut self) {
+        let _ = self.loss.zero_();
+        let _ = self.correct.zero_();
+        self.images = 0;
+    }
+
+    /// Adds a batch: its mean loss, weighted by its size, and what was recognised. Its images are still to be counted.
     pub fn add(&mut self, logits: &Tensor, labels: &Tensor, loss: &Tensor) {
         let size = labels.size()[0];
         self.loss += loss.detach().to_kind(Kind::Double) * size as f64;
@@ -108,7 +115,11 @@ impl Tally {
             .argmax(1, false)
             .eq_tensor(labels)
             .sum(Kind::Int64);
-        self.images += size as usize;
+    }
+
+    /// Counts the images of what was added.
+    pub fn count(&mut self, images: usize) {
+        self.images += images;
     }
 
     /// The sums so far; waits for the device.
@@ -162,5 +173,36 @@ pub fn evaluate(logits: &Tensor, labels: &Tensor) -> Result<Metrics> {
         label_smoothing: 0.0,
     };
     tally.add(logits, labels, &loss(&plain, logits, labels));
+    tally.count(labels.size()[0] as usize);
     tally.metrics()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tally_adds_and_is_cleared_where_it_lies_as_a_recorded_step_needs_it() {
+        let mut tally = Tally::new(tch::Device::Cpu);
+        let places = |tally: &Tally| [&tally.loss, &tally.correct].map(Tensor::data_ptr);
+        let before = places(&tally);
+        let logits = Tensor::from_slice(&[2.0f32, 1.0, 0.0, 3.0, 5.0, 4.0]).view([3, 2]);
+        let labels = Tensor::from_slice(&[0i64, 1, 1]);
+        tally.add(&logits, &labels, &Tensor::from(0.5f32));
+        tally.count(3);
+        let sums = Sums {
+            loss: 1.5,
+            correct: 2,
+            images: 3,
+        };
+        assert_eq!(tally.sums().unwrap(), sums);
+        tally.clear();
+        let nothing = Sums {
+            loss: 0.0,
+            correct: 0,
+            images: 0,
+        };
+        assert_eq!(tally.sums().unwrap(), nothing);
+        assert_eq!(places(&tally), before);
+    }
 }

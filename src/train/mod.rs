@@ -1,4 +1,5 @@
-//! Training: the loop (`trainer`), one `step` of it and what it remembers (`progress`, `snapshot`), told in events (`event`),
+//! Training: the loop (`trainer`), one `step` of it, which CUDA may `replay`, and what it remembers (`progress`,
+//! `snapshot`), told in events (`event`),
 //! with its optimiser, schedule and metrics, and what a model gets right, image by image (`evaluation`).
 
 pub mod evaluation;
@@ -7,6 +8,7 @@ pub mod metrics;
 pub mod optimizer;
 pub mod patience;
 pub mod progress;
+pub mod replay;
 pub mod schedule;
 pub mod snapshot;
 mod step;

@@ -220,3 +220,40 @@ fn remembers(settings: &Settings) -> [bool; 3] {
         Settings::Sgd { momentum, .. } => [momentum > 0.0, false, false],
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_changes_tensors_where_they_lie_as_a_recorded_step_needs_it() {
+        let weight = Tensor::ones([3, 2], (Kind::Float, Device::Cpu)).set_requires_grad(true);
+        let settings = Settings::Adamw(AdamConfig {
+            lr: 0.1,
+            beta1: 0.9,
+            beta2: 0.999,
+            eps: 1e-8,
+            weight_decay: 0.0,
+        });
+        let names = vec!["weight".to_owned()];
+        let mut optimizer = Optimizer::new(settings, Some(1.0), names, vec![weight]);
+        let all = |own: &Optimizer| -> Vec<(usize, Tensor)> {
+            let scalars = [&own.lr, &own.updates];
+            let lists = [&own.parameters, &own.first, &own.second, &own.steps];
+            let tensors = lists.into_iter().flatten().chain(scalars);
+            tensors
+                .map(|tensor| (tensor.data_ptr() as usize, tensor.detach().copy()))
+                .collect()
+        };
+        let before = all(&optimizer);
+        optimizer.set_lr(0.1);
+        let loss = Tensor::from(1.0f32);
+        let gradient = Tensor::full([3, 2], 0.5, (Kind::Float, Device::Cpu));
+        optimizer.step(&[gradient], &loss).unwrap();
+        for ((place, was), (now, is)) in before.iter().zip(&all(&optimizer)) {
+            assert_eq!(place, now);
+            assert!(!was.equal(is), "a tensor that no step changes");
+        }
+        assert_eq!(optimizer.updates().unwrap(), 1);
+    }
+}

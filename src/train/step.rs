@@ -10,6 +10,8 @@ use anyhow::Result;
 use tch::{Kind, Tensor};
 
 use super::metrics;
+use super::progress::Progress;
+use super::replay::{Inputs, Replay};
 use super::schedule::{self, Position};
 use super::snapshot::TrainState;
 use super::trainer::Trainer;
@@ -19,7 +21,7 @@ use crate::data::augment;
 use crate::model::layer::Phase;
 use crate::rng::{Purpose, Stream};
 
-/// What shards give a step: one, or the sum of several.
+/// What shards give a step: one of several, or the sum of some.
 struct Contribution {
     /// Of the trained tensors, in their order.
     gradients: Vec<Tensor>,
@@ -49,13 +51,14 @@ impl Trainer<'_> {
     /// or gradient on that is not finite, no weight is changed; see [`TrainState::ensure_finite`].
     ///
     /// # Errors
-    /// A weight that the loss does not depend on.
-    pub(super) fn step(&self, state: &mut TrainState, batch: &[usize]) -> Result<()> {
+    /// A weight that the loss does not depend on, or a step that CUDA cannot record.
+    pub(super) fn step(
+        &self,
+        state: &mut TrainState,
+        replay: &mut Replay,
+        batch: &[usize],
+    ) -> Result<()> {
         let train = &self.experiment.train;
-        let before = match train.shards {
-            1 => Vec::new(), // the only shard may leave its statistics where they are
-            _ => self.network.buffers().map(|buffer| buffer.copy()).collect(),
-        };
         let position = Position::new(
             &state.progress,
             self.steps_per_epoch(),
@@ -64,20 +67,33 @@ impl Trainer<'_> {
         );
         let lr = schedule::rate(&train.schedule, train.optimizer.lr(), position);
         state.optimizer.set_lr(lr);
-        let whole = self.sum(state, batch, &before, 0..train.shards)?;
-        for (mut buffer, sum) in self.network.buffers().zip(&whole.buffers) {
-            // Means. Counters have the same value in every shard.
-            let mean = match sum.kind() {
-                Kind::Int64 => sum.divide_scalar_mode(train.shards as i64, "trunc"),
-                _ => sum / train.shards as f64,
-            };
-            buffer.copy_(&mean);
+        match train.shards {
+            1 => replay.run(self.inputs(&state.progress, batch, 0), |inputs| {
+                let (gradients, loss) = self.gradients(state, inputs)?;
+                state.optimizer.step(&gradients, &loss)
+            })?,
+            shards => self.in_shards(state, batch, shards)?,
         }
-        state.optimizer.step(&whole.gradients, &whole.loss)?;
+        state.tally.count(batch.len());
         state.progress.lr = lr;
         state.progress.step += 1;
         state.progress.images += batch.len();
         Ok(())
+    }
+
+    /// The update by the sum of what `shards` give.
+    fn in_shards(&self, state: &mut TrainState, batch: &[usize], shards: usize) -> Result<()> {
+        let before: Vec<Tensor> = self.network.buffers().map(|buffer| buffer.copy()).collect();
+        let whole = self.sum(state, batch, &before, 0..shards)?;
+        for (mut buffer, sum) in self.network.buffers().zip(&whole.buffers) {
+            // Means. Counters have the same value in every shard.
+            let mean = match sum.kind() {
+                Kind::Int64 => sum.divide_scalar_mode(shards as i64, "trunc"),
+                _ => sum / shards as f64,
+            };
+            buffer.copy_(&mean);
+        }
+        state.optimizer.step(&whole.gradients, &whole.loss)
     }
 
     /// What `shards` give together: the halves of a range are summed first, and then added.
@@ -105,32 +121,48 @@ impl Trainer<'_> {
         before: &[Tensor],
         shard: usize,
     ) -> Result<Contribution> {
-        let (train, seed) = (&self.experiment.train, self.experiment.seed);
         for (mut buffer, before) in self.network.buffers().zip(before) {
             buffer.copy_(before);
         }
-        let indices = &batch[rows(batch.len(), shard, train.shards)];
+        let inputs = self.inputs(&state.progress, batch, shard);
+        let (gradients, loss) = self.gradients(state, &inputs)?;
+        Ok(Contribution {
+            gradients,
+            buffers: self.network.buffers().map(|buffer| buffer.copy()).collect(),
+            loss,
+        })
+    }
+
+    /// The host's part of the passes of one shard of `batch`: its images, changed at random, and a seed for dropout.
+    fn inputs(&self, progress: &Progress, batch: &[usize], shard: usize) -> Inputs {
+        let (seed, shards) = (self.experiment.seed, self.experiment.train.shards);
+        let indices = &batch[rows(batch.len(), shard, shards)];
         let (x, labels) = self.images.batch(indices);
         let augment = &self.experiment.data.augment;
-        let x = augment::apply(augment, x, indices, seed, state.progress.epoch);
-        tch::manual_seed(dropout_seed(seed, state.progress.step, shard));
+        let x = augment::apply(augment, x, indices, seed, progress.epoch);
+        tch::manual_seed(dropout_seed(seed, progress.step, shard));
+        Inputs {
+            x,
+            labels,
+            share: indices.len() as f64 / batch.len() as f64,
+        }
+    }
+
+    /// The device's part, forward and backward: gradients of the trained tensors, and the share of the batch's mean loss.
+    fn gradients(&self, state: &mut TrainState, inputs: &Inputs) -> Result<(Vec<Tensor>, Tensor)> {
+        let train = &self.experiment.train;
         let logits = {
             let _bf16 = match train.precision {
                 Precision::F32 | Precision::Tf32 => None,
                 Precision::Bf16 => Some(Autocast::bf16(self.network.device().is_cuda())?),
             };
-            self.network.forward(&x, Phase::Train)
+            self.network.forward(&inputs.x, Phase::Train)
         };
-        let mean = metrics::loss(&train.loss, &logits, &labels);
-        let loss = &mean * (indices.len() as f64 / batch.len() as f64);
+        let mean = metrics::loss(&train.loss, &logits, &inputs.labels);
+        let loss = &mean * inputs.share;
         loss.backward();
-        state.tally.add(&logits, &labels, &mean);
-        let buffers = self.network.buffers().take(before.len());
-        Ok(Contribution {
-            gradients: state.optimizer.take_gradients()?,
-            buffers: buffers.map(|buffer| buffer.copy()).collect(),
-            loss: loss.detach(),
-        })
+        state.tally.add(&logits, &inputs.labels, &mean);
+        Ok((state.optimizer.take_gradients()?, loss.detach()))
     }
 }
 

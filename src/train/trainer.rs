@@ -3,9 +3,10 @@
 use anyhow::Result;
 
 use super::event::{Event, Observer};
-use super::metrics::{self, EpochRecord, Metrics, Tally};
+use super::metrics::{self, EpochRecord, Metrics};
 use super::optimizer::Optimizer;
 use super::progress::Progress;
+use super::replay::Replay;
 use super::snapshot::{Snapshot, TrainState, diverged};
 use crate::config::Experiment;
 use crate::data::Dataset;
@@ -83,16 +84,18 @@ impl<'a> Trainer<'a> {
         listeners: &mut [&mut dyn Observer],
         pause: &dyn Fn(&Progress) -> bool,
     ) -> Result<Ended> {
+        let (train, device) = (&self.experiment.train, self.network.device());
+        let mut replay = Replay::new(train, device, self.batch_size());
         while !state.progress.complete(self.experiment) {
             let epoch = state.progress.epoch;
             tell(listeners, &Event::EpochStarted { epoch })?;
-            if self.epoch(state, listeners, pause)? == Ended::Paused {
+            if self.epoch(state, &mut replay, listeners, pause)? == Ended::Paused {
                 tell(listeners, &Event::Paused { state })?;
                 return Ok(Ended::Paused);
             }
             let record = self.record(state, listeners)?;
             state.progress.end_epoch(&record, self.experiment);
-            state.tally = Tally::new(self.network.device());
+            state.tally.clear();
             let event = Event::EpochEnded {
                 record: &record,
                 complete: state.progress.complete(self.experiment),
@@ -112,6 +115,7 @@ impl<'a> Trainer<'a> {
     fn epoch(
         &self,
         state: &mut TrainState,
+        replay: &mut Replay,
         listeners: &mut [&mut dyn Observer],
         pause: &dyn Fn(&Progress) -> bool,
     ) -> Result<Ended> {
@@ -129,7 +133,7 @@ impl<'a> Trainer<'a> {
                 break Ended::Complete;
             }
             let batch = &rest[..self.batch_size().min(rest.len())];
-            self.step(state, batch)?;
+            self.step(state, replay, batch)?;
             let wanted = listeners.iter().any(|listener| listener.wants_metrics());
             let event = Event::Stepped {
                 step: state.progress.images.div_ceil(self.batch_size()),

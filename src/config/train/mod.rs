@@ -36,6 +36,9 @@ pub struct TrainConfig {
     pub precision: Precision,
     /// Whether to ask libtorch for deterministic kernels where they cost speed (CUDA).
     pub deterministic: bool,
+    /// Whether steps are recorded once and replayed as CUDA graphs, which saves the time of handing over kernels one by one.
+    /// It has not been tried on a GPU yet.
+    pub cuda_graphs: bool,
     /// When to give up waiting for a better epoch.
     pub early_stopping: Option<EarlyStopping>,
     /// Weights to begin with instead of random ones.
@@ -72,6 +75,7 @@ impl TrainConfig {
             clip_grad_norm: section.optional_if("clip_grad_norm", above_zero),
             precision: section.get("precision", Precision::F32),
             deterministic: section.get("deterministic", false),
+            cuda_graphs: section.get("cuda_graphs", false),
             early_stopping: section
                 .optional_section("early_stopping")
                 .map(EarlyStopping::read),
