@@ -3,15 +3,15 @@
 //! The C++ (`graph.cpp`) is a library of its own beside this program, opened when it is asked for: it is compiled against
 //! headers of CUDA, which nothing else needs.
 
-use std::ffi::{CStr, CString, c_void};
+use std::ffi::{CStr, c_void};
 use std::mem::transmute;
-use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
 use anyhow::{Context, Result, anyhow, bail};
 
 use super::calls::{Message, answer};
+use super::library::Library;
 
 /// The library, beside this program.
 const LIBRARY: &str = "libsignet_cuda_graphs.so";
@@ -53,29 +53,21 @@ fn functions() -> Result<&'static Functions> {
 
 fn open() -> Result<Functions> {
     let file = library()?;
-    let failed = || {
-        // SAFETY: after a failed call it is a C string that stays until the next call.
-        let reason = unsafe { CStr::from_ptr(libc::dlerror()) };
-        anyhow!(
-            "cannot open {} ({}); scripts/cuda-graphs builds it anew",
-            file.display(),
-            reason.to_string_lossy()
+    let anew = || {
+        format!(
+            "cannot use {}; scripts/cuda-graphs builds it anew",
+            file.display()
         )
     };
-    let name = CString::new(file.as_os_str().as_bytes())?;
+    let library = Library::open(&file, libc::RTLD_NOW).with_context(anew)?;
+    let symbol = |name: &CStr| {
+        let found = library.symbol(name);
+        found
+            .with_context(|| format!("it lacks {}", name.to_string_lossy()))
+            .with_context(anew)
+    };
     // SAFETY: the library is the one that `graph.cpp` is compiled to, whose functions have these types; it is never closed.
     unsafe {
-        let library = libc::dlopen(name.as_ptr(), libc::RTLD_NOW);
-        if library.is_null() {
-            return Err(failed());
-        }
-        let symbol = |name: &CStr| {
-            let found = libc::dlsym(library, name.as_ptr());
-            if found.is_null() {
-                return Err(failed());
-            }
-            Ok(found)
-        };
         Ok(Functions {
             begin: transmute::<*mut c_void, Begin>(symbol(c"signet_graph_begin")?),
             end: transmute::<*mut c_void, Act>(symbol(c"signet_graph_end")?),
