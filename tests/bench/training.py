@@ -16,13 +16,13 @@ RECIPES = ["tuned", "usual", "compiled"]
 
 
 class Training:
-    """A model on its way. `x` is normalised, `[N, 1, H, W]`; `part` holds the indices to train on."""
+    """A model on its way, on the device of `x`, which is normalised, `[N, 1, H, W]`; `part` holds the indices to train on."""
 
     def __init__(self, experiment, recipe, x, y, part):
         train = experiment["train"]
         self.experiment, self.train, self.recipe, self.part = experiment, train, recipe, part
         torch.manual_seed(experiment["seed"])
-        self.network = build(experiment["model"], x.shape[-1], len(experiment["data"]["classes"]))
+        self.network = build(experiment["model"], x.shape[-1], len(experiment["data"]["classes"])).to(x.device)
         if recipe != "usual" and experiment["model"]["kind"] == "cnn":
             self.network = self.network.to(memory_format=torch.channels_last)
             x = x.contiguous(memory_format=torch.channels_last)
@@ -54,15 +54,14 @@ class Training:
         if self.recipe == "usual":
             yield from DataLoader(TensorDataset(self.x, self.y), size, sampler=order)
             return
-        for start in range(0, len(order), size):
-            batch = torch.tensor(order[start : start + size])
+        for batch in torch.tensor(order, device=self.x.device).split(size):
             yield self.x[batch], self.y[batch]
 
     def step(self, x, y):
         """Returns the mean loss of the batch, which need not be known yet."""
         x = augment(x, self.experiment["data"]["augment"])
         self.optimizer.zero_grad()
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.train["precision"] == "bf16"):
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=self.train["precision"] == "bf16"):
             logits = self.model(x)
         loss = nn.functional.cross_entropy(logits.float(), y)
         loss.backward()
@@ -79,7 +78,8 @@ class Training:
         for x, y in self.batches(epoch):
             total += self.step(x, y) * len(y)
             first = first or time.perf_counter() - start
-        return time.perf_counter() - start, first, float(total) / len(self.part)
+        total = float(total)  # waits for a GPU
+        return time.perf_counter() - start, first, total / len(self.part)
 
     def evaluate(self, part):
         """The mean loss and the accuracy on `part`."""
@@ -102,7 +102,7 @@ def augment(x, kinds):
     most = {key: value for kind in kinds for key, value in kind.items() if key != "kind"}
 
     def uniform(bound, *size):
-        return (torch.rand(len(x), *size) * 2 - 1) * bound
+        return (torch.rand(len(x), *size, device=x.device) * 2 - 1) * bound
 
     angle = torch.deg2rad(uniform(most["max_degrees"]))
     scale = 1 + uniform(most["max"])
