@@ -4,6 +4,8 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 static long waits;
 
@@ -27,10 +29,14 @@ COUNTED(cudaStreamSynchronize, (void *stream), (stream))
 COUNTED(cudaEventSynchronize, (void *event), (event))
 COUNTED(cudaMemcpy, (void *to, const void *from, size_t count, int kind), (to, from, count, kind))
 
-__attribute__((destructor)) static void tell(void) {
+/* How signet ends: without the destructors of libraries. */
+void _exit(int code) {
   const char *name = getenv("WAITS");
   FILE *file = name ? fopen(name, "a") : NULL;
-  if (!file) return;
-  fprintf(file, "%ld\n", waits);
-  fclose(file);
+  if (file) {
+    fprintf(file, "%ld\n", waits);
+    fclose(file);
+  }
+  syscall(SYS_exit_group, code);
+  __builtin_unreachable();
 }
