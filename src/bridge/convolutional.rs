@@ -168,6 +168,29 @@ mod tests {
         std::iter::once(y.detach()).chain(gradients).collect()
     }
 
+    /// The tensors of a batch norm with running statistics that have moved before, for `leaves` that are x, weight and bias.
+    fn parts<'a>(leaves: &'a [Tensor], [mean, var]: &'a [Tensor; 2]) -> BatchNormParts<'a> {
+        BatchNormParts {
+            weight: &leaves[1],
+            bias: &leaves[2],
+            running_mean: mean,
+            running_var: var,
+            momentum: 0.1,
+            eps: 1e-5,
+        }
+    }
+
+    fn running(channels: i64, kind: Kind) -> [Tensor; 2] {
+        let ones = || Tensor::ones([channels], (kind, Device::Cpu));
+        [ones() * 0.3, ones() * 2.0]
+    }
+
+    /// What libtorch makes of the same.
+    fn by_libtorch(leaves: &[Tensor], [mean, var]: &[Tensor; 2]) -> Tensor {
+        let [w, b, mean, var] = [&leaves[1], &leaves[2], mean, var].map(Some);
+        leaves[0].batch_norm(w, b, mean, var, true, 0.1, 1e-5, true)
+    }
+
     fn difference(here: &Tensor, there: &Tensor) -> f64 {
         assert_eq!(here.size(), there.size());
         let [here, there] = [here, there].map(|x| x.to_kind(Kind::Double));
@@ -206,39 +229,16 @@ mod tests {
             let x = if size[0] > 2 { x * 3.0 + 100.0 } else { x };
             let (weight, bias) = (random(&[size[1]]), random(&[size[1]]));
             let share = random(size);
-            let statistics = |kind| {
-                let ones = || Tensor::ones([size[1]], (kind, Device::Cpu));
-                [ones() * 0.3, ones() * 2.0]
-            };
-            let theirs_running = statistics(Kind::Double);
+            let theirs_running = running(size[1], Kind::Double);
             let theirs = pass(Kind::Double, &[&x, &weight, &bias], &share, |leaves| {
-                let [mean, var] = &theirs_running;
-                let [w, b] = [&leaves[1], &leaves[2]];
-                leaves[0].batch_norm(
-                    Some(w),
-                    Some(b),
-                    Some(mean),
-                    Some(var),
-                    true,
-                    0.1,
-                    1e-5,
-                    true,
-                )
+                by_libtorch(leaves, &theirs_running)
             });
             let ours = on_threads(|| {
-                let [running_mean, running_var] = statistics(Kind::Float);
+                let running = running(size[1], Kind::Float);
                 let mut all = pass(Kind::Float, &[&x, &weight, &bias], &share, |leaves| {
-                    let parts = BatchNormParts {
-                        weight: &leaves[1],
-                        bias: &leaves[2],
-                        running_mean: &running_mean,
-                        running_var: &running_var,
-                        momentum: 0.1,
-                        eps: 1e-5,
-                    };
-                    batch_norm(&parts, &leaves[0], true).unwrap()
+                    batch_norm(&parts(leaves, &running), &leaves[0], true).unwrap()
                 });
-                all.extend([running_mean, running_var]);
+                all.extend(running);
                 all
             });
             // Numbers around 100 are known to 4e-6, which is divided by a deviation of 3 (less for two rows) and grows
@@ -284,42 +284,23 @@ mod tests {
             // A negative weight makes the smallest number of a window the largest.
             let (weight, bias) = (random(&[size[1]]), random(&[size[1]]) + 0.5);
             let share = random(&[size[0], size[1], size[2] / window, size[3] / window]);
-            let statistics = |kind| {
-                let ones = || Tensor::ones([size[1]], (kind, Device::Cpu));
-                [ones() * 0.3, ones() * 2.0]
-            };
-            let theirs_running = statistics(Kind::Double);
+            let theirs_running = running(size[1], Kind::Double);
             let theirs = pass(Kind::Double, &[&x, &weight, &bias], &share, |leaves| {
-                let [mean, var] = theirs_running.each_ref().map(Some);
-                let [w, b] = [&leaves[1], &leaves[2]].map(Some);
-                let norm = leaves[0].batch_norm(w, b, mean, var, true, 0.1, 1e-5, true);
+                let norm = by_libtorch(leaves, &theirs_running);
                 let sides = [window; 2];
                 norm.max_pool2d(sides, sides, [0, 0], [1, 1], false).relu()
             });
             let ours = on_threads(|| {
-                let [running_mean, running_var] = statistics(Kind::Float);
+                let [own, other] = [(); 2].map(|()| running(size[1], Kind::Float));
                 let mut all = pass(Kind::Float, &[&x, &weight, &bias], &share, |leaves| {
-                    let parts = BatchNormParts {
-                        weight: &leaves[1],
-                        bias: &leaves[2],
-                        running_mean: &running_mean,
-                        running_var: &running_var,
-                        momentum: 0.1,
-                        eps: 1e-5,
-                    };
-                    let apart = batch_norm(&parts, &leaves[0], true).unwrap();
+                    let apart = batch_norm(&parts(leaves, &other), &leaves[0], true).unwrap();
                     let apart = pool_relu(&apart, window as usize).unwrap();
-                    let [mean, var] = statistics(Kind::Float);
-                    let parts = BatchNormParts {
-                        running_mean: &mean,
-                        running_var: &var,
-                        ..parts
-                    };
+                    let parts = parts(leaves, &own);
                     let together = norm_pool_relu(&parts, &leaves[0], window as usize).unwrap();
                     assert!(together.equal(&apart));
                     together
                 });
-                all.extend([running_mean, running_var]);
+                all.extend(own);
                 all
             });
             // Numbers around 10 are known to 5e-7; as for batch norm alone, but for the largest of a window: of two that
