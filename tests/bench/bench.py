@@ -82,7 +82,7 @@ def measured(arguments, root):
 def page(found):
     """The table with what one must know to read it."""
     sentences = [
-        f"Medians of {found['pairs']} pairs, in brackets the range of ratios. {machine.sentence(found['machine'])}",
+        f"Medians of {found['pairs']} pairs{' of short measurements (--quick)' if found['quick'] else ''}, in brackets the range of ratios. {machine.sentence(found['machine'])}",
         *(f"Caution: {doubt}." for doubt in found["warnings"]),
         *(f"Left out: {what}." for what in found["left_out"]),
         *(f"{row.name}: {'; '.join(row.notes)}." for row in found["rows"] if row.notes),
