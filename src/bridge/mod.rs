@@ -4,7 +4,7 @@
 //! with its safe face beside it: `update`, `gradients`, `precision`, `recurrent`, `convolutional`, `warp`, `upload`,
 //! `libtorch`; the C++ files share `guard.h`, which turns exceptions into messages, and `kernels.h`, which loops over
 //! numbers stand on, and their faces share `calls`, which turns those into errors. `graph` has a library of its own.
-//! Without C++ of ours are `cuda` and `onnxruntime`, which stand on `library`, and `memory`, `jpeg`, `process` and `early`.
+//! Without C++ of ours are `cuda` and `onnxruntime`, which stand on `library`, and `memory`, `jpeg`, `process`, `waiting` and `early`.
 #![allow(unsafe_code)]
 
 /// Whose arithmetic the CPU does, with a number that is raised whenever its bits change.
@@ -27,6 +27,7 @@ pub mod process;
 mod recurrent;
 mod update;
 mod upload;
+pub mod waiting;
 mod warp;
 
 pub use calls::first_words;

@@ -50,6 +50,24 @@ fn affinity() -> Option<libc::cpu_set_t> {
     }
 }
 
+/// Whether this process may run on the processor of that number.
+#[cfg(target_os = "linux")]
+pub(super) fn may_use(number: usize) -> bool {
+    let set = given().affinity;
+    // SAFETY: reads a bit of a set that it is in.
+    set.is_some_and(|set| {
+        number < libc::CPU_SETSIZE as usize && unsafe { libc::CPU_ISSET(number, &set) }
+    })
+}
+
+/// Processors that this process may use by its affinity alone.
+#[cfg(target_os = "linux")]
+pub(super) fn affinity_count() -> usize {
+    (0..libc::CPU_SETSIZE as usize)
+        .filter(|&number| may_use(number))
+        .count()
+}
+
 /// Lets the calling thread use every processor that the process was given. It calls the system and nothing else, as a
 /// child between its making and its program must.
 fn use_all_cpus() {

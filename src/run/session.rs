@@ -130,6 +130,7 @@ impl Session {
             _ => Device::Cpu,
         };
         tch::set_num_threads(threads.count as i32);
+        bridge::waiting::be_considerate(threads.count);
         let network = Network::new(
             plan,
             &experiment.model,

@@ -42,6 +42,10 @@ impl Answer {
     }
 }
 
+/// An experiment that leaves device and threads to this machine.
+pub const AUTOMATIC: &str = "version: 1\nname: auto\ndata: {source: {kind: generated, pictures: 20}}\n\
+                         model: {kind: ann}\ntrain: {epochs: 1, batch_size: 8}\nexport: {on_finish: true}\n";
+
 /// A temporary folder that is the current directory of every call.
 pub struct Workshop(TempDir);
 
