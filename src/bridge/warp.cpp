@@ -19,25 +19,53 @@ Line in_pixels(const double* map, int64_t height, int64_t width, int64_t side) {
   return {map[0] * side / width, map[1] * side / height, (edge + 1) * side / 2 - 0.5};
 }
 
-// Bilinear; beyond the edge the edge goes on. Pixels have `channels` numbers in 0..1, one after the other.
-CLONES void warp(int64_t channels, int64_t height, int64_t width, Line x, Line y, const float* __restrict from,
+// Pixels of a row whose places are found together.
+constexpr int64_t PIXELS = 64;
+
+// Where the four neighbours of each place lie, counted in numbers: the upper left one, and how far the others are from it.
+// Those beyond the last pixel count nothing, and are not there.
+struct Neighbours {
+  int32_t first[PIXELS], next[PIXELS], below[PIXELS];
+  float east[PIXELS], south[PIXELS];
+};
+
+// Bilinear; beyond the edge the edge goes on. Pixels have `channels` numbers in 0..1, one after the other. Each loop does
+// one thing for many pixels, so that all but the one that fetches numbers become vectors.
+CLONES void warp(int32_t channels, int32_t height, int32_t width, Line x, Line y, const float* __restrict from,
                  float* __restrict to) {
   const double right = width - 1, bottom = height - 1;
-  for (int64_t row = 0; row < height; row++)
-    for (int64_t column = 0; column < width; column++, to += channels) {
-      double across = x.across * column + x.down * row + x.start, down = y.across * column + y.down * row + y.start;
-      across = std::min(std::max(across, 0.0), right);
-      down = std::min(std::max(down, 0.0), bottom);
-      const int64_t left = across, top = down;
-      const float east = across - left, south = down - top;
-      const float *one = from + (top * width + left) * channels;
-      // The neighbour of the last pixel counts nothing, and is not there.
-      const int64_t next = left < right ? channels : 0, below = top < bottom ? width * channels : 0;
-      for (int64_t c = 0; c < channels; c++) {
-        const float upper = one[c] + (one[c + next] - one[c]) * east;
-        const float lower = one[c + below] + (one[c + below + next] - one[c + below]) * east;
-        to[c] = std::min(std::max(upper + (lower - upper) * south, 0.f), 1.f);
+  Neighbours at;
+  float corners[4][PIXELS];
+  for (int32_t row = 0; row < height; row++)
+    for (int32_t start = 0; start < width; start += PIXELS) {
+      const int32_t count = std::min<int32_t>(PIXELS, width - start);
+      for (int32_t i = 0; i < count; i++) {
+        const double column = start + i;
+        double across = x.across * column + x.down * row + x.start, down = y.across * column + y.down * row + y.start;
+        across = std::min(std::max(across, 0.0), right);
+        down = std::min(std::max(down, 0.0), bottom);
+        const int32_t left = across, top = down;
+        at.east[i] = across - left;
+        at.south[i] = down - top;
+        at.first[i] = (top * width + left) * channels;
+        at.next[i] = left < width - 1 ? channels : 0;
+        at.below[i] = top < height - 1 ? width * channels : 0;
       }
+      for (int32_t c = 0; c < channels; c++) {
+        for (int32_t i = 0; i < count; i++) {
+          const float *upper = from + at.first[i] + c, *lower = upper + at.below[i];
+          corners[0][i] = upper[0];
+          corners[1][i] = upper[at.next[i]];
+          corners[2][i] = lower[0];
+          corners[3][i] = lower[at.next[i]];
+        }
+        for (int32_t i = 0; i < count; i++) {
+          const float upper = corners[0][i] + (corners[1][i] - corners[0][i]) * at.east[i];
+          const float lower = corners[2][i] + (corners[3][i] - corners[2][i]) * at.east[i];
+          to[i * channels + c] = std::min(std::max(upper + (lower - upper) * at.south[i], 0.f), 1.f);
+        }
+      }
+      to += count * channels;
     }
 }
 
@@ -75,7 +103,7 @@ extern "C" {
 
 char* signet_warp(const Tensor* x, const double* maps, Tensor** y) {
   return guarded_without_gradients([&] {
-    const bool ours = x->is_cpu() && x->scalar_type() == at::kFloat;
+    const bool ours = x->is_cpu() && x->scalar_type() == at::kFloat && x->numel() / x->size(0) <= INT32_MAX;
     *y = new Tensor((ours ? warp_on_cpu : warp_by_libtorch)(*x, maps));
   });
 }

@@ -67,7 +67,7 @@ pub fn apply(augment: &[Augment], x: Tensor, indices: &[usize], seed: u64, epoch
         let fill = x.mean_dim(&[2i64, 3][..], true, None);
         x = &x * &keep + fill * (1.0 - keep);
     }
-    x.clamp(0.0, 1.0).to_kind(Kind::Float)
+    x.clamp_(0.0, 1.0).to_kind(Kind::Float)
 }
 
 /// What happens to one image.
