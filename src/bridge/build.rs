@@ -4,8 +4,9 @@
 use std::path::Path;
 
 /// The subjects of the bridge that have C++, and what its tests call.
-const SOURCES: [&str; 9] = [
+const SOURCES: [&str; 10] = [
     "convolutional.cpp",
+    "dropout.cpp",
     "gradients.cpp",
     "guard_test.cpp",
     "libtorch.cpp",
@@ -17,8 +18,9 @@ const SOURCES: [&str; 9] = [
 ];
 
 /// What those share.
-const HEADERS: [&str; 7] = [
+const HEADERS: [&str; 8] = [
     "batch_norm.h",
+    "dropout.h",
     "few_channels.h",
     "gates.h",
     "guard.h",

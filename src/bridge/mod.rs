@@ -1,7 +1,7 @@
 //! What libtorch, libjpeg-turbo, ONNX Runtime and the operating system can do and no binding offers.
 //!
 //! All `unsafe` of the project is in this folder, and nothing here knows the rest of it. Each subject is a C++ file
-//! with its safe face beside it: `update`, `gradients`, `precision`, `recurrent`, `convolutional`, `warp`, `upload`,
+//! with its safe face beside it: `update`, `gradients`, `precision`, `recurrent`, `convolutional`, `dropout`, `warp`, `upload`,
 //! `libtorch`; the C++ files share `guard.h`, which turns exceptions into messages, and `kernels.h`, which loops over
 //! numbers stand on, and their faces share `calls`, which turns those into errors. `graph` has a library of its own.
 //! Without C++ of ours are `cuda` and `onnxruntime`, which stand on `library`, and `memory`, `jpeg`, `process`, `waiting` and `early`.
@@ -13,6 +13,7 @@ pub const KERNELS: &str = "signet 3";
 mod calls;
 mod convolutional;
 pub mod cuda;
+mod dropout;
 #[cfg(target_os = "linux")]
 pub mod early;
 mod gradients;
@@ -32,6 +33,7 @@ mod warp;
 
 pub use calls::first_words;
 pub use convolutional::{BatchNormParts, batch_norm, conv2d, norm_pool_relu, pool_relu};
+pub use dropout::dropout;
 pub use gradients::{gradients, zero_grad};
 pub use libtorch::{LIBTORCH, cpu_capability, library_of_libtorch};
 pub use memory::keep_freed_memory;

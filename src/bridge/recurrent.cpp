@@ -7,6 +7,7 @@
 //
 // Threads take pieces of a batch through all of time, or of the output rows of a product. Pieces are as large as said
 // below however many threads there are, so no bit depends on those.
+#include "dropout.h"
 #include "gates.h"
 #include "guard.h"
 
@@ -245,7 +246,7 @@ char* signet_recurrent(const Tensor* x, Tensor* const* weights, size_t count, in
     const int64_t each = count / layers;
     auto steps = x->transpose(0, 1).contiguous();
     for (int64_t layer = 0; layer < layers; layer++) {
-      if (layer > 0 && dropout > 0) steps = at::dropout(steps, dropout, train);
+      if (layer > 0 && dropout > 0 && train) steps = dropped(steps, dropout);
       steps = Layer::apply(steps, at::TensorList(all).slice(layer * each, each), cell, portable);
     }
     *y = new Tensor(steps.transpose(0, 1));

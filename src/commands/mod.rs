@@ -44,9 +44,18 @@ use crate::run::interrupt;
 /// There is nothing left to do.
 pub fn before_libraries(words: &[OsString]) -> Result<(), u8> {
     let arguments = cli::parse(words)?;
+    let own = |run: &Path| run.join("resolved.yaml");
     let (file, set) = match arguments.command {
         Command::Train(command) => (command.config.clone(), command.overrides().set),
-        Command::Resume(command) => (command.run.join("resolved.yaml"), command.overrides.set),
+        Command::Resume(command) => (own(&command.run), command.overrides.set),
+        Command::Export(command) => (own(&command.run), command.moved.set),
+        Command::Eval(command) if command.data.is_none() => {
+            (own(&command.target), command.moved.set)
+        }
+        Command::Verify(command) => match command.against {
+            Some(run) => (own(&run), command.moved.set),
+            None => return Ok(()),
+        },
         Command::Data(
             DataCommand::Info { config, overrides }
             | DataCommand::Npy {

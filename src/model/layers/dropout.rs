@@ -2,6 +2,7 @@
 
 use tch::Tensor;
 
+use crate::bridge;
 use crate::model::graph::Graph;
 use crate::model::layer::{Layer, Phase, Script, Shape};
 
@@ -29,7 +30,10 @@ impl Layer for Dropout {
     }
 
     fn forward(&self, _: &[Tensor], x: &Tensor, mode: Phase) -> Tensor {
-        x.dropout(self.p, mode.trains())
+        if mode.trains() {
+            return bridge::dropout(x, self.p).expect("p is a share");
+        }
+        x.shallow_clone()
     }
 
     fn script(&self) -> Script {
