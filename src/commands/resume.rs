@@ -8,6 +8,7 @@ use super::export;
 use super::launch::go;
 use super::prove;
 use crate::cli::ResumeArguments;
+use crate::export::artefacts;
 use crate::messages::{self, Level};
 use crate::report::summary;
 use crate::run::directory::RunDir;
@@ -48,6 +49,7 @@ pub(super) fn go_on(
         }
     };
     let (session, folder) = (&ready.session, &ready.folder);
+    artefacts::can_end(&session.experiment)?;
     if style.is_for_people() && !ready.changes.is_empty() {
         messages::note_text(Level::Usual, &summary::changes(&ready.changes).to_string());
     }

@@ -49,9 +49,7 @@ pub(super) fn run(command: TrainArguments, style: Style) -> Result<()> {
             folder.display()
         );
     }
-    if experiment.export.on_finish {
-        artefacts::can_be_checked(&experiment.export.formats)?;
-    }
+    artefacts::can_end(&experiment)?;
     let session = Session::open(experiment)?;
     report_findings(&session);
     let written = std::fs::read_to_string(&command.config)?;

@@ -15,8 +15,9 @@ use super::card::{Card, TestMetrics};
 use super::gate::Report;
 use super::safetensors;
 use crate::bridge::{self, process};
+use crate::config::Experiment;
 use crate::config::data::Source;
-use crate::config::run::Format;
+use crate::config::run::{ExportConfig, Format};
 use crate::disk::{self, FileKind, Folder};
 use crate::fault::{Blame, Fault};
 use crate::model::layer::Phase;
@@ -146,11 +147,24 @@ fn settled(formats: &[Format], checkpoint: &Checkpoint) -> Result<Vec<Format>> {
     Ok(formats)
 }
 
-/// Whether what the gate needs for `formats` is there, which is to be known before anything takes long.
+/// Whether what a training of `experiment` is to end with can be checked, which is to be known before it begins.
+///
+/// # Errors
+/// As [`export`] would have them.
+pub fn can_end(experiment: &Experiment) -> Result<()> {
+    let ExportConfig { formats, on_finish } = &experiment.export;
+    if *on_finish {
+        can_be_checked(formats)
+    } else {
+        Ok(())
+    }
+}
+
+/// Whether what the gate needs for `formats` is there.
 ///
 /// # Errors
 /// What is missing, and how to get it.
-pub fn can_be_checked(formats: &[Format]) -> Result<()> {
+fn can_be_checked(formats: &[Format]) -> Result<()> {
     if formats.contains(&Format::Onnx) {
         bridge::onnx_runtime().blame(Fault::Run)?;
     }
@@ -301,7 +315,7 @@ impl Gate<'_> {
                 if self.interrupt.signal().is_some() {
                     child.kill()?; // it only reads
                 }
-                std::thread::sleep(Duration::from_millis(20));
+                std::thread::sleep(Duration::from_millis(2));
             }
             let all = |reader: Option<ScopedJoinHandle<String>>| reader?.join().ok();
             anyhow::Ok((all(found), all(said)))

@@ -45,6 +45,7 @@ fn session(bytes: &[u8]) -> ort::Result<Session> {
     Session::builder(environment()?)?
         .with_intra_threads(1)?
         .with_inter_threads(1)?
+        .with_deterministic_compute(true)?
         .commit_from_memory(bytes)
 }
 
