@@ -365,6 +365,16 @@ pub enum ConfigCommand {
         /// Keys set on the command line, which take precedence over the file's.
         #[command(flatten)]
         overrides: Overrides,
+        /// Print a line for each key instead, with where its value comes from.
+        #[arg(long)]
+        origin: bool,
+    },
+    /// Print the keys in which two experiments differ, with every default filled in.
+    Diff {
+        /// Experiment file (YAML) or run directory.
+        old: PathBuf,
+        /// Experiment file (YAML) or run directory.
+        new: PathBuf,
     },
 }
 

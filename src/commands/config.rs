@@ -1,13 +1,19 @@
-//! `signet config check` and `signet config show`.
+//! `signet config`: `check`, `show` and `diff`.
+
+use std::path::Path;
 
 use anyhow::Result;
 
-use crate::cli::ConfigCommand;
+use crate::cli::{ConfigCommand, Overrides};
 use crate::config::Experiment;
 use crate::config::document::Problems;
+use crate::messages;
 use crate::model::plan;
+use crate::report::summary;
+use crate::run::directory::RunDir;
+use crate::run::policy;
 
-use super::load;
+use super::{load, open};
 
 pub(super) fn run(command: ConfigCommand) -> Result<()> {
     match command {
@@ -27,9 +33,37 @@ pub(super) fn run(command: ConfigCommand) -> Result<()> {
                 Err(Problems(problems).into())
             }
         }
-        ConfigCommand::Show { file, overrides } => {
-            let experiment = load(&file, &overrides)?;
+        ConfigCommand::Show {
+            file,
+            overrides,
+            origin,
+        } => {
+            let (experiment, document) = open(&file, &overrides)?;
+            if origin {
+                let shown = summary::origins(&policy::settings(&experiment), &document);
+                return messages::show_text(&shown.to_string());
+            }
             crate::out!("{}", experiment.to_yaml().trim_end())
         }
+        ConfigCommand::Diff { old, new } => {
+            let changes = policy::changes(&resolved(&old)?, &resolved(&new)?);
+            if changes.is_empty() {
+                return crate::show!(
+                    "{} and {} are the same experiment",
+                    old.display(),
+                    new.display()
+                );
+            }
+            messages::show_text(&summary::changes(&changes).to_string())
+        }
     }
+}
+
+/// The experiment of a file, or of a run as it was last trained.
+fn resolved(path: &Path) -> Result<Experiment> {
+    let none = Overrides { set: Vec::new() };
+    if path.is_dir() {
+        return load(&RunDir::open(path)?.file("resolved.yaml"), &none);
+    }
+    load(path, &none)
 }

@@ -27,7 +27,7 @@ use serde::Serialize;
 use crate::bridge::process;
 use crate::cli::{self, Arguments, Command, DataCommand, FilesArguments, Overrides};
 use crate::config::Experiment;
-use crate::config::document::{self, Problems};
+use crate::config::document::{self, Document, Problems};
 use crate::data::Dataset;
 use crate::data::ahead::read_ahead;
 use crate::disk;
@@ -194,5 +194,12 @@ fn report_reading(data: &Dataset) {
 
 /// Reads an experiment under every rule there is.
 fn load(file: &Path, overrides: &Overrides) -> anyhow::Result<Experiment> {
-    Ok(Experiment::load(file, &overrides.set, &[plan::check])?)
+    Ok(open(file, overrides)?.0)
+}
+
+/// The same, with the document it came from.
+fn open(file: &Path, overrides: &Overrides) -> anyhow::Result<(Experiment, Document)> {
+    let document = Document::open(file, &overrides.set)?;
+    let experiment = Experiment::from_document(&document, file, &[plan::check])?;
+    Ok((experiment, document))
 }

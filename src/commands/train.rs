@@ -18,7 +18,7 @@ use crate::run::resume::ResumeRequest;
 use crate::run::session::Session;
 
 pub(super) fn run(command: TrainArguments, style: Style) -> Result<()> {
-    let experiment = super::load(&command.config, &command.overrides())?;
+    let (experiment, document) = super::open(&command.config, &command.overrides())?;
     if command.dry_run {
         return dry_run(experiment);
     }
@@ -52,11 +52,10 @@ pub(super) fn run(command: TrainArguments, style: Style) -> Result<()> {
     artefacts::can_end(&experiment)?;
     let session = Session::open(experiment)?;
     report_findings(&session);
-    let written = std::fs::read_to_string(&command.config)?;
     let state = session.trainer().begin();
     let first = state.snapshot()?;
     let exact = (start == Start::Exactly).then_some(folder.as_path());
-    let fill = |folder: &RunDir| create::fill(folder, &session, &written, first);
+    let fill = |folder: &RunDir| create::fill(folder, &session, document.written(), first);
     let (folder, _lock) = RunDir::create(&session.experiment, exact, fill)?;
     go(&session, &folder, state, command.until, style)
 }

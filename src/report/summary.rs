@@ -1,9 +1,11 @@
 //! What is printed before and after a training.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
 use crate::config::Experiment;
+use crate::config::document::Document;
 use crate::export::artefacts::Exported;
 use crate::export::gate::Report;
 use crate::messages::{escaped, shell_quote};
@@ -163,6 +165,16 @@ pub fn changes(changes: &[Change]) -> Table {
             or_dash(&change.new),
             policy,
         ]);
+    }
+    table
+}
+
+/// Every setting of an experiment, and where its value was written.
+pub fn origins(settings: &BTreeMap<String, String>, document: &Document) -> Table {
+    let mut table = Table::new(3, &["key", "from", "value"]);
+    for (key, value) in settings {
+        let origin = document.origin(key).unwrap_or_else(|| "default".to_owned());
+        table.add_row([key.clone(), origin, value.clone()]);
     }
     table
 }

@@ -261,7 +261,9 @@ fn every_shipped_experiment_parses_builds_and_computes_a_batch() {
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
-            if path.is_dir() {
+            if path == Path::new("configs/data") {
+                // What experiments extend, and none by themselves.
+            } else if path.is_dir() {
                 folders.push(path)
             } else {
                 found.push(path)

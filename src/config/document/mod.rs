@@ -1,9 +1,10 @@
 //! One YAML file as its author wrote it: values, and where each of them stands.
 //!
-//! In come a file and the `-s key=value` overrides; out comes a tree of values with `${VAR:-default}`
-//! filled in (`variables`), and for any key the place to point at: `file:line:column` (`place`), or the
-//! override itself.
+//! In come a file, those that it extends (`layers`), and the `-s key=value` overrides; out comes a tree of values with
+//! `${VAR:-default}` filled in (`variables`), and for any key the place to point at: `file:line:column` (`place`), or
+//! the override itself.
 
+mod layers;
 mod place;
 mod text;
 pub(crate) mod variables;
@@ -17,11 +18,13 @@ use serde_yaml::{Mapping, Value};
 pub use variables::readings;
 
 use super::setting::cut;
+use super::yaml;
 use crate::fault;
 use crate::messages::escaped;
 
+use layers::Layer;
 use place::Stop;
-use variables::fill_in;
+use variables::{Filling, fill_in};
 
 /// One thing wrong with an experiment: where, which key, what, and what to try.
 #[derive(Debug, Clone, PartialEq)]
@@ -77,12 +80,16 @@ pub fn lines_of(error: &anyhow::Error) -> Vec<String> {
     }
 }
 
-/// A parsed file, its overrides, and the problems found in it so far.
+/// A parsed file, what it extends, its overrides, and the problems found in it so far.
 pub struct Document {
-    file: String,
-    text: String,
+    /// The file itself first, then those below it, nearest first.
+    layers: Vec<Layer>,
     root: Mapping,
     overrides: Vec<(String, String)>,
+    /// What its author wrote, or, where it extends other files, what they say together.
+    written: String,
+    /// What was written where a variable was filled in.
+    filled: Vec<(Vec<String>, String)>,
     problems: RefCell<Vec<Problem>>,
     /// Problems that were found after so many that they were not placed.
     more: Cell<usize>,
@@ -92,49 +99,36 @@ pub struct Document {
 const MOST_PROBLEMS: usize = 50;
 
 impl Document {
-    /// Reads `file` and lays `overrides` (`key=value`, the value in YAML) over it.
+    /// Reads `file` and what it extends, and lays `overrides` (`key=value`, the value in YAML) over that.
     ///
     /// # Errors
     /// A file that cannot be read, text that is not YAML, an override without `=`. Unset variables
     /// without a default are collected like any other problem.
     pub fn open(file: &Path, overrides: &[String]) -> Result<Document, Problems> {
-        let name = file.display().to_string();
-        let text = text::read(file).map_err(|message| Problems::one(name.clone(), message))?;
-        Document::parse(name, text, overrides)
+        let (layers, root) = layers::open(file)?;
+        Ok(Document::over(layers, root, overrides))
     }
 
-    /// The same for text already in memory, known to the user as `name`.
+    /// The same for text already in memory, known to the user as `name`, which extends nothing.
     ///
     /// # Errors
     /// As [`Document::open`].
     pub fn parse(name: String, text: String, overrides: &[String]) -> Result<Document, Problems> {
-        // The mark that some editors put before UTF-8.
-        let text = match text.strip_prefix('\u{feff}') {
-            Some(rest) => rest.to_owned(),
-            None => text,
-        };
-        let mut root = text::parse(&text).map_err(|misread| {
-            let place = match misread.at {
-                Some((line, column)) => format!("{name}:{line}:{column}"),
-                None => name.clone(),
-            };
-            Problems::one(place, misread.message)
-        })?;
-        root.apply_merge()
-            .map_err(|error| Problems::one(name.clone(), error.to_string()))?;
-        let root = match root {
-            Value::Mapping(root) => root,
-            Value::Null => Mapping::new(),
-            _ => {
-                let message = "expected `key: value` lines, as in configs/quickstart.yaml";
-                return Err(Problems::one(name, message.to_owned()));
-            }
+        let (layer, root) = layers::parse(name, text)?;
+        Ok(Document::over(vec![layer], root, overrides))
+    }
+
+    fn over(layers: Vec<Layer>, root: Mapping, overrides: &[String]) -> Document {
+        let written = match &layers[..] {
+            [alone] => alone.text.clone(),
+            _ => yaml::write(&Value::Mapping(root.clone())),
         };
         let mut document = Document {
-            file: name,
-            text,
+            layers,
             root,
+            written,
             overrides: Vec::new(),
+            filled: Vec::new(),
             problems: RefCell::default(),
             more: Cell::new(0),
         };
@@ -144,7 +138,12 @@ impl Document {
             }
         }
         document.fill_in_variables();
-        Ok(document)
+        document
+    }
+
+    /// An experiment that says what this one says, wherever it lies: without overrides, and with its variables.
+    pub fn written(&self) -> &str {
+        &self.written
     }
 
     /// The keys at the top.
@@ -177,11 +176,11 @@ impl Document {
     /// All problems noted, in the order of the file.
     pub fn verdict(&self) -> Result<(), Problems> {
         let mut problems = self.problems.borrow().clone();
-        problems.sort_by_key(|problem| line_and_column(&problem.place));
+        problems.sort_by_key(|problem| self.order(&problem.place));
         problems.dedup();
         if self.more.get() > 0 {
             let more = format!("and {} more problems", self.more.get());
-            problems.extend(Problems::one(self.file.clone(), more).0);
+            problems.extend(Problems::one(self.layers[0].name.clone(), more).0);
         }
         if problems.is_empty() {
             Ok(())
@@ -218,7 +217,7 @@ impl Document {
         let within = |(over, _): &&(String, String)| over.starts_with(&format!("{key}."));
         let within = self.overrides.iter().rev().find(within);
         if let Some(over) = within
-            && place::find(&self.text, path, stop).is_none()
+            && self.in_files(path, stop).is_none()
         {
             return laid_over(over);
         }
@@ -227,12 +226,54 @@ impl Document {
                 .rev()
                 .map(|depth| (&path[..depth], Stop::AtKey)),
         );
-        for (path, stop) in attempts {
-            if let Some((line, column)) = place::find(&self.text, path, stop) {
-                return format!("{}:{line}:{column}", self.file);
+        let mut places = attempts.filter_map(|(path, stop)| self.in_files(path, stop));
+        places.next().unwrap_or_else(|| self.layers[0].name.clone())
+    }
+
+    /// Where the files say what `path` leads to.
+    fn in_files(&self, path: &[String], stop: Stop) -> Option<String> {
+        let mut places = self.layers.iter().map(|layer| layer.place(path, stop));
+        places.find_map(|place| place)
+    }
+
+    /// Where the value of `key` comes from: the place where it was written, with its variables; nothing if nobody wrote it.
+    pub fn origin(&self, key: &str) -> Option<String> {
+        let path: Vec<String> = key.split('.').map(str::to_owned).collect();
+        let written = self.plain(&path)?;
+        let place = self.place(written, Stop::AtValue);
+        let variables = self.filled.iter().find(|(filled, _)| filled == written);
+        Some(match variables {
+            Some((_, text)) => format!("{place}: {text}"),
+            None => place,
+        })
+    }
+
+    /// As much of `path` as was written: a plain value may stand for a section.
+    fn plain<'p>(&self, path: &'p [String]) -> Option<&'p [String]> {
+        let mut map = &self.root;
+        for (depth, step) in path.iter().enumerate() {
+            let (_, value) = map.iter().find(|(key, _)| key_text(key) == *step)?;
+            match value {
+                Value::Null => return None,
+                Value::Mapping(inner) => map = inner,
+                _ => return Some(&path[..=depth]),
             }
         }
-        self.file.clone()
+        Some(path)
+    }
+
+    /// The order of places: files as they lie above each other, then lines and columns; overrides come last.
+    fn order(&self, place: &str) -> (usize, usize, usize) {
+        let mut parts = place.rsplitn(3, ':');
+        let [column, line] = [parts.next(), parts.next()].map(|part| part?.parse().ok());
+        let file = parts.next().unwrap_or_default();
+        let layer = self.layers.iter().position(|layer| layer.name == file);
+        let last = usize::MAX;
+        (
+            layer.unwrap_or(last),
+            line.unwrap_or(last),
+            column.unwrap_or(last),
+        )
     }
 
     fn lay_over(&mut self, argument: &str) -> Result<(), Problems> {
@@ -245,6 +286,11 @@ impl Document {
         if written.trim().is_empty() {
             return Err(refuse(
                 "the value is missing; null takes the default".to_owned(),
+            ));
+        }
+        if key == layers::EXTENDS {
+            return Err(refuse(
+                "a file extends others, and an override does not; write it in the file".to_owned(),
             ));
         }
         if key.split('.').count() > text::DEEPEST {
@@ -260,13 +306,16 @@ impl Document {
 
     fn fill_in_variables(&mut self) {
         let mut root = Value::Mapping(std::mem::take(&mut self.root));
-        let mut missing = Vec::new();
-        fill_in(&mut root, &mut Vec::new(), &mut missing);
+        let mut filled = Vec::new();
+        fill_in(&mut root, &mut Vec::new(), &mut filled);
         if let Value::Mapping(root) = root {
             self.root = root;
         }
-        for (path, message) in missing {
-            self.wrong_value(&path, message);
+        for filling in filled {
+            match filling {
+                Filling::Done { path, text } => self.filled.push((path, text)),
+                Filling::Missing { path, message } => self.wrong_value(&path, message),
+            }
         }
     }
 }
@@ -331,13 +380,6 @@ pub fn key_text(key: &Value) -> String {
         Value::Bool(truth) => truth.to_string(),
         other => format!("{other:?}"),
     }
-}
-
-/// The end of `file:line:column`; overrides come after the file.
-fn line_and_column(place: &str) -> (usize, usize) {
-    let mut numbers = place.rsplit(':').map_while(|number| number.parse().ok());
-    let column = numbers.next().unwrap_or(usize::MAX);
-    (numbers.next().unwrap_or(usize::MAX), column)
 }
 
 #[cfg(test)]

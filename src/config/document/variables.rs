@@ -6,15 +6,33 @@ use serde_yaml::value::{Tag, TaggedValue};
 use super::key_text;
 use crate::config::setting::{cut, describe};
 
-/// Replaces `${VAR}` and `${VAR:-default}` in every text below `value`.
-pub(super) fn fill_in(
-    value: &mut Value,
-    path: &mut Vec<String>,
-    missing: &mut Vec<(Vec<String>, String)>,
-) {
+/// A text with variables.
+pub(super) enum Filling {
+    /// They were filled in.
+    Done {
+        /// Where.
+        path: Vec<String>,
+        /// What was written there.
+        text: String,
+    },
+    /// One has no value.
+    Missing {
+        /// Where.
+        path: Vec<String>,
+        /// What to do.
+        message: String,
+    },
+}
+
+/// Replaces `${VAR}` and `${VAR:-default}` in every text below `value`, which `path` leads to.
+pub(super) fn fill_in(value: &mut Value, path: &mut Vec<String>, fillings: &mut Vec<Filling>) {
     match value {
         Value::String(text) if text.contains("${") => match expand(text, 0) {
             Ok(filled) => {
+                fillings.push(Filling::Done {
+                    path: path.clone(),
+                    text: text.clone(),
+                });
                 let plain = serde_yaml::from_str(&filled).ok();
                 *value = match plain {
                     Some(Value::Number(_) | Value::Bool(_) | Value::Null) if !filled.is_empty() => {
@@ -24,19 +42,22 @@ pub(super) fn fill_in(
                     _ => Value::String(filled),
                 };
             }
-            Err(message) => missing.push((path.clone(), message)),
+            Err(message) => fillings.push(Filling::Missing {
+                path: path.clone(),
+                message,
+            }),
         },
         Value::Sequence(items) => {
             for (index, item) in items.iter_mut().enumerate() {
                 path.push(index.to_string());
-                fill_in(item, path, missing);
+                fill_in(item, path, fillings);
                 path.pop();
             }
         }
         Value::Mapping(map) => {
             for (key, item) in map.iter_mut() {
                 path.push(key_text(key));
-                fill_in(item, path, missing);
+                fill_in(item, path, fillings);
                 path.pop();
             }
         }
