@@ -250,7 +250,7 @@ fn card(folder: &RunDir, found: &FoundCheckpoint, source: &Source) -> Result<Car
 /// Logits of the probes, one row each.
 fn probe(network: &Network, probes: &Tensor) -> Result<Vec<Vec<f32>>> {
     let _guard = tch::no_grad_guard();
-    let logits = network.forward(probes, Phase::Eval);
+    let logits = network.forward(probes, Phase::Serve);
     let rows = Vec::<Vec<f32>>::try_from(logits)?;
     ensure_finite(rows.iter().flatten().all(|logit| logit.is_finite()))?;
     Ok(rows)

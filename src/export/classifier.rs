@@ -108,7 +108,7 @@ impl Classifier {
     pub fn batch_logits(&self, images: &Tensor) -> Result<Tensor> {
         let _guard = tch::no_grad_guard();
         let logits = match &self.engine {
-            Engine::Network(network) => network.forward(images, Phase::Eval),
+            Engine::Network(network) => network.forward(images, Phase::Serve),
             Engine::TorchScript(module) => module
                 .forward_ts(&[images])
                 .map_err(|error| anyhow!("the model does not run: {}", last_words(&error)))?,

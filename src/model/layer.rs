@@ -61,13 +61,15 @@ impl std::fmt::Display for Shape {
     }
 }
 
-/// Whether one trains or uses a network; dropout and batch normalisation differ.
+/// What a network computes for; dropout and batch normalisation differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
     /// Weights are about to change.
     Train,
     /// They are not.
     Eval,
+    /// Somebody uses the model: as its TorchScript computes, to the bit, which libtorch's own operators do.
+    Serve,
 }
 
 impl Phase {
