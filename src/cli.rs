@@ -369,6 +369,15 @@ pub enum ConfigCommand {
         #[arg(long)]
         origin: bool,
     },
+    /// Say what a key means, takes, and is by default; without one, list all keys.
+    Explain {
+        /// Dotted key, such as train.optimizer.lr.
+        key: Option<String>,
+    },
+    /// Print the page of all keys, in Markdown.
+    Reference,
+    /// Print the JSON Schema of experiments, for editors and validators.
+    Schema,
     /// Print the keys in which two experiments differ, with every default filled in.
     Diff {
         /// Experiment file (YAML) or run directory.

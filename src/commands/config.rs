@@ -1,4 +1,4 @@
-//! `signet config`: `check`, `show` and `diff`.
+//! `signet config`: `check`, `show`, `explain`, `reference`, `schema` and `diff`.
 
 use std::path::Path;
 
@@ -7,9 +7,10 @@ use anyhow::Result;
 use crate::cli::{ConfigCommand, Overrides};
 use crate::config::Experiment;
 use crate::config::document::Problems;
+use crate::config::schema;
 use crate::messages;
 use crate::model::plan;
-use crate::report::summary;
+use crate::report::{reference, summary};
 use crate::run::directory::RunDir;
 use crate::run::policy;
 
@@ -45,6 +46,12 @@ pub(super) fn run(command: ConfigCommand) -> Result<()> {
             }
             crate::out!("{}", experiment.to_yaml().trim_end())
         }
+        ConfigCommand::Explain { key: None } => messages::show_text(&reference::tree().to_string()),
+        ConfigCommand::Explain { key: Some(key) } => {
+            messages::show_text(&reference::explain(&key)?)
+        }
+        ConfigCommand::Reference => crate::out!("{}", reference::page().trim_end()),
+        ConfigCommand::Schema => crate::out!("{:#}", schema::schema()),
         ConfigCommand::Diff { old, new } => {
             let changes = policy::changes(&resolved(&old)?, &resolved(&new)?);
             if changes.is_empty() {

@@ -4,6 +4,7 @@ use anyhow::bail;
 use serde::{Serialize, Serializer};
 use serde_yaml::Value;
 
+use super::declare::{Rule, Shape};
 use super::setting::{Setting, describe};
 use crate::bridge::cuda;
 use crate::fault::{Blame, Fault};
@@ -61,6 +62,10 @@ impl Serialize for Device {
 }
 
 impl Setting for Device {
+    fn shape(_: Rule) -> Shape {
+        Shape::Form("auto, cpu, cuda or cuda:N")
+    }
+
     fn read(value: &Value) -> Result<Device, String> {
         let word = value.as_str().unwrap_or_default();
         match word

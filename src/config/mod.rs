@@ -2,14 +2,17 @@
 //!
 //! [`Experiment::load`] is the way in. It finds everything that is wrong with a file in one go, each
 //! problem with file, line and key (`document`), by asking each section for the keys it knows
-//! (`section`, `setting`); the fields with their units, ranges and defaults stand in `data`, `model`,
-//! `train` and `run`.
+//! (`section`, `setting`). Each key is declared once (`declare`), in `data`, `model`, `train` and `run`, with its meaning,
+//! range and default, from which `reference` and `schema` follow.
 
 pub mod data;
+pub mod declare;
 pub mod device;
 pub mod document;
 pub mod model;
+pub mod reference;
 pub mod run;
+pub mod schema;
 pub mod section;
 pub mod setting;
 pub mod threads;
@@ -113,9 +116,9 @@ impl Experiment {
             top.wrong("version", message);
         }
         let name = top.get_if("name", name_from(file), |name: &String| file_name(name));
-        let data = DataConfig::read(top.section("data"));
+        let data = DataConfig::of(&mut top.section("data"));
         let model = ModelConfig::read(top.section("model"));
-        let train = TrainConfig::read(top.section("train"));
+        let train = TrainConfig::of(&mut top.section("train"));
         let has_val = data.may_have_val();
         let experiment = Experiment {
             version: VERSION,
@@ -123,10 +126,10 @@ impl Experiment {
             seed: top.get("seed", 42),
             device: top.get("device", Device::Auto),
             threads: top.get("threads", Threads::Auto),
-            checkpoint: CheckpointConfig::read(top.section("checkpoint"), has_val),
-            log: LogConfig::read(top.section("log")),
-            export: ExportConfig::read(top.section("export")),
-            run: RunConfig::read(top.section("run")),
+            checkpoint: CheckpointConfig::of(&mut top.section("checkpoint"), has_val),
+            log: LogConfig::of(&mut top.section("log")),
+            export: ExportConfig::of(&mut top.section("export")),
+            run: RunConfig::of(&mut top.section("run")),
             data,
             model,
             train,

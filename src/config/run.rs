@@ -5,40 +5,26 @@ use std::path::PathBuf;
 use serde::{Serialize, Serializer};
 use serde_yaml::Value;
 
-use super::section::Section;
-use super::setting::{Setting, at_least, describe, words};
+use super::declare::{Rule, Shape, at_least, keys};
+use super::setting::{Setting, describe, words};
 use super::train::{Metric, Mode};
 
-/// When checkpoints are written, and which are kept.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct CheckpointConfig {
-    /// Interval between checkpoints.
-    pub every: Every,
-    /// How many of the newest stay.
-    pub keep_last: usize,
-    /// How many of the best epochs stay.
-    pub keep_best: usize,
-    /// What is compared.
-    pub metric: Metric,
-    /// Which way is better.
-    pub mode: Mode,
-}
-
-impl CheckpointConfig {
-    pub(super) fn read(mut section: Section, has_val: bool) -> CheckpointConfig {
-        let usual = if has_val {
-            Metric::ValAccuracy
-        } else {
-            Metric::TrainLoss
-        };
-        let metric = section.get("metric", usual);
-        CheckpointConfig {
-            every: section.get("every", Every::Auto),
-            keep_last: section.get_if("keep_last", 2, at_least(1)),
-            keep_best: section.get_if("keep_best", 1, at_least(1)),
-            metric,
-            mode: section.get("mode", metric.mode()),
-        }
+keys! {
+    /// When checkpoints are written, and which are kept.
+    CheckpointConfig(has_val: bool) {
+        /// Interval between checkpoints.
+        every: Every [= Every::Auto],
+        /// How many of the newest stay.
+        keep_last: usize [= 2, at_least(1)],
+        /// How many of the best epochs stay.
+        keep_best: usize [= 1, at_least(1)],
+        /// What is compared.
+        metric: Metric [
+            = if has_val { Metric::ValAccuracy } else { Metric::TrainLoss };
+            "val.accuracy, or train.loss where there is no val part"
+        ],
+        /// Which way is better.
+        mode: Mode [= metric.mode(); "max for an accuracy, min for a loss"],
     }
 }
 
@@ -72,6 +58,10 @@ impl Serialize for Every {
 }
 
 impl Setting for Every {
+    fn shape(_: Rule) -> Shape {
+        Shape::Form("auto, or such as `1 epoch`, `200 steps` or `10 min`")
+    }
+
     fn read(value: &Value) -> Result<Every, String> {
         let text = value.as_str().unwrap_or_default();
         if text == "auto" {
@@ -91,15 +81,20 @@ impl Setting for Every {
     }
 }
 
-/// What is written down during training.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct LogConfig {
-    /// `metrics.csv`.
-    pub csv: bool,
-    /// TensorBoard event files under `tensorboard/`: the metrics of each epoch, at its optimiser step.
-    pub tensorboard: bool,
-    /// The parts whose images are written to `samples.jsonl`, a line per image and epoch.
-    pub samples: SampleLog,
+keys! {
+    /// What is written down during training.
+    LogConfig {
+        /// `metrics.csv`.
+        csv: bool [= true],
+        /// TensorBoard event files under `tensorboard/`: the metrics of each epoch, at its optimiser step.
+        tensorboard: bool [= false],
+        /// The parts whose images are written to `samples.jsonl`, a line per image and epoch.
+        samples: SampleLog [= SampleLog::Val],
+    }
+    check(_log, section) {
+        // Version 0.2 could leave out metrics.jsonl. It is always written now, since studies and resume read it.
+        let _: bool = section.get("jsonl", true);
+    }
 }
 
 words! {
@@ -114,40 +109,18 @@ words! {
     }
 }
 
-impl LogConfig {
-    pub(super) fn read(mut section: Section) -> LogConfig {
-        // Version 0.2 could leave out metrics.jsonl. It is always written now, since studies and resume read it.
-        let _: bool = section.get("jsonl", true);
-        LogConfig {
-            csv: section.get("csv", true),
-            tensorboard: section.get("tensorboard", false),
-            samples: section.get("samples", SampleLog::Val),
-        }
+keys! {
+    /// What becomes of a model that is trained.
+    ExportConfig {
+        /// The formats of `signet export`.
+        formats: Vec<Format> [list Format = vec![Format::Torchscript]],
+        /// Whether the best epoch is exported when a training ends.
+        on_finish: bool [= false],
     }
-}
-
-/// What becomes of a model that is trained.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct ExportConfig {
-    /// The formats of `signet export`.
-    pub formats: Vec<Format>,
-    /// Whether the best epoch is exported when a training ends.
-    pub on_finish: bool,
-}
-
-impl ExportConfig {
-    pub(super) fn read(mut section: Section) -> ExportConfig {
-        let formats = section.values_if("formats", |_: &Format| Ok(()));
-        let formats = formats.unwrap_or_else(|| vec![Format::Torchscript]);
-        if formats.is_empty() {
-            section.wrong(
-                "formats",
-                "an empty list exports nothing; set on_finish: false instead".to_owned(),
-            );
-        }
-        ExportConfig {
-            formats,
-            on_finish: section.get("on_finish", false),
+    check(export, section) {
+        if export.formats.is_empty() {
+            let message = "an empty list exports nothing; set on_finish: false instead";
+            section.wrong("formats", message.to_owned());
         }
     }
 }
@@ -164,21 +137,13 @@ words! {
     }
 }
 
-/// Where the run directory goes.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct RunConfig {
-    /// The folder of run directories.
-    pub root: PathBuf,
-    /// What to do when the name is taken.
-    pub if_exists: IfExists,
-}
-
-impl RunConfig {
-    pub(super) fn read(mut section: Section) -> RunConfig {
-        RunConfig {
-            root: section.get("root", PathBuf::from("runs")),
-            if_exists: section.get("if_exists", IfExists::New),
-        }
+keys! {
+    /// Where the run directory goes.
+    RunConfig {
+        /// The folder of run directories.
+        root: PathBuf [= PathBuf::from("runs")],
+        /// What to do when the name is taken.
+        if_exists: IfExists [= IfExists::New],
     }
 }
 

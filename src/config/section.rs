@@ -187,15 +187,19 @@ impl<'d> Section<'d> {
         kinds: &[&'static str],
         default: Option<&'static str>,
     ) -> Option<&'static str> {
-        let missing = format!("missing: one of {}", kinds.join(", "));
-        let word: String = match default {
-            Some(default) => self.get("kind", default.to_owned()),
-            None => self.required("kind", missing.trim_start_matches("missing: "))?,
+        let word: Option<String> = match default {
+            Some(default) => Some(self.get("kind", default.to_owned())),
+            None => self.required("kind", &format!("one of {}", kinds.join(", "))),
         };
-        self.kind = kinds.iter().find(|kind| **kind == word).copied();
+        self.kind = word.and_then(|word| {
+            let known = kinds.iter().find(|kind| **kind == word).copied();
+            if known.is_none() {
+                self.wrong("kind", one_of(&word, kinds));
+            }
+            known
+        });
         if self.kind.is_none() {
-            self.wrong("kind", one_of(&word, kinds));
-            self.map = None; // without a kind nobody can say which other keys belong
+            self.map = None; // nobody can say then which other keys belong
         }
         self.kind
     }

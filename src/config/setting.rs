@@ -4,10 +4,19 @@ use std::path::PathBuf;
 
 use serde_yaml::Value;
 
+use super::declare::{Rule, Shape};
 use super::document::readings;
 
 /// A type that one plain YAML value can be read as.
 pub trait Setting: Sized {
+    /// What it may be under a rule.
+    fn shape(rule: Rule) -> Shape;
+
+    /// The number that a rule is about, if it is one.
+    fn number(&self) -> Option<f64> {
+        None
+    }
+
     /// The setting, or a sentence saying what was expected and what was found.
     ///
     /// # Errors
@@ -62,6 +71,10 @@ pub fn describe(value: &Value) -> String {
 }
 
 impl Setting for bool {
+    fn shape(_: Rule) -> Shape {
+        Shape::Truth
+    }
+
     fn read(value: &Value) -> Result<bool, String> {
         value
             .as_bool()
@@ -70,6 +83,14 @@ impl Setting for bool {
 }
 
 impl Setting for f64 {
+    fn shape(rule: Rule) -> Shape {
+        Shape::Number(rule)
+    }
+
+    fn number(&self) -> Option<f64> {
+        Some(*self)
+    }
+
     fn read(value: &Value) -> Result<f64, String> {
         let number = value
             .as_f64()
@@ -88,6 +109,14 @@ impl Setting for f64 {
 }
 
 impl Setting for u64 {
+    fn shape(rule: Rule) -> Shape {
+        Shape::Whole(rule)
+    }
+
+    fn number(&self) -> Option<f64> {
+        Some(*self as f64)
+    }
+
     fn read(value: &Value) -> Result<u64, String> {
         let beyond = value
             .as_f64()
@@ -111,6 +140,14 @@ impl Setting for u64 {
 
 /// A label, which may be negative.
 impl Setting for i128 {
+    fn shape(rule: Rule) -> Shape {
+        Shape::Whole(rule)
+    }
+
+    fn number(&self) -> Option<f64> {
+        Some(*self as f64)
+    }
+
     fn read(value: &Value) -> Result<i128, String> {
         let number = value.as_i64().map(i128::from);
         number
@@ -120,12 +157,24 @@ impl Setting for i128 {
 }
 
 impl Setting for usize {
+    fn shape(rule: Rule) -> Shape {
+        Shape::Whole(rule)
+    }
+
+    fn number(&self) -> Option<f64> {
+        Some(*self as f64)
+    }
+
     fn read(value: &Value) -> Result<usize, String> {
         u64::read(value).map(|number| number as usize)
     }
 }
 
 impl Setting for String {
+    fn shape(_: Rule) -> Shape {
+        Shape::Text
+    }
+
     fn read(value: &Value) -> Result<String, String> {
         let text = value.as_str().map(str::to_owned);
         text.ok_or_else(|| match value {
@@ -138,6 +187,10 @@ impl Setting for String {
 }
 
 impl Setting for PathBuf {
+    fn shape(_: Rule) -> Shape {
+        Shape::Path
+    }
+
     fn read(value: &Value) -> Result<PathBuf, String> {
         let text = value.as_str().filter(|text| !text.is_empty());
         text.map(PathBuf::from)
@@ -146,6 +199,10 @@ impl Setting for PathBuf {
 }
 
 impl<T: Setting> Setting for Vec<T> {
+    fn shape(rule: Rule) -> Shape {
+        Shape::List(Box::new(T::shape(rule)))
+    }
+
     fn read(value: &Value) -> Result<Vec<T>, String> {
         let items = value
             .as_sequence()
@@ -156,10 +213,10 @@ impl<T: Setting> Setting for Vec<T> {
 
 /// Declares an enum whose values are single words in the experiment file.
 macro_rules! words {
-    ($(#[$meta:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
+    ($(#[$meta:meta])* $name:ident { $($(#[doc = $doc:literal])* $variant:ident = $word:literal),+ $(,)? }) => {
         $(#[$meta])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-        pub enum $name { $($(#[$doc])* #[serde(rename = $word)] $variant),+ }
+        pub enum $name { $($(#[doc = $doc])* #[serde(rename = $word)] $variant),+ }
 
         impl $name {
             /// The word in the experiment file.
@@ -180,6 +237,10 @@ macro_rules! words {
         }
 
         impl $crate::config::setting::Setting for $name {
+            fn shape(_: $crate::config::declare::Rule) -> $crate::config::declare::Shape {
+                $crate::config::declare::Shape::Words(&[$(($word, concat!($($doc),*))),+])
+            }
+
             fn read(value: &serde_yaml::Value) -> Result<$name, String> {
                 match value.as_str() {
                     Some(word) => word.parse(),
@@ -212,57 +273,4 @@ pub fn one_of(word: &str, words: &[&str]) -> String {
     let near = near.map_or(String::new(), |near| format!("; did you mean {near}?"));
     let (word, rest) = cut(word);
     format!("{word}{rest} is not one of {}{near}", words.join(", "))
-}
-
-/// A rule for [`super::section::Section::get_if`]: at least `low`.
-pub fn at_least<T: PartialOrd + std::fmt::Display>(low: T) -> impl Fn(&T) -> Result<(), String> {
-    move |value| {
-        if *value >= low {
-            Ok(())
-        } else {
-            Err(format!("{low} or more"))
-        }
-    }
-}
-
-/// A rule: a whole number in [low, high].
-pub fn whole(low: usize, high: usize) -> impl Fn(&usize) -> Result<(), String> {
-    move |value| {
-        if (low..=high).contains(value) {
-            Ok(())
-        } else {
-            Err(format!("{low} to {high}"))
-        }
-    }
-}
-
-/// A rule: above zero.
-pub fn above_zero(value: &f64) -> Result<(), String> {
-    if *value > 0.0 {
-        Ok(())
-    } else {
-        Err("a number above 0".to_owned())
-    }
-}
-
-/// A rule: in [low, high].
-pub fn between(low: f64, high: f64) -> impl Fn(&f64) -> Result<(), String> {
-    move |value| {
-        if (low..=high).contains(value) {
-            Ok(())
-        } else {
-            Err(format!("a number from {low} to {high}"))
-        }
-    }
-}
-
-/// A rule: in [low, high), for rates that must not reach their end.
-pub fn below(low: f64, high: f64) -> impl Fn(&f64) -> Result<(), String> {
-    move |value| {
-        if (low..high).contains(value) {
-            Ok(())
-        } else {
-            Err(format!("a number from {low} up to but without {high}"))
-        }
-    }
 }

@@ -8,6 +8,7 @@ use std::fmt;
 use serde::{Serialize, Serializer};
 use serde_yaml::Value;
 
+use super::declare::{Rule, Shape};
 use super::setting::{Setting, describe};
 use crate::bridge::process;
 
@@ -132,6 +133,10 @@ impl Serialize for Threads {
 }
 
 impl Setting for Threads {
+    fn shape(_: Rule) -> Shape {
+        Shape::Form("a number of threads from 1 to 1024, or auto")
+    }
+
     fn read(value: &Value) -> Result<Threads, String> {
         let count = value.as_u64().and_then(|count| count.try_into().ok());
         match (count, value.as_str()) {

@@ -181,12 +181,12 @@ fn start(parameter: &Parameter, init: &InitConfig) -> Tensor {
     let mut tensor = Tensor::zeros(&parameter.size[..], (kind, Device::Cpu));
     let _guard = tch::no_grad_guard();
     match (init, parameter.role) {
-        (InitConfig::Custom { weights, .. }, Role::Weight) => match *weights {
+        (InitConfig::Custom(law), Role::Weight) => match law.weights {
             WeightInit::Constant { value } => tensor.fill_(value),
             WeightInit::Normal { mean, std } => tensor.normal_(mean, std),
             WeightInit::Uniform { low, high } => tensor.uniform_(low, high),
         },
-        (InitConfig::Custom { .. }, Role::Bias) => tensor,
+        (InitConfig::Custom(_), Role::Bias) => tensor,
         _ => match parameter.start {
             Init::Uniform(bound) => tensor.uniform_(-bound, bound),
             Init::Ones => tensor.fill_(1.0),

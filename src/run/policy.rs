@@ -20,6 +20,15 @@ pub enum Policy {
 }
 
 impl Policy {
+    /// What it means, in a line.
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Policy::Free => "free: the run goes on",
+            Policy::Branch => "branch: needs --as NAME, under which another run branches off",
+            Policy::Refused => "refused: nothing learned so far would mean the same",
+        }
+    }
+
     /// The word in tables.
     pub fn word(self) -> &'static str {
         match self {
@@ -81,7 +90,7 @@ pub struct Change {
 }
 
 /// The policy of `key`.
-fn policy_of(key: &str) -> Policy {
+pub fn policy_of(key: &str) -> Policy {
     let covers = |prefix: &str| {
         key.strip_prefix(prefix)
             .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))

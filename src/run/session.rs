@@ -12,7 +12,7 @@ use super::directory::RunDir;
 use super::environment::Environment;
 use super::source::working_folder;
 use crate::bridge;
-use crate::config::data::{NamedNormalize, Normalize, SplitConfig};
+use crate::config::data::{FixedNormalize, NamedNormalize, Normalize, SplitConfig};
 use crate::config::threads::Settled;
 use crate::config::train::InitFrom;
 use crate::config::{Device, Experiment, Threads};
@@ -260,7 +260,7 @@ fn begin_with(network: &Network, init: &InitFrom) -> Result<Transfer> {
 fn normalization(experiment: &Experiment, data: &Dataset, split: &Split) -> Result<Normalization> {
     let channels = data.index.shape[0];
     match &experiment.data.normalize {
-        Normalize::Fixed { mean, std } => Ok(Normalization {
+        Normalize::Fixed(FixedNormalize { mean, std }) => Ok(Normalization {
             mean: mean.clone(),
             std: std.clone(),
         }),

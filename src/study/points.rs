@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_yaml::Value;
 
+use crate::config::declare::{Rule, Shape};
 use crate::config::section::Section;
 use crate::config::setting::{Setting, describe};
 use crate::rng::{Purpose, Stream};
@@ -64,6 +65,10 @@ impl Point {
 }
 
 impl Setting for Axis {
+    fn shape(_: Rule) -> Shape {
+        Shape::Form("a list such as [0.1, 0.2], or a range such as {low: 0.0, high: 0.5}")
+    }
+
     fn read(value: &Value) -> Result<Axis, String> {
         let json = |value: &Value| {
             serde_json::to_string(value).map_err(|_| "expected plain values".to_owned())

@@ -10,9 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use super::points::{Axis, Point, Points};
 use super::trials::{self, Resampling, Trial, plan};
+use crate::config::declare::at_least;
 use crate::config::document::{Document, Problems};
 use crate::config::section::Section;
-use crate::config::setting::at_least;
 use crate::config::train::Metric;
 use crate::config::{Experiment, file_name, name_from};
 
@@ -219,8 +219,8 @@ fn read_trials(mut section: Section) -> Option<Resampling> {
             Some(Resampling::Seeds { seeds })
         }
         _ => Some(Resampling::InnerFolds {
-            folds: section.get_if("folds", 5, at_least(2)),
-            repeats: section.get_if("repeats", 1, at_least(1)),
+            folds: section.get_if("folds", 5, |number| at_least(2).judge(number)),
+            repeats: section.get_if("repeats", 1, |number| at_least(1).judge(number)),
         }),
     }
 }
@@ -228,8 +228,8 @@ fn read_trials(mut section: Section) -> Option<Resampling> {
 impl Halving {
     fn read(mut section: Section) -> Halving {
         Halving {
-            factor: section.get_if("factor", 3, at_least(2)),
-            min_epochs: section.get_if("min_epochs", 5, at_least(1)),
+            factor: section.get_if("factor", 3, |number| at_least(2).judge(number)),
+            min_epochs: section.get_if("min_epochs", 5, |number| at_least(1).judge(number)),
         }
     }
 }

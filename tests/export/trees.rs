@@ -8,7 +8,7 @@ use crate::support::Workshop;
 use crate::trained;
 use signet::config::Experiment;
 use signet::config::document::Document;
-use signet::config::model::LAYER_KINDS;
+use signet::config::model::LayerConfig;
 use signet::config::run::Format;
 use signet::export::card::Card;
 use signet::export::classifier::Classifier;
@@ -24,7 +24,7 @@ use tch::{Kind, Tensor};
 
 /// A layer as one would write it, of a kind drawn from all; what does not fit is drawn again by the caller.
 fn draw(stream: &mut Stream, depth: usize) -> String {
-    let kind = LAYER_KINDS[stream.below(LAYER_KINDS.len())];
+    let kind = LayerConfig::WORDS[stream.below(LayerConfig::WORDS.len())];
     let mut pick = |choices: &[&str]| choices[stream.below(choices.len())].to_owned();
     let settings = match kind {
         "conv2d" => [
@@ -121,7 +121,12 @@ fn trees_drawn_at_random_of_all_layers_answer_the_same_in_every_format() {
     for number in 0..40 {
         let mut card = draw_card(&original, &mut Stream::new(1, Purpose::Probe, &[number]));
         let words = card.config.split_whitespace();
-        drawn.extend(words.filter_map(|word| LAYER_KINDS.into_iter().find(|kind| *kind == word)));
+        drawn.extend(words.filter_map(|word| {
+            LayerConfig::WORDS
+                .iter()
+                .copied()
+                .find(|kind| *kind == word)
+        }));
         let network = card.network().unwrap();
         let state = randomised(&network);
         network.load(&state).unwrap();
@@ -135,7 +140,7 @@ fn trees_drawn_at_random_of_all_layers_answer_the_same_in_every_format() {
         let finite = |tensor: &Tensor| bool::try_from(tensor.grad().isfinite().all()).unwrap();
         assert!(tensors.iter().all(finite), "{}", card.config);
     }
-    let all: BTreeSet<&str> = LAYER_KINDS.into_iter().collect();
+    let all: BTreeSet<&str> = LayerConfig::WORDS.iter().copied().collect();
     assert_eq!(drawn, all, "some layer was never drawn");
 }
 

@@ -265,7 +265,10 @@ fn every_shipped_experiment_parses_builds_and_computes_a_batch() {
                 // What experiments extend, and none by themselves.
             } else if path.is_dir() {
                 folders.push(path)
-            } else {
+            } else if path
+                .extension()
+                .is_some_and(|extension| extension == "yaml")
+            {
                 found.push(path)
             }
         }

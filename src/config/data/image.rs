@@ -2,20 +2,23 @@
 
 use serde::Serialize;
 
+use crate::config::declare::{ABOVE_ZERO, Entry, Rule, Shape, keys, within};
 use crate::config::section::Section;
-use crate::config::setting::{above_zero, words};
+use crate::config::setting::words;
 
-/// The shape of an image as the model sees it.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct ImageConfig {
-    /// Pixels from top to bottom.
-    pub height: usize,
-    /// Pixels from left to right.
-    pub width: usize,
-    /// Colour or grey.
-    pub channels: Channels,
-    /// What happens before resizing.
-    pub preprocess: Preprocess,
+keys! {
+    /// The shape of an image as the model sees it.
+    #[derive(Copy)]
+    ImageConfig {
+        /// Pixels from top to bottom.
+        height: usize [= 64, within(1, 4096)],
+        /// Pixels from left to right.
+        width: usize [= 64, within(1, 4096)],
+        /// Colour or grey.
+        channels: Channels [= Channels::Gray],
+        /// What happens before resizing.
+        preprocess: Preprocess [= Preprocess::Plain],
+    }
 }
 
 words! {
@@ -46,19 +49,6 @@ impl ImageConfig {
             Channels::Rgb => 3,
         }
     }
-
-    pub(super) fn read(mut section: Section) -> ImageConfig {
-        let side = |side: &usize| match side {
-            1..=4096 => Ok(()),
-            _ => Err("1 to 4096 pixels".to_owned()),
-        };
-        ImageConfig {
-            height: section.get_if("height", 64, side),
-            width: section.get_if("width", 64, side),
-            channels: section.get("channels", Channels::Gray),
-            preprocess: section.get("preprocess", Preprocess::Plain),
-        }
-    }
 }
 
 /// How pixels are shifted and scaled: x becomes (x - mean) / std per channel.
@@ -67,13 +57,18 @@ impl ImageConfig {
 pub enum Normalize {
     /// By name, without settings.
     Named(NamedNormalize),
+    /// As given.
+    Fixed(FixedNormalize),
+}
+
+keys! {
     /// Means and standard deviations as given, one per channel, for pixels in 0..1.
-    Fixed {
+    FixedNormalize(channels: usize) {
         /// Subtracted from each pixel of the channel.
-        mean: Vec<f64>,
-        /// What each pixel is divided by after that, above 0.
-        std: Vec<f64>,
-    },
+        mean: Vec<f64> [list f64 = vec![0.0; channels]],
+        /// What each pixel is divided by after that.
+        std: Vec<f64> [list f64 = vec![1.0; channels], ABOVE_ZERO],
+    }
 }
 
 words! {
@@ -87,25 +82,29 @@ words! {
 }
 
 impl Normalize {
+    pub(super) fn shape() -> Shape {
+        let named = <NamedNormalize as Entry>::shape(Rule::Any);
+        Shape::Either(
+            Box::new(named),
+            Box::new(Shape::Section("FixedNormalize", || {
+                FixedNormalize::declared(1)
+            })),
+        )
+    }
+
+    /// For images of so many `channels`.
     pub(super) fn read(section: &mut Section, channels: usize) -> Normalize {
         if !section.holds_section("normalize") {
             return Normalize::Named(section.get("normalize", NamedNormalize::TrainStats));
         }
         let mut given = section.section("normalize");
-        let mean = given
-            .values_if("mean", |_: &f64| Ok(()))
-            .unwrap_or(vec![0.0; channels]);
-        let std = given
-            .values_if("std", above_zero)
-            .unwrap_or(vec![1.0; channels]);
-        for (key, list) in [("mean", &mean), ("std", &std)] {
+        let fixed = FixedNormalize::of(&mut given, channels);
+        for (key, list) in [("mean", &fixed.mean), ("std", &fixed.std)] {
             if list.len() != channels {
-                given.wrong(
-                    key,
-                    format!("one number per channel ({channels}), found {}", list.len()),
-                );
+                let message = format!("one number per channel ({channels}), found {}", list.len());
+                given.wrong(key, message);
             }
         }
-        Normalize::Fixed { mean, std }
+        Normalize::Fixed(fixed)
     }
 }

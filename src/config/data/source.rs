@@ -4,35 +4,35 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use crate::config::declare::{Absent, Key, Rule, Shape, kinds, within};
 use crate::config::document::variables::escape;
 use crate::config::section::Section;
-use crate::config::setting::whole;
 
-/// Where images come from.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
-pub enum Source {
-    /// `ROOT/<class>/*.jpg|jpeg|png`.
-    ClassFolders {
-        /// The folder of class folders.
-        root: PathBuf,
-    },
-    /// Arrays of numpy, in `.npy` files or as members of a `.npz` archive (`signs.npz/x_train`).
-    Npy {
-        /// Images: `[N, H, W]`, `[N, H, W, C]` or `[N, C, H, W]`, floats in 0..1 or bytes.
-        images: PathBuf,
-        /// Which row shows what.
-        #[serde(flatten)]
-        labels: NpyLabels,
-    },
-    /// Hand signs drawn by signet itself.
-    Generated {
-        /// Images per class.
-        #[serde(rename = "pictures")]
-        images: usize,
-        /// Seed of the drawings, apart from the experiment's so that repeats share their images.
-        seed: u64,
-    },
+kinds! {
+    /// Where images come from.
+    Source {
+        /// `ROOT/<class>/*.jpg|jpeg|png`.
+        "class_folders" ClassFolders {
+            /// The folder of class folders.
+            root: PathBuf [needs "the folder that holds one folder per class"],
+        },
+        /// Arrays of numpy, in `.npy` files or as members of a `.npz` archive (`signs.npz/x_train`).
+        "npy" Npy {
+            /// Images: `[N, H, W]`, `[N, H, W, C]` or `[N, C, H, W]`, floats in 0..1 or bytes.
+            images: PathBuf [needs "the .npy file with the images"],
+            /// Which row shows what.
+            #[serde(flatten)]
+            labels: NpyLabels [flatten],
+        },
+        /// Hand signs drawn by signet itself.
+        "generated" Generated {
+            /// Images per class.
+            #[serde(rename = "pictures")]
+            images: usize [as "pictures" = 205, within(1, 1_000_000)],
+            /// Seed of the drawings, apart from the experiment's so that repeats share their images.
+            seed: u64 [= 0, Rule::Any],
+        },
+    }
 }
 
 /// How rows of an array get their class.
@@ -100,31 +100,40 @@ impl Source {
             Source::Generated { .. } => Vec::new(),
         }
     }
-
-    pub(super) fn read(mut section: Section) -> Source {
-        let kinds = ["class_folders", "npy", "generated"];
-        match section.kind(&kinds, None) {
-            Some("class_folders") => Source::ClassFolders {
-                root: section
-                    .required("root", "the folder that holds one folder per class")
-                    .unwrap_or_default(),
-            },
-            Some("npy") => Source::Npy {
-                images: section
-                    .required("images", "the .npy file with the images")
-                    .unwrap_or_default(),
-                labels: NpyLabels::read(section),
-            },
-            _ => Source::Generated {
-                images: section.get_if("pictures", 205, whole(1, 1_000_000)),
-                seed: section.get("seed", 0),
-            },
-        }
-    }
 }
 
 impl NpyLabels {
-    fn read(mut section: Section) -> NpyLabels {
+    fn declared() -> Vec<Key> {
+        let key = |name, about, shape| Key {
+            name,
+            about,
+            shape,
+            default: Absent::Words("one of labels and rows is needed"),
+        };
+        let numbers = || Box::new(Shape::Whole(Rule::Any));
+        vec![
+            key(
+                "labels",
+                "A label array: `[N]` whole numbers or names, or `[N, K]` one-hot.",
+                Shape::Path,
+            ),
+            Key {
+                default: Absent::Value(serde_json::Value::Null),
+                ..key(
+                    "label_map",
+                    "Class name to number (or one-hot column); null reads number k as class \"k\", and names as they are.",
+                    Shape::Names(numbers()),
+                )
+            },
+            key(
+                "rows",
+                "Class name to [first, end) of its rows, end not included.",
+                Shape::Names(Box::new(Shape::List(numbers()))),
+            ),
+        ]
+    }
+
+    fn of(section: &mut Section) -> NpyLabels {
         let rows = section
             .optional_section("rows")
             .map(|rows| rows.entries::<Vec<u64>>());

@@ -2,8 +2,9 @@
 
 use serde::Serialize;
 
+use crate::config::declare::{Entry, Rule, Shape, at_least, keys, kinds};
 use crate::config::section::Section;
-use crate::config::setting::{at_least, words};
+use crate::config::setting::words;
 
 /// Weights before the first step.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -11,13 +12,18 @@ use crate::config::setting::{at_least, words};
 pub enum InitConfig {
     /// By name, without settings.
     Named(NamedInit),
+    /// By a law.
+    Custom(CustomInit),
+}
+
+keys! {
     /// The same law for every weight; biases are zero.
-    Custom {
+    CustomInit {
         /// How weights (not biases) are drawn.
-        weights: WeightInit,
+        weights: WeightInit [kinds else WeightInit::Normal { mean: 0.0, std: 0.1 }],
         /// Biases; `zero` is the only choice.
-        bias: BiasLaw,
-    },
+        bias: BiasLaw [= BiasLaw::Zero],
+    }
 }
 
 words! {
@@ -36,60 +42,54 @@ words! {
     }
 }
 
-/// The law weights are drawn from.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
-pub enum WeightInit {
-    /// Every weight is the same number.
-    Constant {
-        /// Value of every weight.
-        value: f64,
-    },
-    /// Independent draws from a normal distribution.
-    Normal {
-        /// Mean.
-        mean: f64,
-        /// Standard deviation.
-        std: f64,
-    },
-    /// Uniform in [low, high).
-    Uniform {
-        /// Smallest value.
-        low: f64,
-        /// Upper bound of the values.
-        high: f64,
-    },
+kinds! {
+    /// The law weights are drawn from.
+    WeightInit {
+        /// Every weight is the same number.
+        "constant" Constant {
+            /// Value of every weight.
+            value: f64 [= 0.01],
+        },
+        /// Independent draws from a normal distribution.
+        "normal" Normal {
+            /// Mean.
+            mean: f64 [= 0.0],
+            /// Standard deviation.
+            std: f64 [= 0.1, at_least(0.0)],
+        },
+        /// Uniform in [low, high).
+        "uniform" Uniform {
+            /// Smallest value.
+            low: f64 [= -0.05],
+            /// Upper bound of the values.
+            high: f64 [= 0.05],
+        },
+    }
+    check(law, section) {
+        if let WeightInit::Uniform { low, high } = *law {
+            if low > high {
+                section.wrong("low", format!("{low} is above high, which is {high}"));
+            } else if !((high - low) as f32).is_finite() {
+                let message = format!("float32 cannot hold how far {low} is below high, which is {high}");
+                section.wrong("low", message);
+            }
+        }
+    }
 }
 
 impl InitConfig {
+    pub(super) fn shape() -> Shape {
+        let named = <NamedInit as Entry>::shape(Rule::Any);
+        Shape::Either(
+            Box::new(named),
+            Box::new(Shape::Section("CustomInit", CustomInit::declared)),
+        )
+    }
+
     pub(super) fn read(section: &mut Section) -> InitConfig {
         if !section.holds_section("init") {
             return InitConfig::Named(section.get("init", NamedInit::Pytorch));
         }
-        let mut init = section.section("init");
-        let bias = init.get("bias", BiasLaw::Zero);
-        let mut weights = init.section("weights");
-        let law = match weights.kind(&["constant", "normal", "uniform"], None) {
-            Some("constant") => WeightInit::Constant {
-                value: weights.get("value", 0.01),
-            },
-            Some("uniform") => {
-                let low = weights.get("low", -0.05);
-                let high = weights.get("high", 0.05);
-                if low > high {
-                    weights.wrong("low", format!("{low} is above high, which is {high}"));
-                } else if !((high - low) as f32).is_finite() {
-                    let message =
-                        format!("float32 cannot hold how far {low} is below high, which is {high}");
-                    weights.wrong("low", message);
-                }
-                WeightInit::Uniform { low, high }
-            }
-            _ => WeightInit::Normal {
-                mean: weights.get("mean", 0.0),
-                std: weights.get_if("std", 0.1, at_least(0.0)),
-            },
-        };
-        InitConfig::Custom { weights: law, bias }
+        InitConfig::Custom(CustomInit::of(&mut section.section("init")))
     }
 }

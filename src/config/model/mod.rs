@@ -5,15 +5,15 @@ mod layer;
 
 use serde::Serialize;
 
-pub use init::{BiasLaw, InitConfig, NamedInit, WeightInit};
+pub use init::{BiasLaw, CustomInit, InitConfig, NamedInit, WeightInit};
 pub use layer::{
-    ActivationKind, ConvConfig, LAYER_KINDS, LayerConfig, Nonlinearity, Padding, Pooling, RnnSizes,
-    Sequence,
+    ActivationKind, ConvConfig, LayerConfig, Nonlinearity, Padding, Pooling, RnnSizes, Sequence,
 };
 
+use super::declare::{Kind, Shape, below, keys, kinds, within};
 use super::section::Section;
-use super::setting::{below, whole, words};
-use layer::{MOST_LAYERS, MOST_PIXELS, MOST_UNITS, read_patch};
+use super::setting::words;
+use layer::{MOST_LAYERS, MOST_PIXELS, MOST_UNITS, layers, read_all};
 
 /// Everything about the network.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -37,80 +37,81 @@ words! {
     }
 }
 
-/// The kinds of networks, each with its own settings.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
-pub enum ModelKind {
-    /// Pixels, hidden layers, classes. Without hidden layers: softmax regression.
-    Ann(Dense),
-    /// The same with two hidden layers or more.
-    Dnn(Dense),
-    /// Blocks of convolution, then hidden layers.
-    Cnn {
-        /// Convolution blocks, first to last.
-        blocks: Vec<Block>,
-        /// What follows them.
-        #[serde(flatten)]
-        head: Dense,
-    },
-    /// The image read as a sequence by a plain recurrent network.
-    Rnn {
-        /// The function inside each step.
-        nonlinearity: Nonlinearity,
-        /// Settings shared with lstm and gru.
-        #[serde(flatten)]
-        recurrent: RecurrentConfig,
-    },
-    /// The same with long short-term memory.
-    Lstm(RecurrentConfig),
-    /// The same with gated recurrent units.
-    Gru(RecurrentConfig),
-    /// The layers as listed.
-    Layers {
-        /// First to last; the last must give one number per class.
-        layers: Vec<LayerConfig>,
-    },
-}
-
-const KINDS: [&str; 7] = ["ann", "dnn", "cnn", "rnn", "lstm", "gru", "layers"];
-
-impl ModelConfig {
-    pub(super) fn read(mut section: Section) -> ModelConfig {
-        let kind = match section.kind(&KINDS, None) {
-            Some("dnn") => ModelKind::Dnn(Dense::read(&mut section, &[128, 64])),
-            Some("cnn") => ModelKind::Cnn {
-                blocks: Block::read_all(&mut section),
-                head: Dense::read(&mut section, &[64]),
-            },
-            Some("rnn") => ModelKind::Rnn {
-                nonlinearity: section.get("nonlinearity", Nonlinearity::Tanh),
-                recurrent: RecurrentConfig::read(&mut section),
-            },
-            Some("lstm") => ModelKind::Lstm(RecurrentConfig::read(&mut section)),
-            Some("gru") => ModelKind::Gru(RecurrentConfig::read(&mut section)),
-            Some("layers") => ModelKind::Layers {
-                layers: LayerConfig::read_all(
-                    &mut section,
-                    "layers",
-                    "[{kind: flatten}, {kind: linear}]",
-                ),
-            },
-            _ => ModelKind::Ann(Dense::read(&mut section, &[64])),
-        };
-        if let ModelKind::Dnn(dense) = &kind
+kinds! {
+    /// The kinds of networks, each with its own settings.
+    ModelKind {
+        /// Pixels, hidden layers, classes. Without hidden layers: softmax regression.
+        "ann" Ann(Dense; &[64]),
+        /// The same with two hidden layers or more.
+        "dnn" Dnn(Dense; &[128, 64]),
+        /// Blocks of convolution, then hidden layers.
+        "cnn" Cnn {
+            /// Convolution blocks, first to last.
+            blocks: Vec<Block> [by Block::read_all; Shape::List(Box::new(Shape::Section("Block", Block::declared))), "[{filters: 16}, {filters: 32}]"],
+            /// What follows them.
+            #[serde(flatten)]
+            head: Dense [flatten with &[64]],
+        },
+        /// The image read as a sequence by a plain recurrent network.
+        "rnn" Rnn {
+            /// The function inside each step.
+            nonlinearity: Nonlinearity [= Nonlinearity::Tanh],
+            /// Settings shared with lstm and gru.
+            #[serde(flatten)]
+            recurrent: RecurrentConfig [flatten],
+        },
+        /// The same with long short-term memory.
+        "lstm" Lstm(RecurrentConfig),
+        /// The same with gated recurrent units.
+        "gru" Gru(RecurrentConfig),
+        /// The layers as listed.
+        "layers" Layers {
+            /// First to last; the last must give one number per class.
+            layers: Vec<LayerConfig> [
+                by |section| read_all(section, "layers", "[{kind: flatten}, {kind: linear}]");
+                layers(), "it has to be written"
+            ],
+        },
+    }
+    check(kind, section) {
+        if let ModelKind::Dnn(dense) = kind
             && dense.hidden.len() < 2
         {
-            section.wrong(
-                "hidden",
-                "a dnn has at least two hidden layers; use kind: ann for fewer".to_owned(),
-            );
+            let message = "a dnn has at least two hidden layers; use kind: ann for fewer";
+            section.wrong("hidden", message.to_owned());
         }
-        check_effects(&kind, &section);
+        check_effects(kind, section);
+    }
+}
+
+impl ModelConfig {
+    /// The kinds of networks, each with the keys that all have.
+    pub(super) fn declared() -> Vec<Kind> {
+        let mut kinds = ModelKind::declared();
+        for kind in &mut kinds {
+            kind.keys.extend(ModelCommon::declared());
+        }
+        kinds
+    }
+
+    pub(super) fn read(mut section: Section) -> ModelConfig {
+        let kind = ModelKind::of(&mut section);
+        let ModelCommon { output, init } = ModelCommon::of(&mut section);
         ModelConfig {
-            kind,
-            output: section.get("output", Output::Classes),
-            init: InitConfig::read(&mut section),
+            kind: kind.unwrap_or(ModelKind::Layers { layers: Vec::new() }),
+            output,
+            init,
         }
+    }
+}
+
+keys! {
+    /// What all networks have.
+    ModelCommon {
+        /// What the last layer computes.
+        output: Output [= Output::Classes],
+        /// Weights before the first step.
+        init: InitConfig [by InitConfig::read; InitConfig::shape(), "pytorch"],
     }
 }
 
@@ -152,45 +153,34 @@ impl ModelKind {
     }
 }
 
-/// Fully connected layers.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Dense {
-    /// Units of each hidden layer.
-    pub hidden: Vec<usize>,
-    /// What follows each hidden layer (and each convolution).
-    pub activation: ActivationKind,
-    /// Share of numbers dropped after each hidden layer in training.
-    pub dropout: f64,
-    /// Whether batch normalisation stands before each activation.
-    pub batch_norm: bool,
-}
-
-impl Dense {
-    fn read(section: &mut Section, hidden: &[usize]) -> Dense {
-        Dense {
-            hidden: section
-                .values_if("hidden", whole(1, MOST_UNITS))
-                .unwrap_or(hidden.to_vec()),
-            activation: section.get("activation", ActivationKind::Relu),
-            dropout: section.get_if("dropout", 0.0, below(0.0, 1.0)),
-            batch_norm: section.get("batch_norm", false),
-        }
+keys! {
+    /// Fully connected layers.
+    Dense(usual_hidden: &[usize]) {
+        /// Units of each hidden layer.
+        hidden: Vec<usize> [list usize = usual_hidden.to_vec(), within(1, MOST_UNITS)],
+        /// What follows each hidden layer (and each convolution).
+        activation: ActivationKind [= ActivationKind::Relu],
+        /// Share of numbers dropped after each hidden layer in training.
+        dropout: f64 [= 0.0, below(0.0, 1.0)],
+        /// Whether batch normalisation stands before each activation.
+        batch_norm: bool [= false],
     }
 }
 
-/// One convolution with what belongs to it.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Block {
-    /// Channels that come out.
-    pub filters: usize,
-    /// Side of the square kernel in pixels.
-    pub kernel: usize,
-    /// Pixels between neighbouring positions.
-    pub stride: usize,
-    /// What surrounds the image.
-    pub padding: Padding,
-    /// Side of the max-pooling window; 1 for none.
-    pub pool: usize,
+keys! {
+    /// One convolution with what belongs to it.
+    Block {
+        /// Channels that come out.
+        filters: usize [= 16, within(1, MOST_UNITS)],
+        /// Side of the square kernel in pixels.
+        kernel: usize [= 3, within(1, MOST_PIXELS)],
+        /// Pixels between neighbouring positions.
+        stride: usize [= 1, within(1, MOST_PIXELS)],
+        /// What surrounds the image.
+        padding: Padding [= Padding::Same],
+        /// Side of the max-pooling window; 1 for none.
+        pool: usize [= 2, within(1, MOST_PIXELS)],
+    }
 }
 
 impl Block {
@@ -206,58 +196,35 @@ impl Block {
             return vec![block(16), block(32)];
         };
         if blocks.is_empty() {
-            section.wrong(
-                "blocks",
-                "a cnn has at least one block; use kind: ann for a network without convolutions"
-                    .to_owned(),
-            );
+            let message =
+                "a cnn has at least one block; use kind: ann for a network without convolutions";
+            section.wrong("blocks", message.to_owned());
         }
-        blocks.into_iter().map(Block::read).collect()
-    }
-
-    fn read(mut section: Section) -> Block {
-        Block {
-            filters: section.get_if("filters", 16, whole(1, MOST_UNITS)),
-            kernel: section.get_if("kernel", 3, whole(1, MOST_PIXELS)),
-            stride: section.get_if("stride", 1, whole(1, MOST_PIXELS)),
-            padding: section.get("padding", Padding::Same),
-            pool: section.get_if("pool", 2, whole(1, MOST_PIXELS)),
-        }
+        blocks
+            .into_iter()
+            .map(|mut block| Block::of(&mut block))
+            .collect()
     }
 }
 
-/// How an image is read as a sequence, and by what.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct RecurrentConfig {
-    /// What one step sees.
-    pub sequence: Sequence,
-    /// Side of a patch in pixels, for `sequence: patches`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub patch_px: Option<usize>,
-    /// Numbers remembered per layer and direction.
-    pub hidden_size: usize,
-    /// Layers on top of each other.
-    pub num_layers: usize,
-    /// Whether a second network reads backwards.
-    pub bidirectional: bool,
-    /// What is kept of all steps.
-    pub pooling: Pooling,
-    /// Fully connected layers after it; their dropout also stands between recurrent layers and before the first of them.
-    #[serde(flatten)]
-    pub head: Dense,
-}
-
-impl RecurrentConfig {
-    fn read(section: &mut Section) -> RecurrentConfig {
-        let sequence = section.get("sequence", Sequence::Rows);
-        RecurrentConfig {
-            sequence,
-            patch_px: read_patch(section, sequence),
-            hidden_size: section.get_if("hidden_size", 64, whole(1, MOST_UNITS)),
-            num_layers: section.get_if("num_layers", 1, whole(1, MOST_LAYERS)),
-            bidirectional: section.get("bidirectional", false),
-            pooling: section.get("pooling", Pooling::Last),
-            head: Dense::read(section, &[]),
-        }
+keys! {
+    /// How an image is read as a sequence, and by what.
+    RecurrentConfig {
+        /// What one step sees.
+        sequence: Sequence [= Sequence::Rows],
+        /// Side of a patch in pixels, for `sequence: patches`.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        patch_px: Option<usize> [if sequence == Sequence::Patches; usize = 8, within(1, MOST_PIXELS)],
+        /// Numbers remembered per layer and direction.
+        hidden_size: usize [= 64, within(1, MOST_UNITS)],
+        /// Layers on top of each other.
+        num_layers: usize [= 1, within(1, MOST_LAYERS)],
+        /// Whether a second network reads backwards.
+        bidirectional: bool [= false],
+        /// What is kept of all steps.
+        pooling: Pooling [= Pooling::Last],
+        /// Fully connected layers after it; their dropout also stands between recurrent layers and before the first of them.
+        #[serde(flatten)]
+        head: Dense [flatten with &[]],
     }
 }

@@ -11,75 +11,54 @@ use serde_yaml::Value;
 pub use optimizer::{AdamConfig, OptimizerConfig};
 pub use schedule::Schedule;
 
+use super::declare::{ABOVE_ZERO, Rule, Shape, at_least, below, keys, kinds, within};
 use super::section::Section;
-use super::setting::{Setting, above_zero, at_least, below, describe, words};
+use super::setting::{Setting, describe, words};
 
-/// How a model is trained.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct TrainConfig {
-    /// Passes over the training part, at most.
-    pub epochs: usize,
-    /// Images per step.
-    pub batch_size: BatchSize,
-    /// Pieces of each batch whose gradients are added in a fixed tree; a power of two. Batch statistics are those of a
-    /// piece, and running statistics the means over them.
-    pub shards: usize,
-    /// How gradients move weights.
-    pub optimizer: OptimizerConfig,
-    /// How the learning rate changes.
-    pub schedule: Schedule,
-    /// What is made small.
-    pub loss: Loss,
-    /// Largest Euclidean norm of all gradients together; null leaves them alone.
-    pub clip_grad_norm: Option<f64>,
-    /// Arithmetic of the forward and backward pass.
-    pub precision: Precision,
-    /// Whether to ask libtorch for deterministic kernels where they cost speed (CUDA).
-    pub deterministic: bool,
-    /// Whether steps are recorded once and replayed as CUDA graphs, which saves the time of handing over kernels one by one.
-    /// It has not been tried on a GPU yet.
-    pub cuda_graphs: bool,
-    /// When to give up waiting for a better epoch.
-    pub early_stopping: Option<EarlyStopping>,
-    /// Weights to begin with instead of random ones.
-    pub init_from: Option<InitFrom>,
-}
-
-impl TrainConfig {
-    pub(super) fn read(mut section: Section) -> TrainConfig {
-        let epochs = section.get_if("epochs", 40, |epochs| match epochs {
-            1..=1_000_000_000 => Ok(()),
-            _ => Err("1 to 1000000000".to_owned()),
-        });
-        let optimizer = OptimizerConfig::read(section.section("optimizer"));
-        let schedule = Schedule::read(section.section("schedule"), epochs);
-        if let Schedule::Cosine { min_lr, .. } | Schedule::Plateau { min_lr, .. } = schedule
-            && min_lr > optimizer.lr()
-        {
-            let lr = optimizer.lr();
-            section.wrong(
-                "schedule.min_lr",
-                format!("{min_lr} is above train.optimizer.lr ({lr}), from which the learning rate decreases"),
-            );
+keys! {
+    /// How a model is trained.
+    TrainConfig {
+        /// Passes over the training part, at most.
+        epochs: usize [= 40, within(1, 1_000_000_000)],
+        /// Images per step.
+        batch_size: BatchSize [= BatchSize::Images(32)],
+        /// Pieces of each batch whose gradients are added in a fixed tree; a power of two. Batch statistics are those of a
+        /// piece, and running statistics the means over them.
+        shards: usize [= 1, Rule::PowersOfTwo(1024.0)],
+        /// How gradients move weights.
+        optimizer: OptimizerConfig [kinds],
+        /// How the learning rate changes.
+        schedule: Schedule [kinds],
+        /// What is made small.
+        loss: Loss [kinds],
+        /// Largest Euclidean norm of all gradients together; null leaves them alone.
+        clip_grad_norm: Option<f64> [maybe f64, ABOVE_ZERO],
+        /// Arithmetic of the forward and backward pass.
+        precision: Precision [= Precision::F32],
+        /// Whether to ask libtorch for deterministic kernels where they cost speed (CUDA).
+        deterministic: bool [= false],
+        /// Whether steps are recorded once and replayed as CUDA graphs, which saves the time of handing over kernels one by
+        /// one. It has not been tried on a GPU yet.
+        cuda_graphs: bool [= false],
+        /// When to give up waiting for a better epoch.
+        early_stopping: Option<EarlyStopping> [maybe section EarlyStopping],
+        /// Weights to begin with instead of random ones.
+        init_from: Option<InitFrom> [by InitFrom::read; InitFrom::shape(), "null"],
+    }
+    check(train, section) {
+        let (epochs, warmup) = (train.epochs, train.schedule.warmup_epochs());
+        if warmup > 0.0 && warmup >= epochs as f64 {
+            let message = format!("must be less than train.epochs ({epochs}), but is {warmup}");
+            section.wrong("schedule.warmup_epochs", message);
         }
-        TrainConfig {
-            epochs,
-            batch_size: section.get("batch_size", BatchSize::Images(32)),
-            shards: section.get_if("shards", 1, |shards| match shards {
-                1..=1024 if shards.is_power_of_two() => Ok(()),
-                _ => Err("a power of two from 1 to 1024".to_owned()),
-            }),
-            optimizer,
-            schedule,
-            loss: Loss::read(section.section("loss")),
-            clip_grad_norm: section.optional_if("clip_grad_norm", above_zero),
-            precision: section.get("precision", Precision::F32),
-            deterministic: section.get("deterministic", false),
-            cuda_graphs: section.get("cuda_graphs", false),
-            early_stopping: section
-                .optional_section("early_stopping")
-                .map(EarlyStopping::read),
-            init_from: InitFrom::read(&mut section),
+        let lr = train.optimizer.lr();
+        if let Schedule::Cosine { min_lr, .. } | Schedule::Plateau { min_lr, .. } = train.schedule
+            && min_lr > lr
+        {
+            let message = format!(
+                "{min_lr} is above train.optimizer.lr ({lr}), from which the learning rate decreases"
+            );
+            section.wrong("schedule.min_lr", message);
         }
     }
 }
@@ -113,6 +92,10 @@ impl Serialize for BatchSize {
 }
 
 impl Setting for BatchSize {
+    fn shape(_: Rule) -> Shape {
+        Shape::Form("a number of images from 1, or full")
+    }
+
     fn read(value: &Value) -> Result<BatchSize, String> {
         match (value.as_u64(), value.as_str()) {
             (Some(count @ 1..), _) => Ok(BatchSize::Images(count as usize)),
@@ -125,23 +108,14 @@ impl Setting for BatchSize {
     }
 }
 
-/// What is made small.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
-pub enum Loss {
-    /// Cross-entropy of softmax(logits).
-    CrossEntropy {
-        /// Share of the target spread over all classes (Szegedy et al., 2016).
-        label_smoothing: f64,
-    },
-}
-
-impl Loss {
-    fn read(mut section: Section) -> Loss {
-        section.kind(&["cross_entropy"], Some("cross_entropy"));
-        Loss::CrossEntropy {
-            label_smoothing: section.get_if("label_smoothing", 0.0, below(0.0, 1.0)),
-        }
+kinds! {
+    /// What is made small.
+    Loss or "cross_entropy" {
+        /// Cross-entropy of softmax(logits).
+        "cross_entropy" CrossEntropy {
+            /// Share of the target spread over all classes (Szegedy et al., 2016).
+            label_smoothing: f64 [= 0.0, below(0.0, 1.0)],
+        },
     }
 }
 
@@ -158,44 +132,40 @@ words! {
     }
 }
 
-/// When to give up.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct EarlyStopping {
-    /// What is watched.
-    pub metric: Metric,
-    /// Epochs without improvement that are borne.
-    pub patience: usize,
-    /// The least change that counts as improvement.
-    pub min_delta: f64,
-}
-
-impl EarlyStopping {
-    fn read(mut section: Section) -> EarlyStopping {
-        EarlyStopping {
-            metric: section.get("metric", Metric::ValLoss),
-            patience: section.get_if("patience", 10, at_least(1)),
-            min_delta: section.get_if("min_delta", 0.0, at_least(0.0)),
-        }
+keys! {
+    /// When to give up.
+    EarlyStopping {
+        /// What is watched.
+        metric: Metric [= Metric::ValLoss],
+        /// Epochs without improvement that are borne.
+        patience: usize [= 10, at_least(1)],
+        /// The least change that counts as improvement.
+        min_delta: f64 [= 0.0, at_least(0.0)],
     }
 }
 
-/// Weights to begin with: those of another training, where name and shape fit.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct InitFrom {
-    /// A run (its best weights), a checkpoint, or any safetensors file.
-    pub path: PathBuf,
-    /// Whether every tensor of the model must be found there.
-    pub strict: bool,
+keys! {
+    /// Weights to begin with: those of another training, where name and shape fit.
+    InitFrom {
+        /// A run (its best weights), a checkpoint, or any safetensors file.
+        path: PathBuf [needs "a run, a checkpoint or a .safetensors file"],
+        /// Whether every tensor of the model must be found there.
+        strict: bool [= true],
+    }
 }
 
 impl InitFrom {
+    fn shape() -> Shape {
+        Shape::Either(
+            Box::new(Shape::Path),
+            Box::new(Shape::Section("InitFrom", InitFrom::declared)),
+        )
+    }
+
     /// A plain path, or a section.
     fn read(section: &mut Section) -> Option<InitFrom> {
         if section.holds_section("init_from") {
-            let mut section = section.section("init_from");
-            let path = section.required("path", "a run, a checkpoint or a .safetensors file");
-            let strict = section.get("strict", true);
-            return path.map(|path| InitFrom { path, strict });
+            return Some(InitFrom::of(&mut section.section("init_from")));
         }
         let path = section.plain("init_from")?;
         Some(InitFrom { path, strict: true })
