@@ -374,6 +374,18 @@ pub enum ConfigCommand {
         /// Dotted key, such as train.optimizer.lr.
         key: Option<String>,
     },
+    /// Print a first experiment that runs as it is, with what its keys mean.
+    Init {
+        /// Kind of model.
+        #[arg(default_value = "cnn")]
+        kind: String,
+        /// Print every key.
+        #[arg(long)]
+        full: bool,
+        /// Write to FILE, which must not exist, instead of standard output.
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
     /// Print the page of all keys, in Markdown.
     Reference,
     /// Print the JSON Schema of experiments, for editors and validators.

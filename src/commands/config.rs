@@ -1,14 +1,17 @@
-//! `signet config`: `check`, `show`, `explain`, `reference`, `schema` and `diff`.
+//! `signet config`: `check`, `show`, `explain`, `init`, `reference`, `schema` and `diff`.
 
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 
 use crate::cli::{ConfigCommand, Overrides};
 use crate::config::Experiment;
 use crate::config::document::Problems;
 use crate::config::schema;
-use crate::messages;
+use crate::config::starter::starter;
+use crate::disk;
+use crate::fault::{Blame, Fault};
+use crate::messages::{self, shell_quote};
 use crate::model::plan;
 use crate::report::{reference, summary};
 use crate::run::directory::RunDir;
@@ -50,6 +53,7 @@ pub(super) fn run(command: ConfigCommand) -> Result<()> {
         ConfigCommand::Explain { key: Some(key) } => {
             messages::show_text(&reference::explain(&key)?)
         }
+        ConfigCommand::Init { kind, full, out } => init(&kind, full, out.as_deref()),
         ConfigCommand::Reference => crate::out!("{}", reference::page().trim_end()),
         ConfigCommand::Schema => crate::out!("{:#}", schema::schema()),
         ConfigCommand::Diff { old, new } => {
@@ -64,6 +68,24 @@ pub(super) fn run(command: ConfigCommand) -> Result<()> {
             messages::show_text(&summary::changes(&changes).to_string())
         }
     }
+}
+
+fn init(kind: &str, full: bool, out: Option<&Path>) -> Result<()> {
+    let text = starter(kind, full)
+        .map_err(|message| anyhow!("{message}"))
+        .blame(Fault::Config)?;
+    let Some(file) = out else {
+        return crate::out!("{}", text.trim_end());
+    };
+    if file.exists() {
+        let error = anyhow!(
+            "{} already exists; name another file with --out",
+            file.display()
+        );
+        return Err(error).blame(Fault::Config);
+    }
+    disk::write_named(file, text.as_bytes())?;
+    crate::show!("next: signet train {}", shell_quote(file))
 }
 
 /// The experiment of a file, or of a run as it was last trained.

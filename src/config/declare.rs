@@ -337,7 +337,7 @@ macro_rules! take {
             <$inner as $crate::config::declare::Entry>::read($section, stringify!($field), $rule).unwrap_or_else(|| $default)
         })
     };
-    ($section:ident, $field:ident, $type:ty, by $read:expr; $shape:expr, $words:literal) => {
+    ($section:ident, $field:ident, $type:ty, by $read:expr; $shape:expr, $(needs)? $words:literal) => {
         ($read)(&mut *$section)
     };
 }
@@ -407,7 +407,11 @@ macro_rules! describe {
     };
     ($keys:ident, $field:ident, $type:ty, $about:expr, if $condition:expr; $inner:ty = $default:expr, $rule:expr) => {
         $crate::config::declare::describe!(@ $keys, stringify!($field), $about,
-            <$inner as $crate::config::declare::Entry>::shape($rule), Value($crate::config::declare::plain(&$default)))
+            <$inner as $crate::config::declare::Entry>::shape($rule),
+            Words(concat!(stringify!($default), ", where it applies")))
+    };
+    ($keys:ident, $field:ident, $type:ty, $about:expr, by $read:expr; $shape:expr, needs $example:literal) => {
+        $crate::config::declare::describe!(@ $keys, stringify!($field), $about, $shape, Needed($example))
     };
     ($keys:ident, $field:ident, $type:ty, $about:expr, by $read:expr; $shape:expr, $words:literal) => {
         $crate::config::declare::describe!(@ $keys, stringify!($field), $about, $shape, Words($words))

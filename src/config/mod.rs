@@ -15,6 +15,7 @@ pub mod run;
 pub mod schema;
 pub mod section;
 pub mod setting;
+pub mod starter;
 pub mod threads;
 pub mod train;
 pub mod yaml;

@@ -258,9 +258,10 @@ fn one_of(words: &[(&'static str, &'static str)]) -> String {
     words.join(" | ")
 }
 
-fn takes(shape: &Shape) -> String {
+pub(super) fn takes(shape: &Shape) -> String {
     match shape {
         Shape::Truth => "true | false".to_owned(),
+        Shape::Whole(Rule::Within(low, high)) if low == high => low.to_string(),
         Shape::Whole(Rule::Any) => "a whole number".to_owned(),
         Shape::Whole(rule @ (Rule::Within(..) | Rule::AtLeast(_))) => {
             format!("a whole number, {}", rule.words(true))

@@ -189,7 +189,7 @@ impl<'d> Section<'d> {
     ) -> Option<&'static str> {
         let word: Option<String> = match default {
             Some(default) => Some(self.get("kind", default.to_owned())),
-            None => self.required("kind", &format!("one of {}", kinds.join(", "))),
+            None => self.required_kind(kinds),
         };
         self.kind = word.and_then(|word| {
             let known = kinds.iter().find(|kind| **kind == word).copied();
@@ -202,6 +202,20 @@ impl<'d> Section<'d> {
             self.map = None; // nobody can say then which other keys belong
         }
         self.kind
+    }
+
+    /// The word of `kind`, or a note that it is missing, or misspelt.
+    fn required_kind(&mut self, kinds: &[&'static str]) -> Option<String> {
+        let mut keys = self.map.into_iter().flatten().map(|(key, _)| key_text(key));
+        let misspelt = keys.find(|key| key != "kind" && nearest(key, &["kind"]).is_some());
+        match misspelt.filter(|_| !self.holds("kind")) {
+            Some(key) => {
+                let message = format!("not a key of {}; did you mean kind?", self.path.join("."));
+                self.document.wrong_key(&self.below(&[&key]), message);
+                None
+            }
+            None => self.required("kind", &format!("one of {}", kinds.join(", "))),
+        }
     }
 
     /// Notes something wrong with the value of `key`, which may be dotted.

@@ -257,14 +257,15 @@ macro_rules! words {
 
 pub(crate) use words;
 
-/// The word closest to `word`, if any is close enough to be what was meant.
+/// The word closest to `word`, if any is close enough to be what was meant: one wrong letter away, or else much alike.
 pub fn nearest<'w>(word: &str, words: &[&'w str]) -> Option<&'w str> {
     let word = word.to_lowercase();
-    let scored = words
-        .iter()
-        .map(|known| (strsim::jaro_winkler(&word, known), *known));
-    let best = scored.max_by(|a, b| a.0.total_cmp(&b.0))?;
-    (best.0 > 0.8).then_some(best.1)
+    let scored = words.iter().map(|known| {
+        let one_letter = strsim::osa_distance(&word, known) <= 1;
+        (one_letter, strsim::jaro_winkler(&word, known), *known)
+    });
+    let best = scored.max_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)))?;
+    (best.0 || best.1 > 0.8).then_some(best.2)
 }
 
 /// "unknown word x; did you mean y?", for values chosen from a list.

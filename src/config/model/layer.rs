@@ -69,7 +69,7 @@ kinds! {
         /// Adds what comes in, or what the shortcut makes of it, to what the body makes of it.
         "residual" Residual {
             /// Layers, first to last.
-            body: Vec<LayerConfig> [by |section| read_all(section, "body", "[{kind: conv2d}]"); layers(), "it has to be written"],
+            body: Vec<LayerConfig> [by |section| read_all(section, "body", "[{kind: conv2d}]"); layers(), needs "[{kind: conv2d}]"],
             /// Layers that give the shape that the body gives; without them what comes in has that shape.
             #[serde(skip_serializing_if = "Option::is_none")]
             shortcut: Option<Vec<LayerConfig>> [

@@ -69,7 +69,7 @@ kinds! {
             /// First to last; the last must give one number per class.
             layers: Vec<LayerConfig> [
                 by |section| read_all(section, "layers", "[{kind: flatten}, {kind: linear}]");
-                layers(), "it has to be written"
+                layers(), needs "[{kind: flatten}, {kind: linear}]"
             ],
         },
     }
