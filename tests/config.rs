@@ -232,6 +232,132 @@ fn a_first_experiment_runs_as_it_is_and_means_what_its_keys_do_by_default() {
     );
 }
 
+#[test]
+fn yaml_as_people_write_it_means_what_they_mean_or_says_how_to_write_it() {
+    let base = "version: 1\ndata: {source: {kind: generated}}\nmodel: {kind: cnn}\n";
+    let problem = |text: String| -> Option<String> {
+        let document = Document::parse("x.yaml".into(), text, &[]);
+        let read = document
+            .and_then(|document| Experiment::from_document(&document, Path::new("x.yaml"), &[]));
+        read.err().map(|problems| problems.to_string())
+    };
+    let shown = |key: &str, value: &str| -> Result<String, String> {
+        let set = [format!("{key}={value}")];
+        let experiment = Experiment::load(Path::new("configs/quickstart.yaml"), &set, &[])
+            .map_err(|problems| problems.to_string())?;
+        Ok(policy::settings(&experiment)
+            .remove(key)
+            .unwrap_or_default())
+    };
+    // What is written, and what it means.
+    for (key, value, meant) in [
+        ("train.optimizer.lr", "1e-3", "0.001"),
+        ("train.optimizer.lr", "1E-3", "0.001"),
+        ("train.optimizer.lr", ".5", "0.5"),
+        ("train.optimizer.lr", "1", "1.0"),
+        ("train.epochs", "1e3", "1000"),
+        ("train.epochs", "10.0", "10"),
+        ("train.epochs", "+5", "5"),
+        ("log.csv", "FALSE", "false"),
+        ("name", "no", "no"),
+        ("name", "007", "007"),
+        ("data.classes", "[0, 007]", "[\"0\",\"007\"]"),
+        ("train", "&t {epochs: 3}", ""),
+        ("train.optimizer", "{<<: {kind: sgd}, lr: 1}", ""),
+    ] {
+        assert_eq!(shown(key, value).as_deref(), Ok(meant), "{key}={value}");
+    }
+    // What is no such thing, and how to write it.
+    for (key, value, said) in [
+        (
+            "train.optimizer.lr",
+            "1_000",
+            "expected a number, found \"1_000\"; write 1000",
+        ),
+        (
+            "train.optimizer.lr",
+            "'0.1'",
+            "expected a number, found \"0.1\"; write 0.1",
+        ),
+        (
+            "train.optimizer.lr",
+            "1/2",
+            "expected a number, found \"1/2\"",
+        ),
+        (
+            "train.epochs",
+            "007",
+            "expected a whole number of 0 or more, found \"007\"; write 7",
+        ),
+        (
+            "train.epochs",
+            "'5'",
+            "expected a whole number of 0 or more, found \"5\"; write 5",
+        ),
+        (
+            "train.epochs",
+            "5.5",
+            "expected a whole number of 0 or more, found 5.5",
+        ),
+        (
+            "log.csv",
+            "no",
+            "expected true or false, found \"no\"; write false",
+        ),
+        (
+            "log.csv",
+            "On",
+            "expected true or false, found \"On\"; write true",
+        ),
+        (
+            "name",
+            "1e3",
+            "expected text, found 1000.0; put it in quotes",
+        ),
+        (
+            "train.epochs",
+            "*a",
+            "the value is not valid YAML: unknown anchor",
+        ),
+    ] {
+        let expected = format!("{key}: {said}");
+        let found = shown(key, value).unwrap_err();
+        assert!(
+            found.ends_with(&expected) || found.ends_with(said),
+            "{key}={value}: {found}"
+        );
+    }
+    // Whole files.
+    for (text, said) in [
+        (format!("\u{feff}{base}"), None),
+        (base.replace('\n', "\r\n"), None),
+        (
+            format!("{base}train: &t {{epochs: 3}}\nlog: {{csv: true}}\n"),
+            None,
+        ),
+        (
+            format!("{base}log:\n\tcsv: true\n"),
+            Some("x.yaml:5:1: not valid YAML: tabs cannot indent YAML; use spaces"),
+        ),
+        (
+            format!("{base}seed: 1\nlog: {{}}\nseed: 2\n"),
+            Some("x.yaml:6:1: not valid YAML: duplicate entry with key \"seed\""),
+        ),
+        (
+            format!("{base}train:\n  epochs: 1\n  loss: {{}}\n  epochs: 2\n"),
+            Some("x.yaml:7:3: not valid YAML: train: duplicate entry with key \"epochs\""),
+        ),
+        (
+            format!("{base}---\nseed: 2\n"),
+            Some(
+                "x.yaml: not valid YAML: the file holds more than one document; remove all lines --- but the first",
+            ),
+        ),
+    ] {
+        assert_eq!(problem(text.clone()).as_deref(), said, "{text}");
+    }
+}
+
 /// `key` with a letter dropped, doubled, swapped with the next or replaced, at every place; what is a key of the same section
 /// is no misspelling.
 fn misspellings(key: &str) -> BTreeSet<String> {

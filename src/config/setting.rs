@@ -70,15 +70,41 @@ pub fn describe(value: &Value) -> String {
     }
 }
 
+/// The largest number up to which floats hold every whole number: 2^53.
+const EXACT: f64 = 9_007_199_254_740_992.0;
+
+/// How to write the number that a text seems to be: in quotes, with `_` or with zeros before it, YAML 1.2 has none.
+fn as_number(value: &Value) -> String {
+    let text = value.as_str().unwrap_or_default().replace('_', "");
+    let number = text.trim_start_matches('0');
+    let number = if number.is_empty() || number.starts_with(['.', 'e', 'E']) {
+        format!("0{number}")
+    } else {
+        number.to_owned()
+    };
+    let plain = text.starts_with(|c: char| c.is_ascii_digit())
+        && number.parse::<f64>().is_ok_and(f64::is_finite);
+    if plain {
+        format!("; write {number}")
+    } else {
+        String::new()
+    }
+}
+
 impl Setting for bool {
     fn shape(_: Rule) -> Shape {
         Shape::Truth
     }
 
     fn read(value: &Value) -> Result<bool, String> {
+        let meant = match value.as_str().map(str::to_lowercase).as_deref() {
+            Some("yes" | "on" | "y" | "true") => "; write true",
+            Some("no" | "off" | "n" | "false") => "; write false",
+            _ => "",
+        };
         value
             .as_bool()
-            .ok_or_else(|| format!("expected true or false, found {}", describe(value)))
+            .ok_or_else(|| format!("expected true or false, found {}{meant}", describe(value)))
     }
 }
 
@@ -92,9 +118,13 @@ impl Setting for f64 {
     }
 
     fn read(value: &Value) -> Result<f64, String> {
-        let number = value
-            .as_f64()
-            .ok_or_else(|| format!("expected a number, found {}", describe(value)))?;
+        let number = value.as_f64().ok_or_else(|| {
+            format!(
+                "expected a number, found {}{}",
+                describe(value),
+                as_number(value)
+            )
+        })?;
         // Tensors are float32: what is infinite there, or nothing, is not what its author meant.
         let there = number as f32;
         if there.is_finite() && (there != 0.0 || number == 0.0) {
@@ -118,10 +148,12 @@ impl Setting for u64 {
     }
 
     fn read(value: &Value) -> Result<u64, String> {
-        let beyond = value
-            .as_f64()
-            .is_some_and(|number| number >= u64::MAX as f64 && number.fract() == 0.0);
-        value.as_u64().ok_or_else(|| {
+        let number = value.as_f64().filter(|number| number.fract() == 0.0);
+        let beyond = number.is_some_and(|number| number >= u64::MAX as f64);
+        // 1e3 and 10.0 are whole, and exact up to here.
+        let exact = number.filter(|number| (0.0..=EXACT).contains(number));
+        let whole = value.as_u64().or(exact.map(|number| number as u64));
+        whole.ok_or_else(|| {
             if beyond {
                 format!(
                     "expected a whole number up to {}, found {}",
@@ -130,8 +162,9 @@ impl Setting for u64 {
                 )
             } else {
                 format!(
-                    "expected a whole number of 0 or more, found {}",
-                    describe(value)
+                    "expected a whole number of 0 or more, found {}{}",
+                    describe(value),
+                    as_number(value)
                 )
             }
         })

@@ -86,7 +86,8 @@ pub(super) fn parse(name: String, text: String) -> Result<(Layer, Mapping), Prob
         None => text,
     };
     let mut root = text::parse(&text).map_err(|misread| {
-        let place = match misread.at {
+        let at = text::second(&text, &misread).or(misread.at);
+        let place = match at {
             Some((line, column)) => format!("{name}:{line}:{column}"),
             None => name.clone(),
         };

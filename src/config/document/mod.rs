@@ -296,8 +296,11 @@ impl Document {
         if key.split('.').count() > text::DEEPEST {
             return Err(refuse(text::TOO_DEEP.to_owned()));
         }
-        let value = text::parse(written)
+        let mut value = text::parse(written)
             .map_err(|misread| refuse(format!("the value is {}", misread.message)))?;
+        value
+            .apply_merge()
+            .map_err(|error| refuse(error.to_string()))?;
         let path: Vec<&str> = key.split('.').collect();
         set(&mut self.root, &path, value).map_err(refuse)?;
         self.overrides.push((key.to_owned(), written.to_owned()));

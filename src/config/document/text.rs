@@ -70,6 +70,38 @@ pub fn parse(text: &str) -> Result<Value, Misread> {
     })
 }
 
+/// Line and column of a key that stands twice in one section of `text`, for the second time; the parser says where the section
+/// begins.
+pub fn second(text: &str, misread: &Misread) -> Option<(usize, usize)> {
+    let key = misread
+        .message
+        .split_once("duplicate entry with key \"")?
+        .1
+        .split('"')
+        .next()?;
+    let (line, column) = misread.at?;
+    let is_it = |text: &str| {
+        let found = text
+            .get(column - 1..)
+            .unwrap_or_default()
+            .trim_start_matches(['"', '\'']);
+        let indented = text
+            .get(..column - 1)
+            .is_some_and(|before| before.trim().is_empty());
+        let rest = found.strip_prefix(key).unwrap_or_default();
+        indented
+            && rest
+                .trim_start_matches(['"', '\''])
+                .trim_start()
+                .starts_with(':')
+    };
+    let lines = text.lines().enumerate().skip(line - 1);
+    let mut places = lines
+        .filter(|(_, text)| is_it(text))
+        .map(|(at, _)| (at + 1, column));
+    places.nth(1)
+}
+
 /// The line of `text` in which more brackets are open than in any experiment. The parser's time grows with the square of
 /// their number, so they are counted first; those in quotations count, too, and are never so many.
 fn too_deep(text: &str) -> Option<usize> {
