@@ -145,7 +145,7 @@ fn trees_drawn_at_random_of_all_layers_answer_the_same_in_every_format() {
 }
 
 fn passes_in_every_format(workshop: &Workshop, network: &Network, card: &Card) {
-    let live = |images: &Tensor| Ok(tch::no_grad(|| network.forward(images, Phase::Eval)));
+    let live = |images: &Tensor| Ok(tch::no_grad(|| network.forward(images, Phase::Serve)));
     let probes = card.probes();
     for format in [Format::Torchscript, Format::Onnx, Format::Safetensors] {
         let file = workshop.path(format.file());
