@@ -235,14 +235,14 @@ fn a_first_experiment_runs_as_it_is_and_means_what_its_keys_do_by_default() {
 #[test]
 fn yaml_as_people_write_it_means_what_they_mean_or_says_how_to_write_it() {
     let base = "version: 1\ndata: {source: {kind: generated}}\nmodel: {kind: cnn}\n";
-    let problem = |text: String| -> Option<String> {
-        let document = Document::parse("x.yaml".into(), text, &[]);
+    let read = |text: &str| -> Result<Experiment, String> {
+        let document = Document::parse("x.yaml".into(), text.to_owned(), &[]);
         let read = document
             .and_then(|document| Experiment::from_document(&document, Path::new("x.yaml"), &[]));
-        read.err().map(|problems| problems.to_string())
+        read.map_err(|problems| problems.to_string())
     };
-    let shown = |key: &str, value: &str| -> Result<String, String> {
-        let set = [format!("{key}={value}")];
+    let shown = |key: &str, set: &str| -> Result<String, String> {
+        let set = [set.to_owned()];
         let experiment = Experiment::load(Path::new("configs/quickstart.yaml"), &set, &[])
             .map_err(|problems| problems.to_string())?;
         Ok(policy::settings(&experiment)
@@ -250,7 +250,7 @@ fn yaml_as_people_write_it_means_what_they_mean_or_says_how_to_write_it() {
             .unwrap_or_default())
     };
     // What is written, and what it means.
-    for (key, value, meant) in [
+    for (key, written, meant) in [
         ("train.optimizer.lr", "1e-3", "0.001"),
         ("train.optimizer.lr", "1E-3", "0.001"),
         ("train.optimizer.lr", ".5", "0.5"),
@@ -262,10 +262,19 @@ fn yaml_as_people_write_it_means_what_they_mean_or_says_how_to_write_it() {
         ("name", "no", "no"),
         ("name", "007", "007"),
         ("data.classes", "[0, 007]", "[\"0\",\"007\"]"),
-        ("train", "&t {epochs: 3}", ""),
-        ("train.optimizer", "{<<: {kind: sgd}, lr: 1}", ""),
+        ("train.epochs", "train=&t {epochs: 3, loss: {}}", "3"),
+        (
+            "train.optimizer.kind",
+            "train.optimizer={<<: {kind: sgd}, lr: 1}",
+            "sgd",
+        ),
     ] {
-        assert_eq!(shown(key, value).as_deref(), Ok(meant), "{key}={value}");
+        let set = if written.contains('=') {
+            written.to_owned()
+        } else {
+            format!("{key}={written}")
+        };
+        assert_eq!(shown(key, &set).as_deref(), Ok(meant), "{set}");
     }
     // What is no such thing, and how to write it.
     for (key, value, said) in [
@@ -320,41 +329,55 @@ fn yaml_as_people_write_it_means_what_they_mean_or_says_how_to_write_it() {
             "the value is not valid YAML: unknown anchor",
         ),
     ] {
-        let expected = format!("{key}: {said}");
-        let found = shown(key, value).unwrap_err();
-        assert!(
-            found.ends_with(&expected) || found.ends_with(said),
-            "{key}={value}: {found}"
-        );
+        let set = format!("{key}={value}");
+        let expected = if said.starts_with("the value") {
+            format!("-s {set}: {said}")
+        } else {
+            format!("-s {set}: {key}: {said}")
+        };
+        assert_eq!(shown(key, &set), Err(expected));
     }
-    // Whole files.
-    for (text, said) in [
-        (format!("\u{feff}{base}"), None),
-        (base.replace('\n', "\r\n"), None),
+    // Whole files that mean the same.
+    for (text, same) in [
+        (format!("\u{feff}{base}"), base.to_owned()),
+        (base.replace('\n', "\r\n"), base.to_owned()),
         (
-            format!("{base}train: &t {{epochs: 3}}\nlog: {{csv: true}}\n"),
-            None,
+            format!(
+                "{base}train: {{schedule: &s {{kind: step, gamma: 0.5}}, optimizer: {{kind: sgd}}}}\n"
+            ),
+            format!(
+                "{base}train: {{schedule: {{kind: step, gamma: 0.5}}, optimizer: {{kind: sgd}}}}\n"
+            ),
         ),
         (
+            format!(
+                "{base}train:\n  schedule: {{<<: &s {{kind: step, gamma: 0.5}}, every_epochs: 3}}\n"
+            ),
+            format!("{base}train:\n  schedule: {{kind: step, gamma: 0.5, every_epochs: 3}}\n"),
+        ),
+    ] {
+        assert_eq!(read(&text).unwrap(), read(&same).unwrap(), "{text}");
+    }
+    // And those that are none.
+    for (text, said) in [
+        (
             format!("{base}log:\n\tcsv: true\n"),
-            Some("x.yaml:5:1: not valid YAML: tabs cannot indent YAML; use spaces"),
+            "x.yaml:5:1: not valid YAML: tabs cannot indent YAML; use spaces",
         ),
         (
             format!("{base}seed: 1\nlog: {{}}\nseed: 2\n"),
-            Some("x.yaml:6:1: not valid YAML: duplicate entry with key \"seed\""),
+            "x.yaml:6:1: not valid YAML: duplicate entry with key \"seed\"",
         ),
         (
             format!("{base}train:\n  epochs: 1\n  loss: {{}}\n  epochs: 2\n"),
-            Some("x.yaml:7:3: not valid YAML: train: duplicate entry with key \"epochs\""),
+            "x.yaml:7:3: not valid YAML: train: duplicate entry with key \"epochs\"",
         ),
         (
             format!("{base}---\nseed: 2\n"),
-            Some(
-                "x.yaml: not valid YAML: the file holds more than one document; remove all lines --- but the first",
-            ),
+            "x.yaml: not valid YAML: the file holds more than one document; remove all lines --- but the first",
         ),
     ] {
-        assert_eq!(problem(text.clone()).as_deref(), said, "{text}");
+        assert_eq!(read(&text).unwrap_err(), said);
     }
 }
 

@@ -1,5 +1,7 @@
 //! A first experiment: keys with their defaults and what they mean, from what they were declared as.
 
+use serde_json::Value;
+
 use super::declare::{Absent, Key, Shape};
 use super::model::ModelKind;
 use super::reference::{takes, top};
@@ -75,11 +77,10 @@ impl Starter<'_> {
             _ => self.comment(&format!("{} ({})", key.about, takes(&key.shape)), indent),
         }
         match (&key.shape, &key.default) {
-            (Shape::Section(_, keys), Absent::Value(value)) if !value.is_null() => {
-                self.text += &format!("{indent}{name}:\n");
-                self.keys(&keys(), path, &format!("{indent}  "));
-            }
-            (Shape::Section(_, keys), Absent::Needed(_)) => {
+            // A section that is null by default stays so.
+            (Shape::Section(_, keys), default)
+                if !matches!(default, Absent::Value(Value::Null)) =>
+            {
                 self.text += &format!("{indent}{name}:\n");
                 self.keys(&keys(), path, &format!("{indent}  "));
             }

@@ -30,7 +30,7 @@ kinds! {
             #[serde(rename = "pictures")]
             images: usize [as "pictures" = 205, within(1, 1_000_000)],
             /// Seed of the drawings, apart from the experiment's so that repeats share their images.
-            seed: u64 [= 0, Rule::Any],
+            seed: u64 [= 0],
         },
     }
 }

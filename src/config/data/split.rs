@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::config::declare::{Rule, at_least, below, kinds, within};
+use crate::config::declare::{at_least, below, kinds, within};
 
 kinds! {
     /// How images are split.
@@ -16,18 +16,18 @@ kinds! {
             /// Share that is looked at once, at the end.
             test: f64 [= 0.15, below(0.0, 1.0)],
             /// Which of many such splits; the seed alone decides the first one.
-            repeat: u64 [= 0, Rule::Any],
+            repeat: u64 [= 0],
         },
         /// One of K splits whose test parts are disjoint and together everything.
         "folds" Folds {
             /// How many; each holds the same share of every class, give or take an image.
             folds: usize [= 5, at_least(2)],
             /// Which one is the test part, from 0.
-            fold: usize [= 0, Rule::Any],
+            fold: usize [= 0],
             /// Share of the others that becomes the val part.
             val: f64 [= 0.15, below(0.0, 1.0)],
             /// Which of many such resamplings.
-            repeat: u64 [= 0, Rule::Any],
+            repeat: u64 [= 0],
         },
         /// One of K splits whose val parts are disjoint and together all that `outer` does not test on, for choosing
         /// settings; the test part is that of `outer`, which no choice has looked at.
@@ -35,9 +35,9 @@ kinds! {
             /// How many; each holds the same share of every class, give or take an image.
             folds: usize [= 5, at_least(2)],
             /// Which one is the val part, from 0.
-            fold: usize [= 0, Rule::Any],
+            fold: usize [= 0],
             /// Which of many such resamplings.
-            repeat: u64 [= 0, Rule::Any],
+            repeat: u64 [= 0],
             /// Holds the test part back.
             outer: Box<SplitConfig> [boxed kinds SplitConfig],
         },

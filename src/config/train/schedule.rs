@@ -1,7 +1,7 @@
 //! `train.schedule`: how the learning rate changes.
 
 use super::Metric;
-use crate::config::declare::{ABOVE_ZERO, Rule, at_least, kinds, within};
+use crate::config::declare::{ABOVE_ZERO, at_least, kinds, within};
 
 kinds! {
     /// How the learning rate changes. All but one_cycle can begin with `warmup_epochs` of linear growth.
@@ -52,7 +52,7 @@ kinds! {
             /// Factor of a drop.
             factor: f64 [= 0.1, within(0.001, 0.999)],
             /// Epochs without improvement that are borne.
-            patience: usize [= 10, Rule::Any],
+            patience: usize [= 10],
             /// Where it ends.
             min_lr: f64 [= 0.0, at_least(0.0)],
         },
