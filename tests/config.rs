@@ -226,6 +226,10 @@ fn a_first_experiment_runs_as_it_is_and_means_what_its_keys_do_by_default() {
             std::fs::remove_file(workshop.path(file)).unwrap();
         }
     }
+    workshop.write("file", "");
+    workshop
+        .call(&["config", "init", "--out", "file/x.yaml"])
+        .assert_failed(4, "cannot make file");
     workshop.call(&["config", "init", "cn"]).assert_failed(
         2,
         "cn is not one of ann, dnn, cnn, rnn, lstm, gru, layers; did you mean cnn?",

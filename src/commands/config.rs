@@ -84,7 +84,7 @@ fn init(kind: &str, full: bool, out: Option<&Path>) -> Result<()> {
         );
         return Err(error).blame(Fault::Config);
     }
-    disk::write_named(file, text.as_bytes())?;
+    disk::write_named(file, text.as_bytes()).blame(Fault::Run)?;
     crate::show!("next: signet train {}", shell_quote(file))
 }
 
