@@ -31,6 +31,8 @@ pub use unfinished::{UNFINISHED, Unfinished};
 pub struct Folder {
     path: PathBuf,
     handle: Arc<OwnedFd>,
+    /// Whether it lies in an [`Unfinished`] one, whose names are synced once it is finished.
+    unfinished: bool,
 }
 
 /// What a name in a folder stands for.
@@ -54,7 +56,11 @@ impl Folder {
     pub fn open(path: &Path) -> Result<Folder> {
         let handle = rustix::fs::open(shown(path), FOLDER, Mode::empty())
             .with_context(|| format!("cannot open {}", shown(path).display()))?;
-        Ok(Folder::at(path.to_owned(), handle))
+        Ok(Folder {
+            path: path.to_owned(),
+            handle: Arc::new(handle),
+            unfinished: false,
+        })
     }
 
     /// The same, made with all folders above it where it is missing.
@@ -101,7 +107,11 @@ impl Folder {
         let opened =
             rustix::fs::openat(&self.handle, name, FOLDER | OFlags::NOFOLLOW, Mode::empty());
         let handle = opened.or_else(|error| self.refuse(name, error, "open"))?;
-        Ok(Folder::at(self.file(name), handle))
+        Ok(Folder {
+            path: self.file(name),
+            handle: Arc::new(handle),
+            unfinished: self.unfinished,
+        })
     }
 
     /// The same, made where it is missing.
@@ -186,7 +196,8 @@ impl Folder {
     }
 
     /// Puts `bytes` at `name` so that at any moment there is the old file or the new one: under another name first,
-    /// synced, read back, renamed, and the folder synced. A link of that name is replaced, and what it leads to stays.
+    /// synced, read back, renamed, and the folder synced, unless it is unfinished itself. A link of that name is replaced,
+    /// and what it leads to stays.
     ///
     /// # Errors
     /// A disk that is full, cannot be written, or gives back something else; what was there before is there still.
@@ -199,6 +210,9 @@ impl Folder {
             );
             Ok(())
         })?;
+        if self.unfinished {
+            return Ok(());
+        }
         self.sync()
     }
 
@@ -298,13 +312,6 @@ impl Folder {
             rustix::fs::openat(&self.handle, c".", FOLDER, Mode::empty()).with_context(place)?;
         rustix::fs::flock(&handle, FlockOperation::LockExclusive).with_context(place)?;
         Ok(handle)
-    }
-
-    fn at(path: PathBuf, handle: OwnedFd) -> Folder {
-        Folder {
-            path,
-            handle: Arc::new(handle),
-        }
     }
 
     fn stat(&self, name: &OsStr) -> Result<Stat> {

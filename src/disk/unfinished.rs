@@ -26,7 +26,10 @@ impl Folder {
     pub fn unfinished(&self) -> Result<Unfinished> {
         self.clear_unfinished(ABANDONED)?;
         let name = unfinished_name();
-        let folder = self.make_folder(&name)?;
+        let folder = Folder {
+            unfinished: true,
+            ..self.make_folder(&name)?
+        };
         Ok(Unfinished {
             lock: Some(Lock::take_new(&folder)?),
             above: self.clone(),
@@ -96,17 +99,19 @@ impl Unfinished {
         &self.folder
     }
 
-    /// Gives it the name `to`, which must be free, and hands over its lock.
+    /// Gives it the name `to`, which must be free, and hands over its lock; all names in it are on the disk by then.
     ///
     /// # Errors
-    /// A name that is taken; it is still unfinished then.
+    /// A name that is taken, a disk that fails; it is still unfinished then.
     pub fn finish(&mut self, to: impl AsRef<OsStr>) -> Result<(Folder, Lock)> {
         let to = to.as_ref();
+        sync_names(&self.folder)?;
         // A folder takes the place of an empty one only, and of no file.
         self.above.rename(&self.name, &self.above, to)?;
         let folder = Folder {
             path: self.above.file(to),
             handle: Arc::clone(&self.folder.handle),
+            unfinished: false,
         };
         let lock = self.lock.take().context("it is finished already")?;
         self.above.sync()?;
@@ -120,6 +125,16 @@ impl Drop for Unfinished {
             let _ = self.above.remove_all(&self.name);
         }
     }
+}
+
+/// Makes sure that the names in `folder`, and in the folders in it, are on the disk.
+fn sync_names(folder: &Folder) -> Result<()> {
+    for name in folder.names()? {
+        if folder.kind(&name) == Some(FileKind::Folder) {
+            sync_names(&folder.folder(&name)?)?;
+        }
+    }
+    folder.sync()
 }
 
 /// A name that no other process uses.
