@@ -8,7 +8,7 @@ use std::ffi::CStr;
 use std::io::{self, Write};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command};
-use std::sync::OnceLock;
+use std::sync::{Once, OnceLock};
 use std::thread::JoinHandle;
 
 use anyhow::{Context, Result, anyhow};
@@ -78,6 +78,14 @@ fn use_all_cpus() {
     }
 }
 
+/// Done once the initialisers of all libraries have run.
+static STARTED: Once = Once::new();
+
+/// Tells those who wait for it that the initialisers of all libraries have run.
+pub fn libraries_have_started() {
+    STARTED.call_once(|| ());
+}
+
 /// Starts the threads that decode images, one per processor unless RAYON_NUM_THREADS says otherwise.
 ///
 /// # Errors
@@ -97,9 +105,9 @@ pub fn start_workers() -> Result<()> {
         })
 }
 
-/// Starts `work` in a thread, with threads of its own where rayon divides it, which leave the processors to this one when it
-/// wants them. None where there is one processor alone, where the system gives no more threads, or where none may be made
-/// this early.
+/// Starts `work` in a thread, with threads of its own where rayon divides it, one per processor; one of those waits until
+/// [`libraries_have_started`], so that the calling thread has a processor to itself. None where there is one processor
+/// alone, where the system gives no more threads, or where none may be made this early.
 pub fn beside_this_thread<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Option<JoinHandle<T>> {
@@ -109,9 +117,11 @@ pub fn beside_this_thread<T: Send + 'static>(
     let divided = move || {
         let threads = rayon::ThreadPoolBuilder::new()
             .num_threads(cpus())
-            .start_handler(|_| {
+            .start_handler(|index| {
                 use_all_cpus();
-                step_back();
+                if index == 0 {
+                    STARTED.wait();
+                }
             })
             .build();
         match threads {
@@ -120,15 +130,6 @@ pub fn beside_this_thread<T: Send + 'static>(
         }
     };
     std::thread::Builder::new().spawn(divided).ok()
-}
-
-/// Gives the calling thread a third of the processor that another gets (sched(7), "The nice value").
-fn step_back() {
-    #[cfg(target_os = "linux")]
-    // SAFETY: a plain system call, of this thread alone on Linux; where it is refused nothing changes.
-    unsafe {
-        libc::setpriority(libc::PRIO_PROCESS, 0, 5);
-    }
 }
 
 /// Whether threads may be made before the initialisers of libraries have run: the C library's own are one of those

@@ -76,6 +76,7 @@ pub fn before_libraries(words: &[OsString]) -> Result<(), u8> {
 /// Does what the command line of this process asks for, says on standard error what went wrong, a panic too, in a line
 /// for each problem, and answers with the exit code.
 pub fn main() -> u8 {
+    process::libraries_have_started();
     fault::report_panics_in_one_line();
     let words: Vec<OsString> = std::env::args_os().collect();
     let arguments = match cli::parse(&words) {
