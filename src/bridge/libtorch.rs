@@ -1,5 +1,6 @@
 //! The libtorch that this process runs on.
 
+use std::ffi::c_int;
 use std::path::PathBuf;
 
 use super::calls::{Message, owned};
@@ -7,6 +8,7 @@ use super::library::file_of;
 
 unsafe extern "C" {
     fn signet_cpu_capability() -> Message;
+    fn signet_set_num_threads(threads: c_int);
 }
 
 /// The libtorch this program was built against; the build refuses any other.
@@ -23,4 +25,13 @@ pub fn library_of_libtorch() -> Option<PathBuf> {
 pub fn cpu_capability() -> String {
     // SAFETY: hands over a text.
     owned(unsafe { signet_cpu_capability() })
+}
+
+/// Has the operators that the calling thread asks for compute in `threads` threads.
+///
+/// As `at::set_num_threads`, which also starts threads for kernels of mobile devices: nothing here runs those, and they look
+/// for work for tens of milliseconds, on the processors that the first step needs.
+pub fn set_num_threads(threads: usize) {
+    // SAFETY: sets a number in libraries that take any.
+    unsafe { signet_set_num_threads(threads as c_int) }
 }

@@ -35,7 +35,7 @@ pub use calls::first_words;
 pub use convolutional::{BatchNormParts, batch_norm, conv2d, norm_pool_relu, pool_relu};
 pub use dropout::dropout;
 pub use gradients::{gradients, zero_grad};
-pub use libtorch::{LIBTORCH, cpu_capability, library_of_libtorch};
+pub use libtorch::{LIBTORCH, cpu_capability, library_of_libtorch, set_num_threads};
 pub use memory::keep_freed_memory;
 pub use onnxruntime::{OnnxRuntime, onnx_runtime};
 pub use precision::{Autocast, cpu_computes_bf16, set_deterministic, set_tf32, tf32};

@@ -129,7 +129,7 @@ impl Session {
             tch::Device::Cuda(number) => Device::Cuda(number),
             _ => Device::Cpu,
         };
-        tch::set_num_threads(threads.count as i32);
+        bridge::set_num_threads(threads.count);
         bridge::waiting::be_considerate(threads.count);
         let network = Network::new(
             plan,
