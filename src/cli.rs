@@ -316,7 +316,8 @@ fn in_any_case(word: &str) -> Result<Format, String> {
 /// `signet verify`.
 #[derive(Debug, clap::Args)]
 pub struct VerifyArguments {
-    /// Exported model (.pt, .onnx or .safetensors).
+    /// Exported model (.pt, .onnx or .safetensors). With -, models are named on standard input, a NUL behind each name (as
+    /// `find -print0` does), and checked as they come.
     pub artefact: PathBuf,
     /// Compare with the checkpoint of this run on its test images. Without it, compare with the outputs for generated inputs
     /// that are stored in the file.

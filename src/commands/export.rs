@@ -10,6 +10,7 @@ use crate::report::summary;
 use crate::run::directory::RunDir;
 use crate::run::interrupt::Interrupt;
 use crate::run::resume::{self, CheckpointRef};
+use crate::run::session::Session;
 use crate::run::source::source_of;
 
 pub(super) fn run(command: ExportArguments) -> Result<()> {
@@ -26,15 +27,17 @@ pub(super) fn run(command: ExportArguments) -> Result<()> {
         &source,
         formats,
         command.out.as_deref(),
+        None,
         &interrupt,
     )?;
     messages::show_text(&summary::exported(&exported).to_string())
 }
 
-/// Exports the best epoch of a run that has ended, if its experiment wants that.
+/// Exports the best epoch of a run that has ended, if its experiment wants that; `trained_by` this process, if it was.
 pub(super) fn on_finish(
     experiment: &Experiment,
     folder: &RunDir,
+    trained_by: Option<&Session>,
     interrupt: &Interrupt,
 ) -> Result<()> {
     if !experiment.export.on_finish {
@@ -43,16 +46,14 @@ pub(super) fn on_finish(
     let found = resume::find(folder, &CheckpointRef::Best)?;
     found.report();
     let (source, formats) = (&experiment.data.source, &experiment.export.formats);
-    let exported =
-        artefacts::export(folder, &found, source, formats, None, interrupt).map_err(|error| {
-            match interrupt.signal() {
-                Some(_) => error.context(format!(
-                    "the model is trained but not exported; export it with `signet resume {}`",
-                    shell_quote(folder.path())
-                )),
-                None => error,
-            }
-        })?;
+    let exported = artefacts::export(folder, &found, source, formats, None, trained_by, interrupt);
+    let exported = exported.map_err(|error| match interrupt.signal() {
+        Some(_) => error.context(format!(
+            "the model is trained but not exported; export it with `signet resume {}`",
+            shell_quote(folder.path())
+        )),
+        None => error,
+    })?;
     messages::show_text(&summary::exported(&exported).to_string())
 }
 
@@ -62,6 +63,6 @@ pub(super) fn unless_done(experiment: &Experiment, folder: &RunDir) -> Result<()
     if artefacts::are_there(folder, &found, &experiment.export.formats)? {
         Ok(())
     } else {
-        on_finish(experiment, folder, &Interrupt::listen()?)
+        on_finish(experiment, folder, None, &Interrupt::listen()?)
     }
 }

@@ -62,5 +62,5 @@ pub(super) fn go(
     }
     let after = summary::after(session, &state.progress, folder.path(), began.elapsed());
     messages::show_text(&after)?;
-    export::on_finish(&session.experiment, folder, &interrupt)
+    export::on_finish(&session.experiment, folder, Some(session), &interrupt)
 }

@@ -1,8 +1,11 @@
 //! `signet verify`.
 
+use std::ffi::OsString;
+use std::io::BufRead;
+use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use tch::Tensor;
 
 use crate::cli::VerifyArguments;
@@ -21,35 +24,57 @@ use crate::run::session::reload;
 use crate::run::source::source_of;
 
 pub(super) fn run(command: VerifyArguments) -> Result<()> {
-    let format = gate::format_of(&command.artefact).blame(Fault::Config)?;
-    if !command.artefact.is_file() {
-        let error = anyhow!("{} is no file", command.artefact.display());
-        return Err(error).blame(Fault::Run);
+    let mut original = None;
+    if command.artefact != Path::new("-") {
+        return check(&command.artefact, &command, &mut original);
     }
-    let artefact = Classifier::open(&command.artefact)?;
+    for name in std::io::stdin().lock().split(b'\0') {
+        let name = OsString::from_vec(
+            name.context("cannot read standard input")
+                .blame(Fault::Run)?,
+        );
+        check(Path::new(&name), &command, &mut original)?;
+    }
+    Ok(())
+}
+
+/// Holds one artefact against its model, which stays in `original`.
+fn check(path: &Path, command: &VerifyArguments, original: &mut Option<Original>) -> Result<()> {
+    let format = gate::format_of(path).blame(Fault::Config)?;
+    if !path.is_file() {
+        return Err(anyhow!("{} is no file", path.display())).blame(Fault::Run);
+    }
+    let artefact = Classifier::open(path)?;
     let report = match &command.against {
         None => gate::compare_with_probes(&artefact)?,
         Some(run) => {
-            let (live, data, part) = original(run, &artefact.card, &command).blame(Fault::Run)?;
+            let card = &artefact.card;
+            let known = original.take_if(|known| known.is_of(card, command));
+            let known = match known {
+                Some(known) => known,
+                None => Original::open(run, path, card, command).blame(Fault::Run)?,
+            };
+            let Original {
+                live, data, part, ..
+            } = original.insert(known);
             let samples = Samples {
                 count: part.len(),
                 batch: Box::new(|range| data.pixels.batch(&part[range])),
-                labels: Some(data.index.labels_of(&part)),
+                labels: Some(data.index.labels_of(part)),
             };
             let live = |images: &Tensor| live.batch_logits(images);
             gate::compare(format, &live, &artefact, &samples)?
         }
     };
-    say(&report, &command)?;
+    say(&report, command)?;
     if report.passed() {
-        Ok(())
-    } else {
-        bail!(
-            "{} does not match its model: {}",
-            command.artefact.display(),
-            report.failure()
-        )
+        return Ok(());
     }
+    bail!(
+        "{} does not match its model: {}",
+        path.display(),
+        report.failure()
+    )
 }
 
 fn say(report: &Report, command: &VerifyArguments) -> Result<()> {
@@ -65,19 +90,37 @@ fn say(report: &Report, command: &VerifyArguments) -> Result<()> {
     }
 }
 
-/// The model that the artefact with `card` is held against, with the images and those of them it is tried on.
-fn original(
-    run: &Path,
-    card: &Card,
-    command: &VerifyArguments,
-) -> Result<(Classifier, Dataset, Vec<usize>)> {
-    let folder = RunDir::open(run)?;
-    let checkpoint = match &command.checkpoint {
-        Some(file) => Checkpoint::load(file)?,
-        None => same_weights(&folder, card, &command.artefact)?,
-    };
-    let (data, part) = images(&folder, &checkpoint, &command.moved.set)?;
-    Ok((Classifier::live(&checkpoint)?, data, part))
+/// What artefacts are held against.
+struct Original {
+    /// The digest of its weights.
+    weights: String,
+    live: Classifier,
+    data: Dataset,
+    /// The images that artefacts are tried on.
+    part: Vec<usize>,
+}
+
+impl Original {
+    /// That of the artefact at `path` with `card`, from `run`.
+    fn open(run: &Path, path: &Path, card: &Card, command: &VerifyArguments) -> Result<Original> {
+        let folder = RunDir::open(run)?;
+        let checkpoint = match &command.checkpoint {
+            Some(file) => Checkpoint::load(file)?,
+            None => same_weights(&folder, card, path)?,
+        };
+        let (data, part) = images(&folder, &checkpoint, &command.moved.set)?;
+        Ok(Original {
+            weights: card.weights_sha256.clone(),
+            live: Classifier::live(&checkpoint)?,
+            data,
+            part,
+        })
+    }
+
+    /// Whether an artefact with `card` is to be held against it.
+    fn is_of(&self, card: &Card, command: &VerifyArguments) -> bool {
+        command.checkpoint.is_some() || self.weights == card.weights_sha256
+    }
 }
 
 /// The checkpoint of the run in `folder` whose weights the artefact says it holds.

@@ -1,15 +1,17 @@
 //! The artefacts of a run in a folder: each is written beside its place, held against the live model by a fresh
 //! process, and only then gets its name.
 
-use std::io::Read;
+use std::io::{BufReader, Read, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
-use std::thread::ScopedJoinHandle;
+use std::process::{Child, ChildStdin, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
 use serde_json::{Map, Value, json};
-use tch::Tensor;
+use tch::{Device, Tensor};
 
 use super::card::{Card, TestMetrics};
 use super::gate::Report;
@@ -27,7 +29,7 @@ use crate::run::checkpoints::{self, FoundCheckpoint};
 use crate::run::directory::RunDir;
 use crate::run::interrupt::Interrupt;
 use crate::run::resume;
-use crate::run::session::reload;
+use crate::run::session::{Session, reload};
 use crate::train::metrics;
 
 /// What the gates found, by format, written last.
@@ -77,8 +79,8 @@ pub fn are_there(folder: &RunDir, found: &FoundCheckpoint, formats: &[Format]) -
     Ok(formats.iter().all(is_there))
 }
 
-/// Puts the model in `found` into `out`, or the run's own folder, in each of `formats`, or those of its experiment if there are none. The data it is
-/// tried on lies in `source`.
+/// Puts the model in `found` into `out`, or the run's own folder, in each of `formats`, or those of its experiment if there
+/// are none. The data it is tried on lies in `source`, and in the session that trained it, if that was in this process.
 ///
 /// # Errors
 /// A checkpoint of another run, a folder that cannot be written, an artefact that is not the model; each with its
@@ -89,6 +91,7 @@ pub fn export(
     source: &Source,
     formats: &[Format],
     out: Option<&Path>,
+    trained_by: Option<&Session>,
     interrupt: &Interrupt,
 ) -> Result<Vec<Exported>> {
     resume::belongs(folder, found)?;
@@ -106,16 +109,13 @@ pub fn export(
     let unfinished = out_folder
         .unfinished()
         .with_context(|| place("write into"))?;
+    let live = unfinished.folder().file(COPY);
+    let mut gate = Gate::open(&live, folder, source, interrupt)?;
     // A run that goes on training may drop its own copy at any moment.
-    found.checkpoint.save(unfinished.folder(), COPY)?;
-    let card = card(folder, found, source)?;
+    let copy = found.checkpoint.to_bytes()?;
+    unfinished.folder().write_unsynced(COPY, &copy)?;
+    let card = card(folder, found, source, trained_by)?;
     let network = card.live(&found.checkpoint)?;
-    let gate = Gate {
-        live: unfinished.folder().file(COPY),
-        folder,
-        source,
-        interrupt,
-    };
     let mut all = Vec::new();
     for format in formats {
         go_on(interrupt)?;
@@ -224,17 +224,29 @@ fn give_names(from: &Folder, to: &Folder, names: &[&str]) -> Result<()> {
 }
 
 /// What the artefacts will say of the model: with its metrics on the test part and on the probes.
-fn card(folder: &RunDir, found: &FoundCheckpoint, source: &Source) -> Result<Card> {
+fn card(
+    folder: &RunDir,
+    found: &FoundCheckpoint,
+    source: &Source,
+    trained_by: Option<&Session>,
+) -> Result<Card> {
     let mut card = Card::of(&found.checkpoint)?;
     let network = card.live(&found.checkpoint)?;
     card.probe_logits =
         probe(&network, &card.probes()).with_context(|| found.file.display().to_string())?;
-    let document = &found.checkpoint.document;
-    let mut experiment = card.experiment()?;
-    experiment.data.source = source.clone();
-    let (data, split) = reload(&experiment, &document.fingerprints, Some(folder))?;
+    let read;
+    let (data, split) = match trained_by.filter(|session| session.device == Device::Cpu) {
+        Some(session) => (&session.data, &session.split),
+        None => {
+            let mut experiment = card.experiment()?;
+            experiment.data.source = source.clone();
+            let then = &found.checkpoint.document.fingerprints;
+            read = reload(&experiment, then, Some(folder))?;
+            (&read.0, &read.1)
+        }
+    };
     if !split.test.is_empty() {
-        let logits = metrics::logits(&network, &data, &split.test);
+        let logits = metrics::logits(&network, data, &split.test);
         let labels = data.labels(&split.test, logits.device());
         let test = metrics::evaluate(&logits, &labels)?;
         ensure_finite(test.loss.is_finite()).with_context(|| found.file.display().to_string())?;
@@ -271,18 +283,66 @@ fn go_on(interrupt: &Interrupt) -> Result<()> {
     interrupt.go_on(|signal| format!("stopped by {signal}; nothing was left behind"))
 }
 
-/// What every artefact has to pass: `signet verify` in another process, which knows only what is on the disk.
+/// What every artefact has to pass: `signet verify` in another process, which knows only what is on the disk. It starts and
+/// reads the images while the first artefact is written.
 struct Gate<'a> {
-    /// The checkpoint that an artefact is held against.
-    live: PathBuf,
-    folder: &'a RunDir,
-    source: &'a Source,
+    verify: Child,
+    /// Takes the path of an artefact, with a NUL behind it.
+    names: ChildStdin,
+    /// Gives a report for each of those, until the process ends.
+    reports: Receiver<Report>,
+    /// What the process says on standard error.
+    said: Option<JoinHandle<String>>,
     interrupt: &'a Interrupt,
 }
 
-impl Gate<'_> {
+impl<'a> Gate<'a> {
+    /// For artefacts of the checkpoint in the file `live` of the run in `folder`, tried on the data in `source`.
+    fn open(
+        live: &Path,
+        folder: &RunDir,
+        source: &Source,
+        interrupt: &'a Interrupt,
+    ) -> Result<Gate<'a>> {
+        let mut verify = process::own_program()?
+            .args(["verify", "-", "--json", "-", "--against"])
+            .arg(folder.path())
+            .arg("--checkpoint")
+            .arg(live)
+            .args(["-s", &source.as_override()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .context("cannot start the process that checks the artefacts")?;
+        let pipes = (
+            verify.stdin.take(),
+            verify.stdout.take(),
+            verify.stderr.take(),
+        );
+        let (Some(names), Some(found), Some(said)) = pipes else {
+            unreachable!("all three are pipes");
+        };
+        let (sender, reports) = channel();
+        let found = serde_json::Deserializer::from_reader(BufReader::new(found)).into_iter();
+        // What cannot be read ends the reports, and the process has said why.
+        let hand_over = move || {
+            found
+                .map_while(Result::ok)
+                .try_for_each(|report| sender.send(report))
+        };
+        std::thread::spawn(hand_over);
+        Ok(Gate {
+            verify,
+            names,
+            reports,
+            said: Some(std::thread::spawn(|| read(said))),
+            interrupt,
+        })
+    }
+
     /// What was found of `artefact`, which is to become `file`.
-    fn pass(&self, artefact: &Path, file: &Path) -> Result<Report> {
+    fn pass(&mut self, artefact: &Path, file: &Path) -> Result<Report> {
         let found = self.verify(artefact).and_then(|report| {
             if report.passed() {
                 return Ok(report);
@@ -296,38 +356,32 @@ impl Gate<'_> {
         found.blame(Fault::Export)
     }
 
-    fn verify(&self, artefact: &Path) -> Result<Report> {
-        let mut child = process::own_program()?
-            .args(["verify", "--json", "-", "--against"])
-            .arg(self.folder.path())
-            .arg("--checkpoint")
-            .arg(&self.live)
-            .args(["-s", &self.source.as_override()])
-            .arg(artefact)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .context("cannot start the process that checks the artefact")?;
-        let (found, said) = std::thread::scope(|scope| {
-            let found = child.stdout.take().map(|pipe| scope.spawn(|| read(pipe)));
-            let said = child.stderr.take().map(|pipe| scope.spawn(|| read(pipe)));
-            while child.try_wait()?.is_none() {
-                if self.interrupt.signal().is_some() {
-                    child.kill()?; // it only reads
-                }
-                std::thread::sleep(Duration::from_millis(2));
+    fn verify(&mut self, artefact: &Path) -> Result<Report> {
+        let name = [artefact.as_os_str().as_bytes(), b"\0"].concat();
+        // A process that has ended reads nothing, and gives no report.
+        let _ = self.names.write_all(&name);
+        loop {
+            go_on(self.interrupt)?;
+            match self.reports.recv_timeout(Duration::from_millis(2)) {
+                Ok(report) => return Ok(report),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
             }
-            let all = |reader: Option<ScopedJoinHandle<String>>| reader?.join().ok();
-            anyhow::Ok((all(found), all(said)))
-        })?;
-        go_on(self.interrupt)?;
-        serde_json::from_str(&found.unwrap_or_default()).map_err(|_| {
-            let said = said.unwrap_or_default();
-            anyhow!(
-                "the artefact cannot be checked: {}",
-                said.trim().trim_start_matches("signet: ")
-            )
-        })
+        }
+        let said = self.said.take().and_then(|said| said.join().ok());
+        let said = said.unwrap_or_default();
+        bail!(
+            "the artefact cannot be checked: {}",
+            said.trim().trim_start_matches("signet: ")
+        )
+    }
+}
+
+impl Drop for Gate<'_> {
+    fn drop(&mut self) {
+        // It only reads. One that has ended already is waited for alone.
+        let _ = self.verify.kill();
+        let _ = self.verify.wait();
     }
 }
 

@@ -162,7 +162,11 @@ impl Checkpoint {
         Ok(checkpoint)
     }
 
-    fn to_bytes(&self) -> Result<Vec<u8>> {
+    /// The bytes of its file.
+    ///
+    /// # Errors
+    /// A tensor of a type that is not saved.
+    pub fn to_bytes(&self) -> Result<Vec<u8>> {
         let metadata = HashMap::from([
             ("format".to_owned(), "pt".to_owned()),
             ("sha256".to_owned(), "0".repeat(64)),
