@@ -4,12 +4,13 @@
 use std::path::Path;
 
 /// The subjects of the bridge that have C++, and what its tests call.
-const SOURCES: [&str; 10] = [
+const SOURCES: [&str; 11] = [
     "convolutional.cpp",
     "dropout.cpp",
     "gradients.cpp",
     "guard_test.cpp",
     "libtorch.cpp",
+    "pixels.cpp",
     "precision.cpp",
     "recurrent.cpp",
     "update.cpp",

@@ -1,7 +1,7 @@
 //! What libtorch, libjpeg-turbo, ONNX Runtime and the operating system can do and no binding offers.
 //!
 //! All `unsafe` of the project is in this folder, and nothing here knows the rest of it. Each subject is a C++ file
-//! with its safe face beside it: `update`, `gradients`, `precision`, `recurrent`, `convolutional`, `dropout`, `warp`, `upload`,
+//! with its safe face beside it: `update`, `gradients`, `precision`, `recurrent`, `convolutional`, `dropout`, `pixels`, `warp`, `upload`,
 //! `libtorch`; the C++ files share `guard.h`, which turns exceptions into messages, and `kernels.h`, which loops over
 //! numbers stand on, and their faces share `calls`, which turns those into errors. `graph` has a library of its own.
 //! Without C++ of ours are `cuda` and `onnxruntime`, which stand on `library`, and `memory`, `jpeg`, `process`, `waiting` and `early`.
@@ -23,6 +23,7 @@ mod library;
 mod libtorch;
 mod memory;
 mod onnxruntime;
+mod pixels;
 mod precision;
 pub mod process;
 mod recurrent;
@@ -38,6 +39,7 @@ pub use gradients::{gradients, zero_grad};
 pub use libtorch::{LIBTORCH, cpu_capability, library_of_libtorch, set_num_threads};
 pub use memory::keep_freed_memory;
 pub use onnxruntime::{OnnxRuntime, onnx_runtime};
+pub use pixels::{in_unit, normalize};
 pub use precision::{Autocast, cpu_computes_bf16, set_deterministic, set_tf32, tf32};
 pub use recurrent::{RecurrentKind, RecurrentStack, recurrent};
 pub use update::{Moments, Rule, UpdateKind, update};

@@ -12,7 +12,8 @@ use crate::rng::{Purpose, Stream};
 /// Changes a batch.
 ///
 /// # Shapes
-/// `x` and the result: `[B, C, H, W]` in 0..1; `indices` name its images.
+/// `x`: `[B, C, H, W]`, bytes or numbers in 0..1; `indices` name its images. The result is the same in 0..1, or `x` itself
+/// where nothing is to be changed.
 pub fn apply(augment: &[Augment], x: Tensor, indices: &[usize], seed: u64, epoch: usize) -> Tensor {
     if augment.is_empty() {
         return x;
@@ -39,7 +40,7 @@ pub fn apply(augment: &[Augment], x: Tensor, indices: &[usize], seed: u64, epoch
         let list: Vec<f32> = changes.iter().map(|change| number(change) as f32).collect();
         bridge::upload(Tensor::from_slice(&list), device).view([-1, 1, 1, 1])
     };
-    let mut x = x;
+    let mut x = bridge::in_unit(&x).expect("a batch has four dimensions");
     if changes.iter().any(Transform::moves) {
         let maps = changes.iter();
         let maps: Vec<[f64; 6]> = maps

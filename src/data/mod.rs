@@ -44,12 +44,12 @@ pub struct Dataset {
 }
 
 impl Dataset {
-    /// The images at `indices` and their labels, on the device of the images.
+    /// The levels of the images at `indices` and their labels, on the device of the images.
     ///
     /// # Shapes
-    /// `[B, C, H, W]` in 0..1, channels last in memory, and labels `[B]`.
+    /// As [`Pixels::levels`], and labels `[B]`.
     pub fn batch(&self, indices: &[usize]) -> (Tensor, Tensor) {
-        let x = self.pixels.batch(indices);
+        let x = self.pixels.levels(indices);
         let y = self.labels(indices, x.device());
         (x, y)
     }

@@ -5,9 +5,9 @@
 
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
-use tch::{Device, Kind, Tensor};
+use tch::{Device, Tensor};
 
-use crate::bridge::upload;
+use crate::bridge::{self, upload};
 
 /// The levels of images, one image after the other.
 #[derive(Debug, Clone, PartialEq)]
@@ -110,6 +110,11 @@ impl Pixels {
     /// # Shapes
     /// `[B, C, H, W]` in 0..1, channels last in memory, which convolutions on the CPU are fastest with.
     pub fn batch(&self, indices: &[usize]) -> Tensor {
+        bridge::in_unit(&self.levels(indices)).expect("levels have four dimensions")
+    }
+
+    /// The same as they lie in memory: bytes, of which n stands for n / 255, or numbers in 0..1.
+    pub fn levels(&self, indices: &[usize]) -> Tensor {
         let levels = match &self.on_device {
             None => self.gathered(indices),
             Some(all) => {
@@ -117,15 +122,7 @@ impl Pixels {
                 all.index_select(0, &upload(Tensor::from_slice(&indices), all.device()))
             }
         };
-        let numbers = match levels.kind() {
-            Kind::Uint8 => {
-                // By a tensor of the same device: by a number, CUDA multiplies by 1/255, which is rounded.
-                let most = Tensor::full([0i64; 0], 255.0, (Kind::Float, levels.device()));
-                levels.to_kind(Kind::Float).g_div_(&most)
-            }
-            _ => levels,
-        };
-        numbers.permute([0, 3, 1, 2])
+        levels.permute([0, 3, 1, 2])
     }
 
     /// The levels of the images at `indices` as they lie in memory, `[B, H, W, C]`.

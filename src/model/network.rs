@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::{Result, bail, ensure};
 use tch::{Device, Kind, Tensor};
 
+use crate::bridge;
 use crate::config::model::{InitConfig, ModelConfig, WeightInit};
 
 use super::layer::{Init, Parameter, Phase, Role};
@@ -91,9 +92,9 @@ impl Network {
     /// Logits of a batch.
     ///
     /// # Shapes
-    /// `x`: `[B, C, H, W]` in 0..1, any strides; result: `[B, classes]`, float32.
+    /// `x`: `[B, C, H, W]`, any strides, bytes of 0 to 255 or numbers in 0..1; result: `[B, classes]`, float32.
     pub fn forward(&self, x: &Tensor, mode: Phase) -> Tensor {
-        let x = (x - &self.mean) / &self.std;
+        let x = bridge::normalize(x, &self.mean, &self.std).expect("the plan is for such images");
         let logits = self.plan.root.forward(&self.tensors, &x, mode);
         logits.to_kind(Kind::Float)
     }

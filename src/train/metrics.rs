@@ -159,7 +159,7 @@ pub fn logits(network: &Network, images: &Dataset, part: &[usize]) -> Tensor {
     let _guard = tch::no_grad_guard();
     let batches = part
         .chunks(EVAL_BATCH)
-        .map(|batch| network.forward(&images.pixels.batch(batch), Phase::Eval));
+        .map(|batch| network.forward(&images.pixels.levels(batch), Phase::Eval));
     Tensor::cat(&batches.collect::<Vec<_>>(), 0)
 }
 
