@@ -14,8 +14,8 @@ use crate::fault::{Blame, Fault};
 use crate::messages::{self, shell_quote};
 use crate::model::plan;
 use crate::report::{reference, summary};
+use crate::run::changes;
 use crate::run::directory::RunDir;
-use crate::run::policy;
 
 use super::{load, open};
 
@@ -44,7 +44,7 @@ pub(super) fn run(command: ConfigCommand) -> Result<()> {
         } => {
             let (experiment, document) = open(&file, &overrides)?;
             if origin {
-                let shown = summary::origins(&policy::settings(&experiment), &document);
+                let shown = summary::origins(&changes::settings(&experiment), &document);
                 return messages::show_text(&shown.to_string());
             }
             crate::out!("{}", experiment.to_yaml().trim_end())
@@ -57,15 +57,15 @@ pub(super) fn run(command: ConfigCommand) -> Result<()> {
         ConfigCommand::Reference => crate::out!("{}", reference::page().trim_end()),
         ConfigCommand::Schema => crate::out!("{:#}", schema::schema()),
         ConfigCommand::Diff { old, new } => {
-            let changes = policy::changes(&resolved(&old)?, &resolved(&new)?);
-            if changes.is_empty() {
+            let found = changes::between(&resolved(&old)?, &resolved(&new)?);
+            if found.is_empty() {
                 return crate::show!(
                     "{} and {} are the same experiment",
                     old.display(),
                     new.display()
                 );
             }
-            messages::show_text(&summary::changes(&changes).to_string())
+            messages::show_text(&summary::changes(&found).to_string())
         }
     }
 }

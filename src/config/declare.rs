@@ -13,11 +13,16 @@
 //! Behind the type stands what the key is without being written, and which values it takes: `[= DEFAULT, RULE]`. A default
 //! that depends on keys above it is described in words: `[= DEFAULT; "WORDS"]`. `[maybe T, RULE]` is null by default,
 //! `[list T = DEFAULT, RULE]` a list, `[needs "PURPOSE"]` has to be written, `[flatten]` stands for the keys of another
-//! declaration, and `[if CONDITION: T = DEFAULT, RULE]` is a key only under a condition.
+//! declaration, `[if CONDITION: T = DEFAULT, RULE]` is a key only under a condition, and `[by READER; SHAPE, "DEFAULT"]` one
+//! that is read in its own way.
+//!
+//! Behind that may stand `unit "UNIT"`, `resume POLICY` (what a change of it means for a run that goes on) and
+//! `since "VERSION"`. A section hands the latter two on to the keys in it.
 
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use super::policy::Policy;
 use super::section::Section;
 use super::setting::Setting;
 
@@ -31,6 +36,32 @@ pub struct Key {
     pub shape: Shape,
     /// What it is without being written.
     pub default: Absent,
+    /// What its number counts.
+    pub unit: Option<&'static str>,
+    /// What a change of it means for a run that goes on; nothing where that is as with its section.
+    pub resume: Option<Policy>,
+    /// The version that knew it first; nothing where that is as with its section.
+    pub since: Option<&'static str>,
+}
+
+impl Key {
+    /// One with its section's policy and version.
+    pub(super) fn new(
+        name: &'static str,
+        about: &'static str,
+        shape: Shape,
+        default: Absent,
+    ) -> Key {
+        Key {
+            name,
+            about: about.trim_start(),
+            shape,
+            default,
+            unit: None,
+            resume: None,
+            since: None,
+        }
+    }
 }
 
 /// What a key is without being written.
@@ -41,6 +72,23 @@ pub enum Absent {
     Words(&'static str),
     /// It has to be written; what for.
     Needed(&'static str),
+}
+
+impl Absent {
+    /// Nothing.
+    pub(super) fn null() -> Absent {
+        Absent::Value(Value::Null)
+    }
+
+    /// A section with all its defaults, of the usual kind if it has kinds.
+    pub(super) fn section(usual: Option<&'static str>) -> Absent {
+        Absent::Value(usual.map_or_else(|| json!({}), |kind| json!({"kind": kind})))
+    }
+
+    /// An empty list.
+    pub(super) fn list() -> Absent {
+        Absent::Value(json!([]))
+    }
 }
 
 /// What may stand under a key.
@@ -57,18 +105,31 @@ pub enum Shape {
     Path,
     /// One of some words, each with its meaning.
     Words(&'static [(&'static str, &'static str)]),
-    /// A value of a form of its own, in words.
-    Form(&'static str),
+    /// A value of a form of its own, in words, with some that are always taken.
+    Form(&'static str, &'static [&'static str]),
     /// A list.
     List(Box<Shape>),
     /// A section, by the name of its type. Layers contain layers, so what it holds is asked for.
     Section(&'static str, fn() -> Vec<Key>),
-    /// A section whose keys depend on its `kind`; and the kind it is of without being told.
-    Kinds(&'static str, fn() -> Vec<Kind>, Option<&'static str>),
+    /// A section whose keys depend on its `kind`.
+    Kinds(Kinds),
     /// A section whose keys are names that its author chooses.
     Names(Box<Shape>),
     /// One or the other.
     Either(Box<Shape>, Box<Shape>),
+}
+
+/// The kinds of a section.
+#[derive(Clone, Copy)]
+pub struct Kinds {
+    /// The name of its type.
+    pub name: &'static str,
+    /// The kinds with their keys.
+    pub all: fn() -> Vec<Kind>,
+    /// The kind that a section is of without being told.
+    pub usual: Option<&'static str>,
+    /// What another kind means for a run that goes on; nothing where that is as with the section.
+    pub resume: Option<Policy>,
 }
 
 /// A kind of section.
@@ -77,6 +138,8 @@ pub struct Kind {
     pub word: &'static str,
     /// What it is.
     pub about: &'static str,
+    /// The version that knew it first; nothing where that is as with its section.
+    pub since: Option<&'static str>,
     /// Its keys beside `kind`.
     pub keys: Vec<Key>,
 }
@@ -194,7 +257,10 @@ macro_rules! keys {
         $(#[doc = $about:literal])*
         $(#[derive $derive:tt])?
         $name:ident $(($param:ident: $param_type:ty))? {
-            $( $(#[doc = $doc:literal])* $(#[serde $serde:tt])? $field:ident: $type:ty [$($spec:tt)*] ),* $(,)?
+            $(
+                $(#[doc = $doc:literal])* $(#[serde $serde:tt])? $field:ident: $type:ty [$($spec:tt)*]
+                $(unit $unit:literal)? $(resume $resume:ident)? $(since $since:literal)?
+            ),* $(,)?
         }
         $( check($this:ident, $section:ident) $check:block )?
     ) => {
@@ -203,12 +269,15 @@ macro_rules! keys {
         #[derive(Debug, Clone, PartialEq, serde::Serialize)]
         pub struct $name { $( $(#[doc = $doc])* $(#[serde $serde])? pub $field: $type ),* }
 
+        #[allow(unused_imports)]
         impl $name {
             /// The keys, in order.
             #[allow(unused_variables)]
             pub(in crate::config) fn declared($($param: $param_type)?) -> Vec<$crate::config::declare::Key> {
+                use $crate::config::declare::*;
                 let mut keys = Vec::new();
-                $( $crate::config::declare::describe!(keys, $field, $type, concat!($($doc),*), $($spec)*); )*
+                $( describe!(keys, $field, $type, concat!($($doc),*), $($spec)*);
+                   facts!(keys, $(unit $unit)? $(resume $resume)? $(since $since)?); )*
                 keys
             }
 
@@ -217,7 +286,8 @@ macro_rules! keys {
                 section: &mut $crate::config::section::Section
                 $(, $param: $param_type)?
             ) -> $name {
-                $( let $field: $type = $crate::config::declare::take!(section, $field, $type, $($spec)*); )*
+                use $crate::config::declare::*;
+                $( let $field: $type = take!(section, $field, $type, $($spec)*); )*
                 let read = $name { $($field),* };
                 $( { let ($this, $section) = (&read, &mut *section); $check } )?
                 read
@@ -231,12 +301,15 @@ macro_rules! keys {
 macro_rules! kinds {
     (
         $(#[doc = $about:literal])*
-        $name:ident $(or $usual:literal)? {
+        $name:ident $(or $usual:literal)? $(resume $kind_resume:ident)? {
             $(
                 $(#[doc = $kind_about:literal])*
                 $word:literal $variant:ident $(($inner:ty $(; $given:expr)?))? $({
-                    $( $(#[doc = $doc:literal])* $(#[serde $serde:tt])? $field:ident: $type:ty [$($spec:tt)*] ),* $(,)?
-                })?
+                    $(
+                        $(#[doc = $doc:literal])* $(#[serde $serde:tt])? $field:ident: $type:ty [$($spec:tt)*]
+                        $(unit $unit:literal)? $(resume $resume:ident)? $(since $since:literal)?
+                    ),* $(,)?
+                })? $(since $kind_since:literal)?
             ),+ $(,)?
         }
         $( check($this:ident, $section:ident) $check:block )?
@@ -248,35 +321,47 @@ macro_rules! kinds {
             $( $(#[doc = $kind_about])* $variant $(($inner))? $({ $( $(#[doc = $doc])* $(#[serde $serde])? $field: $type ),* })? ),+
         }
 
+        #[allow(unused_imports)]
         impl $name {
             /// The words of all kinds.
             pub const WORDS: &'static [&'static str] = &[$($word),+];
 
-            /// The kind that a section is of without being told.
-            pub(in crate::config) const USUAL: Option<&'static str> = $crate::config::declare::usual!($($usual)?);
+            /// The kinds, and which is usual.
+            pub(in crate::config) const KINDS: $crate::config::declare::Kinds = {
+                use $crate::config::declare::*;
+                Kinds {
+                    name: stringify!($name),
+                    all: $name::declared,
+                    usual: optional!($($usual)?),
+                    resume: optional!($($crate::config::policy::Policy::$kind_resume)?),
+                }
+            };
 
             /// The kinds with their keys.
-            #[allow(clippy::vec_init_then_push)]
             pub(in crate::config) fn declared() -> Vec<$crate::config::declare::Kind> {
-                vec![$( $crate::config::declare::Kind {
-                    word: $word,
-                    about: concat!($($kind_about),*).trim_start(),
-                    keys: {
-                        #[allow(unused_mut)]
-                        let mut keys = Vec::new();
-                        $( keys.extend(<$inner>::declared($($given)?)); )?
-                        $($( $crate::config::declare::describe!(keys, $field, $type, concat!($($doc),*), $($spec)*); )*)?
-                        keys
-                    },
+                use $crate::config::declare::*;
+                vec![$( {
+                    #[allow(unused_mut)]
+                    let mut kind = Kind {
+                        word: $word,
+                        about: concat!($($kind_about),*).trim_start(),
+                        since: optional!($($kind_since)?),
+                        keys: Vec::new(),
+                    };
+                    $( kind.keys.extend(<$inner>::declared($($given)?)); )?
+                    $($( describe!((kind.keys), $field, $type, concat!($($doc),*), $($spec)*);
+                         facts!((kind.keys), $(unit $unit)? $(resume $resume)? $(since $since)?); )*)?
+                    kind
                 } ),+]
             }
 
             /// Reads a section; nothing where its kind is none, which is noted.
             pub(in crate::config) fn of(section: &mut $crate::config::section::Section) -> Option<$name> {
-                let kind = section.kind($name::WORDS, $name::USUAL).or($name::USUAL)?;
-                let read = match kind {
+                use $crate::config::declare::*;
+                let usual = $name::KINDS.usual;
+                let read = match section.kind($name::WORDS, usual).or(usual)? {
                     $( $word => {
-                        $($( let $field: $type = $crate::config::declare::take!(section, $field, $type, $($spec)*); )*)?
+                        $($( let $field: $type = take!(section, $field, $type, $($spec)*); )*)?
                         $name::$variant $((<$inner>::of(section $(, $given)?)))? $({ $($field),* })?
                     } )+
                     _ => unreachable!("a kind is one of its words"),
@@ -291,30 +376,27 @@ macro_rules! kinds {
 /// Reads the key of a field.
 macro_rules! take {
     ($section:ident, $field:ident, $type:ty, as $key:literal = $default:expr, $rule:expr) => {
-        <$type as $crate::config::declare::Entry>::read($section, $key, $rule).unwrap_or_else(|| $default)
+        <$type as Entry>::read($section, $key, $rule).unwrap_or_else(|| $default)
     };
     ($section:ident, $field:ident, $type:ty, = $default:expr $(; $words:literal)?) => {
-        $crate::config::declare::take!($section, $field, $type, = $default, $crate::config::declare::Rule::Any)
+        take!($section, $field, $type, = $default, Rule::Any)
     };
     ($section:ident, $field:ident, $type:ty, = $default:expr, $rule:expr) => {
-        <$type as $crate::config::declare::Entry>::read($section, stringify!($field), $rule).unwrap_or_else(|| $default)
+        <$type as Entry>::read($section, stringify!($field), $rule).unwrap_or_else(|| $default)
     };
-    ($section:ident, $field:ident, $type:ty, maybe $inner:ty $(, $rule:expr)?) => {{
-        let rule = [$crate::config::declare::Rule::Any $(, $rule)?];
-        <$inner as $crate::config::declare::Entry>::read($section, stringify!($field), rule[rule.len() - 1])
-    }};
-    ($section:ident, $field:ident, $type:ty, list $inner:ty = $default:expr $(, $rule:expr)?) => {{
-        let rule = [$crate::config::declare::Rule::Any $(, $rule)?];
-        <$inner as $crate::config::declare::Entry>::read_list($section, stringify!($field), rule[rule.len() - 1])
-            .unwrap_or_else(|| $default)
-    }};
+    ($section:ident, $field:ident, $type:ty, maybe $inner:ty $(, $rule:expr)?) => {
+        <$inner as Entry>::read($section, stringify!($field), last!(Rule::Any $(, $rule)?))
+    };
+    ($section:ident, $field:ident, $type:ty, list $inner:ty = $default:expr $(, $rule:expr)?) => {
+        <$inner as Entry>::read_list($section, stringify!($field), last!(Rule::Any $(, $rule)?)).unwrap_or_else(|| $default)
+    };
     ($section:ident, $field:ident, $type:ty, needs $purpose:literal) => {
         $section.required(stringify!($field), $purpose).unwrap_or_default()
     };
     ($section:ident, $field:ident, $type:ty, flatten $(with $given:expr)?) => {
         <$type>::of($section $(, $given)?)
     };
-    ($section:ident, $field:ident, $type:ty, section $(with $given:expr)?) => {
+    ($section:ident, $field:ident, $type:ty, section $(needs $purpose:literal)? $(with $given:expr)?) => {
         <$type>::of(&mut $section.section(stringify!($field)) $(, $given)?)
     };
     ($section:ident, $field:ident, $type:ty, kinds) => {
@@ -333,9 +415,7 @@ macro_rules! take {
         $section.sections(stringify!($field)).into_iter().flatten().filter_map(|mut own| <$inner>::of(&mut own)).collect()
     };
     ($section:ident, $field:ident, $type:ty, if $condition:expr; $inner:ty = $default:expr, $rule:expr) => {
-        ($condition).then(|| {
-            <$inner as $crate::config::declare::Entry>::read($section, stringify!($field), $rule).unwrap_or_else(|| $default)
-        })
+        ($condition).then(|| <$inner as Entry>::read($section, stringify!($field), $rule).unwrap_or_else(|| $default))
     };
     ($section:ident, $field:ident, $type:ty, by $read:expr; $shape:expr, $(needs)? $words:literal) => {
         ($read)(&mut *$section)
@@ -344,96 +424,99 @@ macro_rules! take {
 
 /// Adds the description of a field to `keys`.
 macro_rules! describe {
-    ($keys:ident, $field:ident, $type:ty, $about:expr, as $key:literal = $default:expr, $rule:expr) => {
-        $crate::config::declare::describe!(@ $keys, $key, $about, <$type as $crate::config::declare::Entry>::shape($rule),
-            Value($crate::config::declare::plain(&$default)))
+    ($keys:tt, $field:ident, $type:ty, $about:expr, as $key:literal = $default:expr, $rule:expr) => {
+        $keys.push(Key::new($key, $about, <$type as Entry>::shape($rule), Absent::Value(plain(&$default))))
     };
-    ($keys:ident, $field:ident, $type:ty, $about:expr, = $default:expr) => {
-        $crate::config::declare::describe!($keys, $field, $type, $about, = $default, $crate::config::declare::Rule::Any)
+    ($keys:tt, $field:ident, $type:ty, $about:expr, = $default:expr) => {
+        describe!($keys, $field, $type, $about, = $default, Rule::Any)
     };
-    ($keys:ident, $field:ident, $type:ty, $about:expr, = $default:expr; $words:literal) => {
-        $crate::config::declare::describe!(@ $keys, stringify!($field), $about,
-            <$type as $crate::config::declare::Entry>::shape($crate::config::declare::Rule::Any), Words($words))
+    ($keys:tt, $field:ident, $type:ty, $about:expr, = $default:expr; $words:literal) => {
+        describe!(@ $keys, $field, $about, <$type as Entry>::shape(Rule::Any), Absent::Words($words))
     };
-    ($keys:ident, $field:ident, $type:ty, $about:expr, = $default:expr, $rule:expr) => {{
+    ($keys:tt, $field:ident, $type:ty, $about:expr, = $default:expr, $rule:expr) => {{
         let default: $type = $default;
-        $crate::config::declare::describe!(@ $keys, stringify!($field), $about,
-            <$type as $crate::config::declare::Entry>::shape($rule), Value($crate::config::declare::plain(&default)))
+        describe!(@ $keys, $field, $about, <$type as Entry>::shape($rule), Absent::Value(plain(&default)))
     }};
-    ($keys:ident, $field:ident, $type:ty, $about:expr, maybe $inner:ty $(, $rule:expr)?) => {{
-        let rule = [$crate::config::declare::Rule::Any $(, $rule)?];
-        $crate::config::declare::describe!(@ $keys, stringify!($field), $about,
-            <$inner as $crate::config::declare::Entry>::shape(rule[rule.len() - 1]), Value(serde_json::Value::Null))
-    }};
-    ($keys:ident, $field:ident, $type:ty, $about:expr, list $inner:ty = $default:expr $(, $rule:expr)?) => {{
-        let rule = [$crate::config::declare::Rule::Any $(, $rule)?];
-        let default: $type = $default;
-        let item = <$inner as $crate::config::declare::Entry>::shape(rule[rule.len() - 1]);
-        $crate::config::declare::describe!(@ $keys, stringify!($field), $about,
-            $crate::config::declare::Shape::List(Box::new(item)), Value($crate::config::declare::plain(&default)))
-    }};
-    ($keys:ident, $field:ident, $type:ty, $about:expr, needs $purpose:literal) => {
-        $crate::config::declare::describe!(@ $keys, stringify!($field), $about,
-            <$type as $crate::config::declare::Entry>::shape($crate::config::declare::Rule::Any), Needed($purpose))
+    ($keys:tt, $field:ident, $type:ty, $about:expr, maybe $inner:ty $(, $rule:expr)?) => {
+        describe!(@ $keys, $field, $about, <$inner as Entry>::shape(last!(Rule::Any $(, $rule)?)), Absent::null())
     };
-    ($keys:ident, $field:ident, $type:ty, $about:expr, flatten $(with $given:expr)?) => {
+    ($keys:tt, $field:ident, $type:ty, $about:expr, list $inner:ty = $default:expr $(, $rule:expr)?) => {{
+        let default: $type = $default;
+        let item = <$inner as Entry>::shape(last!(Rule::Any $(, $rule)?));
+        describe!(@ $keys, $field, $about, Shape::List(Box::new(item)), Absent::Value(plain(&default)))
+    }};
+    ($keys:tt, $field:ident, $type:ty, $about:expr, needs $purpose:literal) => {
+        describe!(@ $keys, $field, $about, <$type as Entry>::shape(Rule::Any), Absent::Needed($purpose))
+    };
+    ($keys:tt, $field:ident, $type:ty, $about:expr, flatten $(with $given:expr)?) => {
         $keys.extend(<$type>::declared($($given)?))
     };
-    ($keys:ident, $field:ident, $type:ty, $about:expr, section $(with $given:expr)?) => {
-        $crate::config::declare::describe!(@ $keys, stringify!($field), $about,
-            $crate::config::declare::Shape::Section(stringify!($type), || <$type>::declared($($given)?)), Value(serde_json::json!({})))
+    ($keys:tt, $field:ident, $type:ty, $about:expr, section) => {
+        describe!(@ $keys, $field, $about, Shape::Section(stringify!($type), <$type>::declared), Absent::section(None))
     };
-    ($keys:ident, $field:ident, $type:ty, $about:expr, kinds) => {
-        $crate::config::declare::describe!(@ $keys, stringify!($field), $about,
-            $crate::config::declare::Shape::Kinds(stringify!($type), <$type>::declared, <$type>::USUAL),
-            Value(serde_json::json!({"kind": <$type>::USUAL})))
+    ($keys:tt, $field:ident, $type:ty, $about:expr, section with $given:expr) => {
+        describe!(@ $keys, $field, $about,
+            Shape::Section(stringify!($type), || <$type>::declared(Default::default())), Absent::section(None))
     };
-    ($keys:ident, $field:ident, $type:ty, $about:expr, kinds else $wrong:expr) => {
-        $crate::config::declare::describe!(@ $keys, stringify!($field), $about,
-            $crate::config::declare::Shape::Kinds(stringify!($type), <$type>::declared, <$type>::USUAL),
-            Needed("a section with a kind"))
+    ($keys:tt, $field:ident, $type:ty, $about:expr, section needs $purpose:literal) => {
+        describe!(@ $keys, $field, $about, Shape::Section(stringify!($type), <$type>::declared), Absent::Needed($purpose))
     };
-    ($keys:ident, $field:ident, $type:ty, $about:expr, boxed kinds $inner:ty) => {
-        $crate::config::declare::describe!($keys, $field, $inner, $about, kinds)
+    ($keys:tt, $field:ident, $type:ty, $about:expr, kinds) => {
+        describe!(@ $keys, $field, $about, Shape::Kinds(<$type>::KINDS), Absent::section(<$type>::KINDS.usual))
     };
-    ($keys:ident, $field:ident, $type:ty, $about:expr, maybe section $inner:ty) => {
-        $crate::config::declare::describe!(@ $keys, stringify!($field), $about,
-            $crate::config::declare::Shape::Section(stringify!($inner), <$inner>::declared), Value(serde_json::Value::Null))
+    ($keys:tt, $field:ident, $type:ty, $about:expr, kinds else $wrong:expr) => {
+        describe!(@ $keys, $field, $about, Shape::Kinds(<$type>::KINDS), Absent::Needed("a section with a kind"))
     };
-    ($keys:ident, $field:ident, $type:ty, $about:expr, list of kinds $inner:ty) => {
-        $crate::config::declare::describe!(@ $keys, stringify!($field), $about,
-            $crate::config::declare::Shape::List(Box::new(
-                $crate::config::declare::Shape::Kinds(stringify!($inner), <$inner>::declared, <$inner>::USUAL))), Value(serde_json::json!([])))
+    ($keys:tt, $field:ident, $type:ty, $about:expr, boxed kinds $inner:ty) => {
+        describe!($keys, $field, $inner, $about, kinds)
     };
-    ($keys:ident, $field:ident, $type:ty, $about:expr, if $condition:expr; $inner:ty = $default:expr, $rule:expr) => {
-        $crate::config::declare::describe!(@ $keys, stringify!($field), $about,
-            <$inner as $crate::config::declare::Entry>::shape($rule),
-            Words(concat!(stringify!($default), ", where it applies")))
+    ($keys:tt, $field:ident, $type:ty, $about:expr, maybe section $inner:ty) => {
+        describe!(@ $keys, $field, $about, Shape::Section(stringify!($inner), <$inner>::declared), Absent::null())
     };
-    ($keys:ident, $field:ident, $type:ty, $about:expr, by $read:expr; $shape:expr, needs $example:literal) => {
-        $crate::config::declare::describe!(@ $keys, stringify!($field), $about, $shape, Needed($example))
+    ($keys:tt, $field:ident, $type:ty, $about:expr, list of kinds $inner:ty) => {
+        describe!(@ $keys, $field, $about, Shape::List(Box::new(Shape::Kinds(<$inner>::KINDS))), Absent::list())
     };
-    ($keys:ident, $field:ident, $type:ty, $about:expr, by $read:expr; $shape:expr, $words:literal) => {
-        $crate::config::declare::describe!(@ $keys, stringify!($field), $about, $shape, Words($words))
+    ($keys:tt, $field:ident, $type:ty, $about:expr, if $condition:expr; $inner:ty = $default:expr, $rule:expr) => {
+        describe!(@ $keys, $field, $about, <$inner as Entry>::shape($rule), Absent::Words(concat!(stringify!($default), ", where it applies")))
     };
-    (@ $keys:ident, $name:expr, $about:expr, $shape:expr, $default:ident($value:expr)) => {
-        $keys.push($crate::config::declare::Key {
-            name: $name,
-            about: $about.trim_start(),
-            shape: $shape,
-            default: $crate::config::declare::Absent::$default($value),
-        })
+    ($keys:tt, $field:ident, $type:ty, $about:expr, by $read:expr; $shape:expr, needs $example:literal) => {
+        describe!(@ $keys, $field, $about, $shape, Absent::Needed($example))
+    };
+    ($keys:tt, $field:ident, $type:ty, $about:expr, by $read:expr; $shape:expr, $words:literal) => {
+        describe!(@ $keys, $field, $about, $shape, Absent::Words($words))
+    };
+    (@ $keys:tt, $field:ident, $about:expr, $shape:expr, $absent:expr) => {
+        $keys.push(Key::new(stringify!($field), $about, $shape, $absent))
     };
 }
 
-/// The kind that a section is of without being told, if there is one.
-macro_rules! usual {
+/// Adds facts to the key that was described last.
+macro_rules! facts {
+    ($keys:tt, $(unit $unit:literal)? $(resume $resume:ident)? $(since $since:literal)?) => {
+        $( $keys.last_mut().expect("a key").unit = Some($unit); )?
+        $( $keys.last_mut().expect("a key").resume = Some($crate::config::policy::Policy::$resume); )?
+        $( $keys.last_mut().expect("a key").since = Some($since); )?
+    };
+}
+
+/// What may have been written.
+macro_rules! optional {
     () => {
         None
     };
-    ($word:literal) => {
-        Some($word)
+    ($value:expr) => {
+        Some($value)
     };
 }
 
-pub(crate) use {describe, keys, kinds, take, usual};
+/// The last of some values.
+macro_rules! last {
+    ($last:expr) => {
+        $last
+    };
+    ($first:expr, $last:expr) => {
+        $last
+    };
+}
+
+pub(crate) use {describe, facts, keys, kinds, last, optional, take};

@@ -63,7 +63,7 @@ impl Serialize for Device {
 
 impl Setting for Device {
     fn shape(_: Rule) -> Shape {
-        Shape::Form("auto, cpu, cuda or cuda:N")
+        Shape::Form("auto, cpu, cuda or cuda:N", &["auto", "cpu", "cuda"])
     }
 
     fn read(value: &Value) -> Result<Device, String> {

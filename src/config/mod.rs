@@ -10,6 +10,7 @@ pub mod declare;
 pub mod device;
 pub mod document;
 pub mod model;
+pub mod policy;
 pub mod reference;
 pub mod run;
 pub mod schema;
@@ -22,9 +23,8 @@ pub mod yaml;
 
 use std::path::Path;
 
-use serde::Serialize;
-
 use data::DataConfig;
+use declare::keys;
 pub use device::Device;
 use document::{Document, Problems, variables};
 use model::{ModelConfig, Output};
@@ -36,33 +36,46 @@ use train::{Metric, Schedule, TrainConfig};
 /// The version of the file format this program reads.
 pub const VERSION: u64 = 1;
 
-/// A fully resolved experiment: every default is filled in.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Experiment {
-    /// Of the file format.
-    pub version: u64,
-    /// Names the run directory.
-    pub name: String,
-    /// All chance follows from it.
-    pub seed: u64,
-    /// Where tensors live.
-    pub device: Device,
-    /// Threads of the CPU; recorded with every run, because results depend on it.
-    pub threads: Threads,
-    /// Where images come from, how they are split, normalised and augmented.
-    pub data: DataConfig,
-    /// Kind and sizes of the network.
-    pub model: ModelConfig,
-    /// Epochs, batches, optimiser, schedule, loss.
-    pub train: TrainConfig,
-    /// Choice of the best epoch.
-    pub checkpoint: CheckpointConfig,
-    /// Logs beside `metrics.jsonl`.
-    pub log: LogConfig,
-    /// Formats to export to, and whether to do so when training ends.
-    pub export: ExportConfig,
-    /// Where run directories are made and what to do if one exists.
-    pub run: RunConfig,
+keys! {
+    /// A fully resolved experiment: every default is filled in. `file` names one that does not say its name.
+    Experiment(file: &Path) {
+        /// The version of the file format, 1.
+        version: u64 [
+            by read_version;
+            Shape::Whole(Rule::Within(1.0, 1.0)), needs "write `version: 1` as the first line"
+        ] resume Refused,
+        /// Names the run directory: letters, digits, - _ . +
+        name: String [
+            by |top: &mut Section| top.get_if("name", name_from(file), |name: &String| file_name(name));
+            Shape::Text, "the name of the file"
+        ] resume Free,
+        /// All chance follows from it.
+        seed: u64 [= 42] resume Refused,
+        /// Where tensors live.
+        device: Device [= Device::Auto] resume Branch,
+        /// Threads of the CPU; recorded with every run, because results depend on it.
+        threads: Threads [= Threads::Auto] resume Branch,
+        /// Where images come from, how they are split, normalised and augmented.
+        data: DataConfig [section needs "a section with a source"] resume Refused,
+        /// Kind and sizes of the network.
+        model: ModelConfig [
+            by |top: &mut Section| ModelConfig::read(top.section("model"));
+            Shape::Kinds(ModelConfig::KINDS), needs "a section with a kind"
+        ] resume Refused,
+        /// Epochs, batches, optimiser, schedule, loss.
+        train: TrainConfig [section] resume Branch,
+        /// Choice of the best epoch.
+        checkpoint: CheckpointConfig [section with data.may_have_val()] resume Free,
+        /// Logs beside `metrics.jsonl`.
+        log: LogConfig [section] resume Free,
+        /// Formats to export to, and whether to do so when training ends.
+        export: ExportConfig [section] resume Free,
+        /// Where run directories are made and what to do if one exists.
+        run: RunConfig [section] resume Free,
+    }
+    check(experiment, top) {
+        experiment.check_across(top);
+    }
 }
 
 /// A check that needs to know more than the config does (the shapes of a network, say). It answers with
@@ -87,7 +100,7 @@ impl Experiment {
         file: &Path,
         rules: &[Rule],
     ) -> Result<Experiment, Problems> {
-        let experiment = Experiment::read(Section::top(document), file);
+        let experiment = Experiment::of(&mut Section::top(document), file);
         // What is wrong elsewhere keeps no rule about layers and images from being applied.
         let valid = !["data", "model"]
             .iter()
@@ -107,36 +120,6 @@ impl Experiment {
         let mut value = serde_yaml::to_value(self).expect("an experiment is plain data");
         variables::escape(&mut value);
         yaml::write(&value)
-    }
-
-    fn read(mut top: Section, file: &Path) -> Experiment {
-        let version: Option<u64> = top.required("version", "write `version: 1` as the first line");
-        if let Some(other) = version.filter(|version| *version != VERSION) {
-            let message =
-                format!("version {other} is not supported; this signet reads version {VERSION}");
-            top.wrong("version", message);
-        }
-        let name = top.get_if("name", name_from(file), |name: &String| file_name(name));
-        let data = DataConfig::of(&mut top.section("data"));
-        let model = ModelConfig::read(top.section("model"));
-        let train = TrainConfig::of(&mut top.section("train"));
-        let has_val = data.may_have_val();
-        let experiment = Experiment {
-            version: VERSION,
-            name,
-            seed: top.get("seed", 42),
-            device: top.get("device", Device::Auto),
-            threads: top.get("threads", Threads::Auto),
-            checkpoint: CheckpointConfig::of(&mut top.section("checkpoint"), has_val),
-            log: LogConfig::of(&mut top.section("log")),
-            export: ExportConfig::of(&mut top.section("export")),
-            run: RunConfig::of(&mut top.section("run")),
-            data,
-            model,
-            train,
-        };
-        experiment.check_across(&top);
-        experiment
     }
 
     /// Rules that hold between sections.
@@ -175,6 +158,16 @@ impl Experiment {
             .filter_map(|(key, metric)| Some((key, metric.filter(|metric| metric.needs_val())?)))
             .collect()
     }
+}
+
+fn read_version(top: &mut Section) -> u64 {
+    let version: Option<u64> = top.required("version", "write `version: 1` as the first line");
+    if let Some(other) = version.filter(|version| *version != VERSION) {
+        let message =
+            format!("version {other} is not supported; this signet reads version {VERSION}");
+        top.wrong("version", message);
+    }
+    VERSION
 }
 
 /// The name of what `file` describes, if it does not say: its own, with a dash for what no folder should be called.

@@ -1,106 +1,36 @@
-//! All keys of an experiment with what they were declared as, for `signet config explain`, the reference page and the
-//! schema.
+//! All keys of an experiment with what they were declared as, for `signet config explain`, the reference page, the schema,
+//! completion, and what may change when a run goes on.
 
-use super::data::DataConfig;
-use super::declare::{Absent, Entry, Key, Kind, Rule, Shape};
-use super::model::ModelConfig;
-use super::run::{CheckpointConfig, ExportConfig, LogConfig, RunConfig};
+use std::path::Path;
+
+use super::Experiment;
+use super::declare::{Absent, Key, Kinds, Rule, Shape};
+use super::policy::Policy;
 use super::setting::nearest;
-use super::train::TrainConfig;
-use super::{Device, Threads};
 
-/// The keys at the top of an experiment.
+/// The version that knew a key whose declaration names none.
+const FIRST: &str = "0.1";
+
+/// The keys at the top of an experiment, among them the one that is gone once files are laid over each other.
 pub(super) fn top() -> Vec<Key> {
-    let key = |name, about, shape, default| Key {
-        name,
-        about,
-        shape,
-        default,
-    };
-    let empty = || Absent::Value(serde_json::json!({}));
-    let section =
-        |name, about, type_name, keys| key(name, about, Shape::Section(type_name, keys), empty());
+    let mut keys = Experiment::declared(Path::new(""));
     let paths = || Box::new(Shape::Path);
-    vec![
-        key(
-            "version",
-            "The version of the file format, 1.",
-            Shape::Whole(Rule::Within(1.0, 1.0)),
-            Absent::Needed("write `version: 1` as the first line"),
-        ),
-        key(
-            "extends",
-            "Files that this one is laid over, from the folder it lies in; later ones above earlier ones. Not under -s.",
-            Shape::Either(paths(), Box::new(Shape::List(paths()))),
-            Absent::Value(serde_json::Value::Null),
-        ),
-        key(
-            "name",
-            "Names the run directory: letters, digits, - _ . +",
-            Shape::Text,
-            Absent::Words("the name of the file"),
-        ),
-        key(
-            "seed",
-            "All chance follows from it.",
-            Shape::Whole(Rule::Any),
-            Absent::Value(serde_json::json!(42)),
-        ),
-        key(
-            "device",
-            "Where tensors live.",
-            <Device as Entry>::shape(Rule::Any),
-            Absent::Value(serde_json::json!("auto")),
-        ),
-        key(
-            "threads",
-            "Threads of the CPU; recorded with every run, because results depend on it.",
-            <Threads as Entry>::shape(Rule::Any),
-            Absent::Value(serde_json::json!("auto")),
-        ),
-        key(
-            "data",
-            "Where images come from, how they are split, normalised and augmented.",
-            Shape::Section("DataConfig", DataConfig::declared),
-            Absent::Needed("a section with a source"),
-        ),
-        key(
-            "model",
-            "Kind and sizes of the network.",
-            Shape::Kinds("ModelConfig", ModelConfig::declared, None),
-            Absent::Needed("a section with a kind"),
-        ),
-        section(
-            "train",
-            "Epochs, batches, optimiser, schedule, loss.",
-            "TrainConfig",
-            TrainConfig::declared,
-        ),
-        section(
-            "checkpoint",
-            "Choice of the best epoch.",
-            "CheckpointConfig",
-            || CheckpointConfig::declared(true),
-        ),
-        section(
-            "log",
-            "Logs beside `metrics.jsonl`.",
-            "LogConfig",
-            LogConfig::declared,
-        ),
-        section(
-            "export",
-            "Formats to export to, and whether to do so when training ends.",
-            "ExportConfig",
-            ExportConfig::declared,
-        ),
-        section(
-            "run",
-            "Where run directories are made and what to do if one exists.",
-            "RunConfig",
-            RunConfig::declared,
-        ),
-    ]
+    let extends = Key::new(
+        "extends",
+        "Files that this one is laid over, from the folder it lies in; later ones above earlier ones. Not under -s.",
+        Shape::Either(paths(), Box::new(Shape::List(paths()))),
+        Absent::null(),
+    );
+    let behind_version = 1;
+    keys.insert(
+        behind_version,
+        Key {
+            resume: Some(Policy::Free),
+            since: Some("0.3"),
+            ..extends
+        },
+    );
+    keys
 }
 
 /// A key wherever it stands.
@@ -112,24 +42,78 @@ pub struct Line {
     pub kinds: Vec<&'static str>,
     /// What it means, with its unit.
     pub about: &'static str,
-    /// What may stand there, in words.
+    /// What may stand there, in words, with its unit.
     pub takes: String,
+    /// The same for programs.
+    pub holds: Holds,
     /// The words it takes, each with its meaning.
     pub words: Vec<(&'static str, &'static str)>,
     /// What it is without being written, on a line; what it is needed for where it has to be.
     pub default: Result<String, &'static str>,
+    /// What a change of it means for a run that goes on.
+    pub resume: Policy,
+    /// The version that knew it first.
+    pub since: &'static str,
     /// The key above whose section it holds again, as layers hold layers.
     pub same_as: Option<String>,
+}
+
+/// What stands under a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Holds {
+    /// A section, whose keys are lines of their own.
+    Section,
+    /// A list of such.
+    Sections,
+    /// A path.
+    Path,
+    /// Some words, of which there may be others where numbers are taken, too.
+    Choices(Vec<&'static str>),
+    /// Anything else.
+    Open,
+}
+
+impl Holds {
+    fn of(shape: &Shape) -> Holds {
+        match shape {
+            Shape::Section(..) | Shape::Kinds(_) => Holds::Section,
+            Shape::List(item) if Holds::of(item) == Holds::Section => Holds::Sections,
+            Shape::Truth => Holds::Choices(vec!["true", "false"]),
+            Shape::Words(words) => Holds::Choices(words.iter().map(|(word, _)| *word).collect()),
+            Shape::Form(_, usual) => Holds::Choices(usual.to_vec()),
+            Shape::Either(one, _) => Holds::of(one),
+            Shape::Path => Holds::Path,
+            Shape::List(_) | Shape::Whole(_) | Shape::Number(_) => Holds::Open,
+            Shape::Text | Shape::Names(_) => Holds::Open,
+        }
+    }
 }
 
 /// Every key, in the order of the declarations: sections before what they hold.
 pub fn lines() -> Vec<Line> {
     let mut walk = Walk::default();
     for key in top() {
-        walk.add(&key, "", None);
+        walk.add(&key, "", None, (Policy::Refused, FIRST));
     }
     walk.lines
 }
+
+/// What a change of `key` means for a run that goes on: as declared, or as with the section it stands in.
+pub fn policy_of(key: &str) -> Policy {
+    let all = lines();
+    let plain = plain(key, &all);
+    let mut around = Some(plain.as_str());
+    while let Some(key) = around {
+        if let Some(line) = all.iter().find(|line| line.key == key) {
+            return line.resume;
+        }
+        around = key.rsplit_once('.').map(|(section, _)| section);
+    }
+    Policy::Refused // of another version, so that nobody knows
+}
+
+/// What a section hands on to its keys: what a change means for a run that goes on, and the version that knew it first.
+type Facts = (Policy, &'static str);
 
 /// A way through all sections.
 #[derive(Default)]
@@ -140,8 +124,13 @@ struct Walk {
 }
 
 impl Walk {
-    /// Adds `key` of the section at `path`, if that is of a `kind` of that, and what it holds.
-    fn add(&mut self, key: &Key, path: &str, kind: Option<&'static str>) {
+    /// Adds `key` of the section at `path`, if that is of a `kind` of that, and what it holds; `around` are policy and
+    /// version of the section.
+    fn add(&mut self, key: &Key, path: &str, kind: Option<&'static str>, around: Facts) {
+        let own = (
+            key.resume.unwrap_or(around.0),
+            key.since.unwrap_or(around.1),
+        );
         let full = match path {
             "" => key.name.to_owned(),
             path => format!("{path}.{}", key.name),
@@ -150,13 +139,19 @@ impl Walk {
             key: full.clone(),
             kinds: Vec::new(),
             about: key.about,
-            takes: takes(&key.shape),
+            takes: match key.unit {
+                Some(unit) => format!("{}, in {unit}", takes(&key.shape)),
+                None => takes(&key.shape),
+            },
+            holds: Holds::of(&key.shape),
             words: words(&key.shape),
             default: match &key.default {
                 Absent::Value(value) => Ok(value.to_string().trim_matches('"').to_owned()),
                 Absent::Words(words) => Ok((*words).to_owned()),
                 Absent::Needed(what) => Err(what),
             },
+            resume: own.0,
+            since: own.1,
             same_as: self.again(&key.shape),
         };
         // The same in several kinds is one line.
@@ -171,14 +166,14 @@ impl Walk {
             self.lines.push(line);
         }
         self.lines[at].kinds.extend(kind);
-        self.enter(&key.shape, &full);
+        self.enter(&key.shape, &full, own);
     }
 
     /// The key of the section around this place that `shape` is again.
     fn again(&self, shape: &Shape) -> Option<String> {
         match shape {
             Shape::List(item) => self.again(item),
-            Shape::Section(name, _) | Shape::Kinds(name, ..) => {
+            Shape::Section(name, _) | Shape::Kinds(Kinds { name, .. }) => {
                 let around = self.within.iter().find(|(known, _)| known == name);
                 around.map(|(_, key)| key.clone())
             }
@@ -187,34 +182,34 @@ impl Walk {
     }
 
     /// Adds the keys of the sections that `shape` is.
-    fn enter(&mut self, shape: &Shape, path: &str) {
+    fn enter(&mut self, shape: &Shape, path: &str, around: Facts) {
         match shape {
-            Shape::List(item) => self.enter(item, path),
+            Shape::List(item) => self.enter(item, path, around),
             Shape::Either(one, other) => {
-                self.enter(one, path);
-                self.enter(other, path);
+                self.enter(one, path, around);
+                self.enter(other, path, around);
             }
             Shape::Section(..) | Shape::Kinds(..) if self.again(shape).is_some() => {}
             Shape::Section(name, keys) => {
                 self.within.push((name, path.to_owned()));
                 for key in keys() {
-                    self.add(&key, path, None);
+                    self.add(&key, path, None, around);
                 }
                 self.within.pop();
             }
-            Shape::Kinds(name, kinds, usual) => {
-                self.within.push((name, path.to_owned()));
-                let kinds = kinds();
-                self.lines.push(kind_line(path, &kinds, *usual));
-                for kind in &kinds {
+            Shape::Kinds(kinds) => {
+                self.within.push((kinds.name, path.to_owned()));
+                self.lines.push(kind_line(path, kinds, around));
+                for kind in (kinds.all)() {
+                    let around = (around.0, kind.since.unwrap_or(around.1));
                     for key in &kind.keys {
-                        self.add(key, path, Some(kind.word));
+                        self.add(key, path, Some(kind.word), around);
                     }
                 }
                 self.within.pop();
             }
             Shape::Truth | Shape::Whole(_) | Shape::Number(_) | Shape::Text | Shape::Path => {}
-            Shape::Words(_) | Shape::Form(_) | Shape::Names(_) => {}
+            Shape::Words(_) | Shape::Form(..) | Shape::Names(_) => {}
         }
     }
 }
@@ -240,15 +235,21 @@ pub fn plain(key: &str, lines: &[Line]) -> String {
     plain
 }
 
-fn kind_line(path: &str, kinds: &[Kind], usual: Option<&'static str>) -> Line {
-    let words: Vec<_> = kinds.iter().map(|kind| (kind.word, kind.about)).collect();
+fn kind_line(path: &str, kinds: &Kinds, around: Facts) -> Line {
+    let words: Vec<_> = (kinds.all)()
+        .iter()
+        .map(|kind| (kind.word, kind.about))
+        .collect();
     Line {
         key: format!("{path}.kind"),
         kinds: Vec::new(),
         about: "What it is, on which its other keys depend.",
         takes: one_of(&words),
+        holds: Holds::Choices(words.iter().map(|(word, _)| *word).collect()),
         words,
-        default: usual.map(str::to_owned).ok_or("one of these"),
+        default: kinds.usual.map(str::to_owned).ok_or("one of these"),
+        resume: kinds.resume.unwrap_or(around.0),
+        since: around.1,
         same_as: None,
     }
 }
@@ -272,7 +273,7 @@ pub(super) fn takes(shape: &Shape) -> String {
         Shape::Text => "text".to_owned(),
         Shape::Path => "a path".to_owned(),
         Shape::Words(_) => one_of(&words(shape)),
-        Shape::Form(words) => (*words).to_owned(),
+        Shape::Form(words, _) => (*words).to_owned(),
         Shape::List(item) => format!("a list of: {}", takes(item)),
         Shape::Section(..) | Shape::Kinds(..) => "a section".to_owned(),
         Shape::Names(value) => format!("a section of names, each with {}", takes(value)),
@@ -297,4 +298,63 @@ pub fn nearest_key(key: &str) -> Option<String> {
     let lines = lines();
     let keys: Vec<&str> = lines.iter().map(|line| line.key.as_str()).collect();
     nearest(key, &keys).map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_change_means_is_declared_with_a_key_or_with_the_section_around_it() {
+        let cases = [
+            ("train.epochs", Policy::Free),
+            ("train.early_stopping.patience", Policy::Free),
+            ("train.optimizer.lr", Policy::Branch),
+            ("train.optimizer.kind", Policy::Refused),
+            ("train.batch_size", Policy::Branch),
+            ("train.schedule.kind", Policy::Branch),
+            ("train.init_from.strict", Policy::Refused),
+            ("data.augment", Policy::Branch),
+            ("data.source.root", Policy::Free),
+            ("data.source.labels", Policy::Free),
+            ("data.source.label_map.one", Policy::Refused),
+            ("data.source.kind", Policy::Refused),
+            ("data.classes", Policy::Refused),
+            ("data.split.test", Policy::Refused),
+            ("data.split.outer.file", Policy::Free),
+            ("model.hidden", Policy::Refused),
+            ("model.dropout", Policy::Branch),
+            ("model.layers.3.body.0.p", Policy::Refused),
+            ("checkpoint.keep_last", Policy::Free),
+            ("log.jsonl", Policy::Free), // of 0.2
+            ("threads", Policy::Branch),
+            ("something.new", Policy::Refused),
+        ];
+        for (key, expected) in cases {
+            assert_eq!(policy_of(key), expected, "{key}");
+        }
+    }
+
+    #[test]
+    fn a_key_has_the_version_and_the_unit_of_its_declaration() {
+        let all = lines();
+        let line = |key: &str| all.iter().find(|line| line.key == key).unwrap();
+        for (key, since) in [
+            ("train.shards", "0.3"),
+            ("train.epochs", "0.1"),
+            ("model.layers.body", "0.3"), // as its kind
+            ("model.layers.units", "0.1"),
+            ("extends", "0.3"),
+        ] {
+            assert_eq!(line(key).since, since, "{key}");
+        }
+        assert_eq!(
+            line("data.augment.max_px").takes,
+            "a number, 0 or more, in px"
+        );
+        assert_eq!(
+            line("train.epochs").takes,
+            "a whole number, 1 to 1000000000, in epochs"
+        );
+    }
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::{Serialize, Serializer};
 use serde_yaml::Value;
 
-use super::declare::{Rule, Shape, at_least, keys};
+use super::declare::{Rule, Shape, keys};
 use super::setting::{Setting, describe, words};
 use super::train::{Metric, Mode};
 
@@ -15,9 +15,9 @@ keys! {
         /// Interval between checkpoints.
         every: Every [= Every::Auto],
         /// How many of the newest stay.
-        keep_last: usize [= 2, at_least(1)],
+        keep_last: usize [= 2, at_least(1)] unit "checkpoints",
         /// How many of the best epochs stay.
-        keep_best: usize [= 1, at_least(1)],
+        keep_best: usize [= 1, at_least(1)] unit "checkpoints",
         /// What is compared.
         metric: Metric [
             = if has_val { Metric::ValAccuracy } else { Metric::TrainLoss };
@@ -59,7 +59,10 @@ impl Serialize for Every {
 
 impl Setting for Every {
     fn shape(_: Rule) -> Shape {
-        Shape::Form("auto, or such as `1 epoch`, `200 steps` or `10 min`")
+        Shape::Form(
+            "auto, or such as `1 epoch`, `200 steps` or `10 min`",
+            &["auto"],
+        )
     }
 
     fn read(value: &Value) -> Result<Every, String> {
@@ -89,7 +92,7 @@ keys! {
         /// TensorBoard event files under `tensorboard/`: the metrics of each epoch, at its optimiser step.
         tensorboard: bool [= false],
         /// The parts whose images are written to `samples.jsonl`, a line per image and epoch.
-        samples: SampleLog [= SampleLog::Val],
+        samples: SampleLog [= SampleLog::Val] since "0.3",
     }
     check(_log, section) {
         // Version 0.2 could leave out metrics.jsonl. It is always written now, since studies and resume read it.

@@ -1,8 +1,8 @@
 //! The experiment file as a JSON Schema, draft 2020-12, for editors and validators.
 //!
 //! Every section is a definition of its own, named after its type, since layers contain layers. What has to be written may
-//! stand in a file that this one extends, so nothing is required in a section, and one without a kind may have the keys of
-//! any.
+//! stand in a file that this one extends or that extends this one, so nothing but the version is required, and a section
+//! without a kind may have the keys of any.
 
 use std::collections::BTreeMap;
 
@@ -25,7 +25,6 @@ pub fn schema() -> Value {
     schema["$schema"] = json!(DRAFT);
     schema["title"] = json!("an experiment of signet");
     schema["required"] = json!(["version"]);
-    schema["anyOf"] = json!([{"required": ["extends"]}, {"required": ["data", "model"]}]);
     schema["$defs"] = json!(definitions.0);
     schema
 }
@@ -99,14 +98,14 @@ impl Definitions {
             Shape::Words(words) => {
                 json!({"enum": words.iter().map(|(word, _)| word).collect::<Vec<_>>()})
             }
-            Shape::Form(words) => json!({"type": ["string", "integer"], "description": words}),
+            Shape::Form(words, _) => json!({"type": ["string", "integer"], "description": words}),
             Shape::List(item) => json!({"type": "array", "items": self.value(item)}),
             Shape::Names(value) => {
                 json!({"type": "object", "additionalProperties": self.value(value)})
             }
             Shape::Either(one, other) => json!({"anyOf": [self.value(one), self.value(other)]}),
             Shape::Section(name, keys) => self.named(name, |own| own.section(&keys())),
-            Shape::Kinds(name, kinds, _) => self.named(name, |own| own.of_kind(kinds())),
+            Shape::Kinds(kinds) => self.named(kinds.name, |own| own.of_kind((kinds.all)())),
         }
     }
 

@@ -84,14 +84,14 @@ impl Starter<'_> {
                 self.text += &format!("{indent}{name}:\n");
                 self.keys(&keys(), path, &format!("{indent}  "));
             }
-            (Shape::Kinds(_, kinds, usual), _) => {
+            (Shape::Kinds(kinds), _) => {
                 let kind = match path {
                     "model" => self.kind,
                     "data.source" => "generated",
-                    _ => usual.unwrap_or_default(),
+                    _ => kinds.usual.unwrap_or_default(),
                 };
                 self.text += &format!("{indent}{name}:\n{indent}  kind: {kind}\n");
-                for own in kinds().iter().filter(|known| known.word == kind) {
+                for own in (kinds.all)().iter().filter(|known| known.word == kind) {
                     self.comment(own.about, &format!("{indent}  "));
                     self.keys(&own.keys, path, &format!("{indent}  "));
                 }

@@ -134,7 +134,7 @@ impl Serialize for Threads {
 
 impl Setting for Threads {
     fn shape(_: Rule) -> Shape {
-        Shape::Form("a number of threads from 1 to 1024, or auto")
+        Shape::Form("a number of threads from 1 to 1024, or auto", &["auto"])
     }
 
     fn read(value: &Value) -> Result<Threads, String> {

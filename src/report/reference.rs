@@ -1,13 +1,13 @@
 //! What the keys of an experiment mean: the answers of `signet config explain`, and the page `configs/README.md`.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use anyhow::{Result, anyhow};
 
-use crate::config::reference::{Line, lines, nearest_key, plain};
+use crate::config::reference::{Holds, Line, lines, nearest_key, plain};
 use crate::fault::{Blame, Fault};
 use crate::report::table::Table;
-use crate::run::policy;
 
 /// Where the page lies, for those who read of a key.
 const PAGE: &str = "configs/README.md";
@@ -45,12 +45,9 @@ pub fn explain(key: &str) -> Result<String> {
             let _ = writeln!(text, "           {word}: {about}");
         }
         let _ = writeln!(text, "  default  {}", default(line));
-        let _ = writeln!(
-            text,
-            "  resume   {}",
-            policy::policy_of(&line.key).meaning()
-        );
-        if let (Ok(value), false) = (&line.default, line.takes == "a section") {
+        let _ = writeln!(text, "  resume   {}", line.resume.meaning());
+        let _ = writeln!(text, "  since    {}", line.since);
+        if let (Ok(value), false) = (&line.default, line.holds == Holds::Section) {
             let _ = writeln!(text, "  example  -s {}={value}", line.key);
         }
     }
@@ -65,11 +62,7 @@ pub fn explain(key: &str) -> Result<String> {
         names.dedup();
         let _ = writeln!(text, "  keys     {}", names.join(", "));
     }
-    let top = anchor(&plain);
-    let is_section = all
-        .iter()
-        .any(|line| line.key == top && line.takes == "a section");
-    let _ = write!(text, "{PAGE}#{}", if is_section { &top } else { "top" });
+    let _ = write!(text, "{PAGE}#{plain}");
     Ok(text)
 }
 
@@ -99,59 +92,57 @@ fn default(line: &Line) -> String {
     }
 }
 
-/// The heading under which the page tells of `key`: its first two steps.
-fn anchor(key: &str) -> String {
-    key.split('.').next().unwrap_or_default().to_owned()
-}
-
-/// The page.
+/// The page: a table for the keys beside the sections, and one for each section.
 pub fn page() -> String {
     let mut page = "# Every key of an experiment\n\n\
-        Made by `signet config reference`; a test compares it. `signet config explain KEY` tells the same of one key, and\n\
-        what a change of it means for a run that goes on. In a list, items are numbered: `model.blocks.0.filters`.\n"
+        Made by `signet config reference`; a test compares it. `signet config explain KEY` tells the same of one key. In a\n\
+        list, items are numbered: `model.blocks.0.filters`. The column *resume* says what a change means for a run that goes\n\
+        on: `free`, it does; `branch`, another run branches off (`--as NAME`); `refused`, nothing learned would mean the same.\n"
         .to_owned();
-    let mut section = String::new();
-    for line in lines() {
-        let top = anchor(&line.key);
-        if top != section && (line.takes == "a section" || section.is_empty()) {
-            let (title, about) = if line.takes == "a section" {
-                (top.clone(), line.about)
-            } else {
-                ("top".to_owned(), "Beside the sections.")
-            };
-            let _ = write!(
-                page,
-                "\n## {title}\n\n{about}\n\n| key | kind | takes | default | meaning |\n|---|---|---|---|---|\n"
-            );
-            section = if line.takes == "a section" {
-                top.clone()
-            } else {
-                "top".to_owned()
-            };
-            if line.takes == "a section" {
-                continue;
-            }
-        }
-        let cell = |text: &str| text.replace('|', "\\|");
-        let meaning = match line.words.len() {
-            0 => line.about.to_owned(),
-            _ => {
-                let words = line
-                    .words
-                    .iter()
-                    .map(|(word, about)| format!("`{word}`: {about}"));
-                format!("{} {}", line.about, words.collect::<Vec<_>>().join(" "))
-            }
-        };
-        let _ = writeln!(
+    let all = lines();
+    let (sections, beside): (Vec<&Line>, Vec<&Line>) = all
+        .iter()
+        .filter(|line| !line.key.contains('.'))
+        .partition(|line| line.holds == Holds::Section);
+    let mut known = BTreeSet::new();
+    let mut table = |title: &str, about: &str, lines: &[&Line]| {
+        let _ = write!(
             page,
-            "| `{}` | {} | {} | {} | {} |",
-            line.key,
-            line.kinds.join(", "),
-            cell(&line.takes),
-            cell(&default(&line)),
-            cell(&meaning)
+            "\n## {title}\n\n{about}\n\n| key | kind | takes | default | resume | since | meaning |\n|---|---|---|---|---|---|---|\n"
         );
+        for line in lines {
+            // Several kinds may have a key of one name.
+            let anchor = if known.insert(line.key.clone()) {
+                format!("<a id=\"{}\"></a>", line.key)
+            } else {
+                String::new()
+            };
+            page += &row(line, &anchor);
+        }
+    };
+    table("top", "Beside the sections.", &beside);
+    for section in sections {
+        let below = format!("{}.", section.key);
+        let own = all.iter().filter(|line| line.key.starts_with(&below));
+        table(&section.key, section.about, &own.collect::<Vec<_>>());
     }
     page
+}
+
+/// A row of the page.
+fn row(line: &Line, anchor: &str) -> String {
+    let words = line.words.iter();
+    let words = words.map(|(word, about)| format!(" `{word}`: {about}"));
+    let meaning = line.about.to_owned() + &words.collect::<String>();
+    let cells = [
+        format!("{anchor}`{}`", line.key),
+        line.kinds.join(", "),
+        line.takes.clone(),
+        default(line),
+        line.resume.word().to_owned(),
+        line.since.to_owned(),
+        meaning,
+    ];
+    let cells = cells.map(|cell| format!(" {} |", cell.replace('|', "\\|")));
+    format!("|{}\n", cells.concat())
 }

@@ -11,7 +11,7 @@ use crate::export::gate::Report;
 use crate::messages::{escaped, shell_quote};
 use crate::model::transfer::Transfer;
 use crate::report::table::Table;
-use crate::run::policy::Change;
+use crate::run::changes::Change;
 use crate::run::prove::Proof;
 use crate::run::session::Session;
 use crate::train::metrics::{EpochRecord, Metrics};

@@ -1,9 +1,10 @@
 //! A run: what it needs in memory (`session`), what it depends on (`environment`, `arithmetic`), its folder
 //! (`directory`, `lock`) and what lies there before a step (`create`), its files (`logs`, `samples`, `tensorboard`; `checkpoint`, `checkpoints`,
-//! `checkpointer`, `retention`), going on with it (`resume`, `policy`, `prove`), and what is seen of it (`display`,
+//! `checkpointer`, `retention`), going on with it (`resume`, `changes`, `prove`), and what is seen of it (`display`,
 //! `interrupt`).
 
 pub mod arithmetic;
+pub mod changes;
 pub mod checkpoint;
 pub mod checkpointer;
 pub mod checkpoints;
@@ -13,7 +14,6 @@ pub mod display;
 pub mod environment;
 pub mod interrupt;
 pub mod logs;
-pub mod policy;
 pub mod prove;
 pub mod resume;
 pub mod retention;

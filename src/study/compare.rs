@@ -10,7 +10,7 @@ use super::folder::StudyKind;
 use super::results::{self, Evaluated};
 use super::statistics::{Paired, Spread};
 use crate::data::split::{Manifest, Part};
-use crate::run::policy;
+use crate::run::changes;
 
 /// Some runs or studies, compared with the first of them.
 #[derive(Debug, Serialize)]
@@ -95,7 +95,7 @@ impl Column {
 fn settings(entries: &[CatalogEntry]) -> Vec<ComparedSetting> {
     let all: Vec<BTreeMap<String, String>> = entries
         .iter()
-        .map(|entry| policy::settings(entry.experiment()))
+        .map(|entry| changes::settings(entry.experiment()))
         .collect();
     let keys: BTreeMap<&String, ()> = all.iter().flatten().map(|(key, _)| (key, ())).collect();
     let setting = |key: &String| ComparedSetting {

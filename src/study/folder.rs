@@ -10,7 +10,7 @@ use super::sweep::Sweep;
 use super::trials::{Resampling, Trial};
 use crate::config::{Experiment, file_name};
 use crate::disk::{self, Folder, Lock, UNFINISHED};
-use crate::run::policy::{self, Change};
+use crate::run::changes::{self, Change};
 
 /// What a study is, in its folder.
 pub const STUDY: &str = "study.json";
@@ -82,8 +82,8 @@ impl StudyDir {
         }
         let known = read(folder)?;
         let then = Experiment::load(&own, &[], &[])?;
-        let changes = policy::changes(&then, experiment);
-        let other = |change: &&Change| !policy::says_where_data_lies(&change.key);
+        let changes = changes::between(&then, experiment);
+        let other = |change: &&Change| !changes::says_where_data_lies(&change.key);
         if let Some(change) = changes.iter().find(other) {
             bail!(
                 "{} is a study of another experiment: {} is {} there, but {} here; choose another folder with --run",

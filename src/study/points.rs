@@ -66,7 +66,10 @@ impl Point {
 
 impl Setting for Axis {
     fn shape(_: Rule) -> Shape {
-        Shape::Form("a list such as [0.1, 0.2], or a range such as {low: 0.0, high: 0.5}")
+        Shape::Form(
+            "a list such as [0.1, 0.2], or a range such as {low: 0.0, high: 0.5}",
+            &[],
+        )
     }
 
     fn read(value: &Value) -> Result<Axis, String> {

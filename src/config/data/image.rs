@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::config::declare::{ABOVE_ZERO, Entry, Rule, Shape, keys, within};
+use crate::config::declare::{Entry, Rule, Shape, keys};
 use crate::config::section::Section;
 use crate::config::setting::words;
 
@@ -11,9 +11,9 @@ keys! {
     #[derive(Copy)]
     ImageConfig {
         /// Pixels from top to bottom.
-        height: usize [= 64, within(1, 4096)],
+        height: usize [= 64, within(1, 4096)] unit "px",
         /// Pixels from left to right.
-        width: usize [= 64, within(1, 4096)],
+        width: usize [= 64, within(1, 4096)] unit "px",
         /// Colour or grey.
         channels: Channels [= Channels::Gray],
         /// What happens before resizing.

@@ -10,7 +10,7 @@ pub use image::{Channels, FixedNormalize, ImageConfig, NamedNormalize, Normalize
 pub use source::{NpyLabels, Source};
 pub use split::SplitConfig;
 
-use super::declare::{Rule, Shape, at_least, keys};
+use super::declare::{Rule, Shape, keys};
 use super::section::Section;
 use super::setting::{Setting, describe, words};
 
@@ -22,7 +22,7 @@ keys! {
         /// The classes, in the order of the model's outputs; null takes all there are, by name.
         classes: Option<Vec<String>> [by read_classes; Shape::List(Box::new(Shape::Text)), "null"],
         /// At most this many images of each class, the first in `order`.
-        per_class: Option<usize> [maybe usize, at_least(1)],
+        per_class: Option<usize> [maybe usize, at_least(1)] unit "images",
         /// The order of images before they are split.
         order: Order [= Order::Name],
         /// What becomes of each image before a model sees it.
@@ -35,7 +35,7 @@ keys! {
         normalize: Normalize [by |section| Normalize::read(section, image.depth()); Normalize::shape(), "train_stats"],
         /// Random changes to training images, anew each epoch, one of each kind: first all changes of place at once, then
         /// contrast, brightness, noise, erasing.
-        augment: Vec<Augment> [list of kinds Augment],
+        augment: Vec<Augment> [list of kinds Augment] resume Branch,
     }
     check(data, section) {
         if !matches!(data.source, Source::ClassFolders { .. }) {

@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::config::declare::{Absent, Key, Rule, Shape, kinds, within};
+use crate::config::declare::{Absent, Key, Rule, Shape, kinds};
 use crate::config::document::variables::escape;
+use crate::config::policy::Policy;
 use crate::config::section::Section;
 
 kinds! {
@@ -14,12 +15,12 @@ kinds! {
         /// `ROOT/<class>/*.jpg|jpeg|png`.
         "class_folders" ClassFolders {
             /// The folder of class folders.
-            root: PathBuf [needs "the folder that holds one folder per class"],
+            root: PathBuf [needs "the folder that holds one folder per class"] resume Free,
         },
         /// Arrays of numpy, in `.npy` files or as members of a `.npz` archive (`signs.npz/x_train`).
         "npy" Npy {
             /// Images: `[N, H, W]`, `[N, H, W, C]` or `[N, C, H, W]`, floats in 0..1 or bytes.
-            images: PathBuf [needs "the .npy file with the images"],
+            images: PathBuf [needs "the .npy file with the images"] resume Free,
             /// Which row shows what.
             #[serde(flatten)]
             labels: NpyLabels [flatten],
@@ -104,32 +105,34 @@ impl Source {
 
 impl NpyLabels {
     fn declared() -> Vec<Key> {
-        let key = |name, about, shape| Key {
-            name,
-            about,
-            shape,
-            default: Absent::Words("one of labels and rows is needed"),
-        };
+        let one = || Absent::Words("one of labels and rows is needed");
         let numbers = || Box::new(Shape::Whole(Rule::Any));
+        let labels = Key::new(
+            "labels",
+            "A label array: `[N]` whole numbers or names, or `[N, K]` one-hot.",
+            Shape::Path,
+            one(),
+        );
+        let label_map = Key::new(
+            "label_map",
+            "Class name to number (or one-hot column); null reads number k as class \"k\", and names as they are.",
+            Shape::Names(numbers()),
+            Absent::null(),
+        );
+        let rows = Key::new(
+            "rows",
+            "Class name to [first, end) of its rows, end not included.",
+            Shape::Names(Box::new(Shape::List(numbers()))),
+            one(),
+        );
+        let free = Some(Policy::Free);
         vec![
-            key(
-                "labels",
-                "A label array: `[N]` whole numbers or names, or `[N, K]` one-hot.",
-                Shape::Path,
-            ),
             Key {
-                default: Absent::Value(serde_json::Value::Null),
-                ..key(
-                    "label_map",
-                    "Class name to number (or one-hot column); null reads number k as class \"k\", and names as they are.",
-                    Shape::Names(numbers()),
-                )
+                resume: free,
+                ..labels
             },
-            key(
-                "rows",
-                "Class name to [first, end) of its rows, end not included.",
-                Shape::Names(Box::new(Shape::List(numbers()))),
-            ),
+            label_map,
+            rows,
         ]
     }
 

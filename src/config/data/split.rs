@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::config::declare::{at_least, below, kinds, within};
+use crate::config::declare::kinds;
 
 kinds! {
     /// How images are split.
@@ -53,7 +53,7 @@ kinds! {
         /// A JSON file with the names in each part, such as the `split.json` of a run.
         "manifest" Manifest {
             /// JSON file with the image names of each part, such as a run's `split.json`.
-            file: PathBuf [needs "the JSON file with the names in each part"],
+            file: PathBuf [needs "the JSON file with the names in each part"] resume Free,
         },
     }
     check(split, section) {

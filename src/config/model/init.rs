@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::config::declare::{Entry, Rule, Shape, at_least, keys, kinds};
+use crate::config::declare::{Entry, Rule, Shape, keys, kinds};
 use crate::config::section::Section;
 use crate::config::setting::words;
 

@@ -1,7 +1,7 @@
 //! [`LayerConfig`], the one description of a layer in the project: the list of `kind: layers` is made of it, and every
 //! other kind expands to it (`crate::model::kinds`).
 
-use crate::config::declare::{Shape, below, keys, kinds, within};
+use crate::config::declare::{Shape, keys, kinds};
 use crate::config::section::Section;
 use crate::config::setting::words;
 
@@ -22,15 +22,15 @@ kinds! {
         /// Largest of each window.
         "max_pool2d" MaxPool2d {
             /// Side of the square window, and its stride.
-            size: usize [= 2, within(1, MOST_PIXELS)],
+            size: usize [= 2, within(1, MOST_PIXELS)] unit "px",
         },
         /// Mean of each window.
         "avg_pool2d" AvgPool2d {
             /// Side of the square window, and its stride.
-            size: usize [= 2, within(1, MOST_PIXELS)],
-        },
+            size: usize [= 2, within(1, MOST_PIXELS)] unit "px",
+        } since "0.3",
         /// Mean of each channel: `[C, H, W]` becomes `[C, 1, 1]`, as in `nn.AdaptiveAvgPool2d(1)`.
-        "global_avg_pool" GlobalAvgPool {},
+        "global_avg_pool" GlobalAvgPool {} since "0.3",
         /// An activation function, applied to each number.
         "activation" Activation {
             /// The function.
@@ -47,7 +47,7 @@ kinds! {
             sequence: Sequence [= Sequence::Rows],
             /// Side of a patch in pixels, for `sequence: patches`.
             #[serde(skip_serializing_if = "Option::is_none")]
-            patch_px: Option<usize> [if sequence == Sequence::Patches; usize = 8, within(1, MOST_PIXELS)],
+            patch_px: Option<usize> [if sequence == Sequence::Patches; usize = 8, within(1, MOST_PIXELS)] unit "px",
         },
         /// Plain recurrent layers.
         "rnn" Rnn {
@@ -76,17 +76,13 @@ kinds! {
                 by |section| read_optional(section, "shortcut", "[{kind: conv2d, kernel: 1}], or leave it out");
                 layers(), "null"
             ],
-        },
+        } since "0.3",
     }
 }
 
 /// A list of layers.
 pub(super) fn layers() -> Shape {
-    Shape::List(Box::new(Shape::Kinds(
-        "LayerConfig",
-        LayerConfig::declared,
-        None,
-    )))
+    Shape::List(Box::new(Shape::Kinds(LayerConfig::KINDS)))
 }
 
 /// The list under `key`, which must not be empty; `example` shows one.
@@ -126,16 +122,16 @@ keys! {
         /// Channels that come out.
         filters: usize [= 16, within(1, MOST_UNITS)],
         /// Side of the square kernel in pixels.
-        kernel: usize [= 3, within(1, MOST_PIXELS)],
+        kernel: usize [= 3, within(1, MOST_PIXELS)] unit "px",
         /// Pixels between neighbouring positions.
-        stride: usize [= 1, within(1, MOST_PIXELS)],
+        stride: usize [= 1, within(1, MOST_PIXELS)] unit "px",
         /// What surrounds the image.
         padding: Padding [= Padding::Same],
         /// Equal parts of the channels, in and out, each with filters of its own; as many as there are channels make a
         /// depthwise convolution.
-        groups: usize [= 1, within(1, MOST_UNITS)],
+        groups: usize [= 1, within(1, MOST_UNITS)] since "0.3",
         /// Whether each filter adds a number of its own; batch normalisation behind it makes that useless.
-        bias: bool [= true],
+        bias: bool [= true] since "0.3",
     }
     check(convolution, section) {
         let ConvConfig { filters, groups, .. } = convolution;

@@ -10,7 +10,7 @@ pub use layer::{
     ActivationKind, ConvConfig, LayerConfig, Nonlinearity, Padding, Pooling, RnnSizes, Sequence,
 };
 
-use super::declare::{Kind, Shape, below, keys, kinds, within};
+use super::declare::{Kind, Kinds, keys, kinds};
 use super::section::Section;
 use super::setting::words;
 use layer::{MOST_LAYERS, MOST_PIXELS, MOST_UNITS, layers, read_all};
@@ -85,8 +85,15 @@ kinds! {
 }
 
 impl ModelConfig {
+    /// The kinds of networks.
+    pub(super) const KINDS: Kinds = Kinds {
+        name: "ModelConfig",
+        all: ModelConfig::declared,
+        ..ModelKind::KINDS
+    };
+
     /// The kinds of networks, each with the keys that all have.
-    pub(super) fn declared() -> Vec<Kind> {
+    fn declared() -> Vec<Kind> {
         let mut kinds = ModelKind::declared();
         for kind in &mut kinds {
             kind.keys.extend(ModelCommon::declared());
@@ -161,7 +168,7 @@ keys! {
         /// What follows each hidden layer (and each convolution).
         activation: ActivationKind [= ActivationKind::Relu],
         /// Share of numbers dropped after each hidden layer in training.
-        dropout: f64 [= 0.0, below(0.0, 1.0)],
+        dropout: f64 [= 0.0, below(0.0, 1.0)] resume Branch,
         /// Whether batch normalisation stands before each activation.
         batch_norm: bool [= false],
     }
@@ -173,13 +180,13 @@ keys! {
         /// Channels that come out.
         filters: usize [= 16, within(1, MOST_UNITS)],
         /// Side of the square kernel in pixels.
-        kernel: usize [= 3, within(1, MOST_PIXELS)],
+        kernel: usize [= 3, within(1, MOST_PIXELS)] unit "px",
         /// Pixels between neighbouring positions.
-        stride: usize [= 1, within(1, MOST_PIXELS)],
+        stride: usize [= 1, within(1, MOST_PIXELS)] unit "px",
         /// What surrounds the image.
         padding: Padding [= Padding::Same],
         /// Side of the max-pooling window; 1 for none.
-        pool: usize [= 2, within(1, MOST_PIXELS)],
+        pool: usize [= 2, within(1, MOST_PIXELS)] unit "px",
     }
 }
 
@@ -214,7 +221,7 @@ keys! {
         sequence: Sequence [= Sequence::Rows],
         /// Side of a patch in pixels, for `sequence: patches`.
         #[serde(skip_serializing_if = "Option::is_none")]
-        patch_px: Option<usize> [if sequence == Sequence::Patches; usize = 8, within(1, MOST_PIXELS)],
+        patch_px: Option<usize> [if sequence == Sequence::Patches; usize = 8, within(1, MOST_PIXELS)] unit "px",
         /// Numbers remembered per layer and direction.
         hidden_size: usize [= 64, within(1, MOST_UNITS)],
         /// Layers on top of each other.

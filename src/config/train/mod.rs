@@ -11,7 +11,7 @@ use serde_yaml::Value;
 pub use optimizer::{AdamConfig, OptimizerConfig};
 pub use schedule::Schedule;
 
-use super::declare::{ABOVE_ZERO, Rule, Shape, at_least, below, keys, kinds, within};
+use super::declare::{Rule, Shape, keys, kinds};
 use super::section::Section;
 use super::setting::{Setting, describe, words};
 
@@ -19,12 +19,12 @@ keys! {
     /// How a model is trained.
     TrainConfig {
         /// Passes over the training part, at most.
-        epochs: usize [= 40, within(1, 1_000_000_000)],
+        epochs: usize [= 40, within(1, 1_000_000_000)] unit "epochs" resume Free,
         /// Images per step.
         batch_size: BatchSize [= BatchSize::Images(32)],
         /// Pieces of each batch whose gradients are added in a fixed tree; a power of two. Batch statistics are those of a
         /// piece, and running statistics the means over them.
-        shards: usize [= 1, Rule::PowersOfTwo(1024.0)],
+        shards: usize [= 1, Rule::PowersOfTwo(1024.0)] since "0.3",
         /// How gradients move weights.
         optimizer: OptimizerConfig [kinds],
         /// How the learning rate changes.
@@ -39,11 +39,11 @@ keys! {
         deterministic: bool [= false],
         /// Whether steps are recorded once and replayed as CUDA graphs, which saves the time of handing over kernels one by
         /// one. It has not been tried on a GPU yet.
-        cuda_graphs: bool [= false],
+        cuda_graphs: bool [= false] since "0.3",
         /// When to give up waiting for a better epoch.
-        early_stopping: Option<EarlyStopping> [maybe section EarlyStopping],
+        early_stopping: Option<EarlyStopping> [maybe section EarlyStopping] resume Free,
         /// Weights to begin with instead of random ones.
-        init_from: Option<InitFrom> [by InitFrom::read; InitFrom::shape(), "null"],
+        init_from: Option<InitFrom> [by InitFrom::read; InitFrom::shape(), "null"] resume Refused,
     }
     check(train, section) {
         let (epochs, warmup) = (train.epochs, train.schedule.warmup_epochs());
@@ -93,7 +93,7 @@ impl Serialize for BatchSize {
 
 impl Setting for BatchSize {
     fn shape(_: Rule) -> Shape {
-        Shape::Form("a number of images from 1, or full")
+        Shape::Form("a number of images from 1, or full", &["full"])
     }
 
     fn read(value: &Value) -> Result<BatchSize, String> {
@@ -138,7 +138,7 @@ keys! {
         /// What is watched.
         metric: Metric [= Metric::ValLoss],
         /// Epochs without improvement that are borne.
-        patience: usize [= 10, at_least(1)],
+        patience: usize [= 10, at_least(1)] unit "epochs",
         /// The least change that counts as improvement.
         min_delta: f64 [= 0.0, at_least(0.0)],
     }

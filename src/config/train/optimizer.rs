@@ -1,10 +1,10 @@
 //! `train.optimizer`: how gradients move weights.
 
-use crate::config::declare::{ABOVE_ZERO, at_least, below, keys, kinds};
+use crate::config::declare::{keys, kinds};
 
 kinds! {
     /// How gradients move weights. Names and meanings are those of `torch.optim`.
-    OptimizerConfig or "adamw" {
+    OptimizerConfig or "adamw" resume Refused {
         /// Stochastic gradient descent.
         "sgd" Sgd {
             /// Learning rate, above 0; the schedule varies it from step to step.

@@ -1,7 +1,7 @@
 //! `train.schedule`: how the learning rate changes.
 
 use super::Metric;
-use crate::config::declare::{ABOVE_ZERO, at_least, kinds, within};
+use crate::config::declare::kinds;
 
 kinds! {
     /// How the learning rate changes. All but one_cycle can begin with `warmup_epochs` of linear growth.
@@ -9,28 +9,28 @@ kinds! {
         /// It does not.
         "constant" Constant {
             /// Epochs of linear growth.
-            warmup_epochs: f64 [= 0.0, at_least(0.0)],
+            warmup_epochs: f64 [= 0.0, at_least(0.0)] unit "epochs",
         },
         /// Multiplied by `gamma` every `every_epochs`.
         "step" Step {
             /// Epochs of linear growth.
-            warmup_epochs: f64 [= 0.0, at_least(0.0)],
+            warmup_epochs: f64 [= 0.0, at_least(0.0)] unit "epochs",
             /// Epochs between drops.
-            every_epochs: usize [= 10, at_least(1)],
+            every_epochs: usize [= 10, at_least(1)] unit "epochs",
             /// Factor of a drop.
             gamma: f64 [= 0.1, ABOVE_ZERO],
         },
         /// Multiplied by `gamma` every epoch.
         "exponential" Exponential {
             /// Epochs of linear growth.
-            warmup_epochs: f64 [= 0.0, at_least(0.0)],
+            warmup_epochs: f64 [= 0.0, at_least(0.0)] unit "epochs",
             /// Factor per epoch.
             gamma: f64 [= 0.95, ABOVE_ZERO],
         },
         /// Half a cosine from `lr` to `min_lr` over the run, step by step.
         "cosine" Cosine {
             /// Epochs of linear growth.
-            warmup_epochs: f64 [= 0.0, at_least(0.0)],
+            warmup_epochs: f64 [= 0.0, at_least(0.0)] unit "epochs",
             /// Where it ends.
             min_lr: f64 [= 0.0, at_least(0.0)],
         },
@@ -46,13 +46,13 @@ kinds! {
         /// Multiplied by `factor` when `metric` has not improved for `patience` epochs.
         "plateau" Plateau {
             /// Epochs of linear growth.
-            warmup_epochs: f64 [= 0.0, at_least(0.0)],
+            warmup_epochs: f64 [= 0.0, at_least(0.0)] unit "epochs",
             /// What is watched.
             metric: Metric [= Metric::ValLoss],
             /// Factor of a drop.
             factor: f64 [= 0.1, within(0.001, 0.999)],
             /// Epochs without improvement that are borne.
-            patience: usize [= 10],
+            patience: usize [= 10] unit "epochs",
             /// Where it ends.
             min_lr: f64 [= 0.0, at_least(0.0)],
         },

@@ -6,9 +6,9 @@ use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
 use crate::disk::{self, Folder, Lock};
+use crate::run::changes::Change;
 use crate::run::checkpoints::{self, FoundCheckpoint};
 use crate::run::directory::RunDir;
-use crate::run::policy::Change;
 use crate::run::session::Session;
 use crate::run::{checkpointer, create, logs};
 use crate::train::snapshot::Snapshot;

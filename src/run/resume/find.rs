@@ -6,10 +6,11 @@ use anyhow::{Result, anyhow, ensure};
 
 use super::experiment;
 use crate::config::Experiment;
+use crate::config::policy::Policy;
+use crate::run::changes;
 use crate::run::checkpoint::Checkpoint;
 use crate::run::checkpoints::{self, FoundCheckpoint};
 use crate::run::directory::RunDir;
-use crate::run::policy::{self, Policy};
 
 /// Where to go on from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,7 +75,7 @@ pub fn find(folder: &RunDir, from: &CheckpointRef) -> Result<FoundCheckpoint> {
 pub fn belongs(folder: &RunDir, found: &FoundCheckpoint) -> Result<()> {
     let own = Experiment::load(&folder.file("resolved.yaml"), &[], &[])?;
     let other = experiment(&found.checkpoint.document, &[])?;
-    let refused = policy::changes(&own, &other)
+    let refused = changes::between(&own, &other)
         .into_iter()
         .find(|change| change.policy == Policy::Refused);
     match refused {

@@ -12,11 +12,11 @@ use anyhow::Result;
 pub use branch::Parent;
 pub use find::{CheckpointRef, belongs, find};
 
+use super::changes::Change;
 use super::checkpoint::CheckpointMeta;
 use super::checkpointer;
 use super::checkpoints::{self, FoundCheckpoint};
 use super::directory::RunDir;
-use super::policy::Change;
 use super::session::Session;
 use crate::config::document::{Document, Problems};
 use crate::config::{Device, Experiment, Threads};

@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use anyhow::{Result, anyhow, ensure};
 
 use crate::config::Experiment;
+use crate::config::policy::Policy;
 use crate::model::plan::Plan;
+use crate::run::changes::{self, Change};
 use crate::run::directory::RunDir;
-use crate::run::policy::{self, Change, Policy};
 use crate::train::optimizer;
 use crate::train::progress::{ExtendMode, Extension, Progress};
 use crate::train::schedule::depends_on_epochs;
@@ -25,7 +26,7 @@ pub fn settle(
     extend: Option<ExtendMode>,
     progress: &mut Progress,
 ) -> Result<Vec<Change>> {
-    let changes = policy::changes(old, new);
+    let changes = changes::between(old, new);
     let sentence = |change: &Change| format!("{}: {} -> {}", change.key, change.old, change.new);
     let of = |policy: Policy| {
         let these = changes.iter().filter(|change| change.policy == policy);
@@ -113,9 +114,9 @@ fn tensors(experiment: &Experiment) -> BTreeSet<String> {
 pub fn keeps_settings(folder: &RunDir, old: &Experiment, new: &Experiment) -> Result<()> {
     let last = Experiment::load(&folder.file("resolved.yaml"), &[], &[])?;
     let (old, new, last) = (
-        policy::settings(old),
-        policy::settings(new),
-        policy::settings(&last),
+        changes::settings(old),
+        changes::settings(new),
+        changes::settings(&last),
     );
     let keys = last
         .keys()
