@@ -84,11 +84,15 @@ class Schema(unittest.TestCase):
         jsonschema.Draft202012Validator.check_schema(schema)
         self.validator = jsonschema.Draft202012Validator(schema)
 
-    def test_every_shipped_experiment_is_valid(self):
-        files = [file for file in CONFIGS.rglob("*.yaml") if file.parent.name != "data"]
-        self.assertEqual(len(files), 16)
+    def test_every_shipped_file_is_valid_and_names_the_schema_for_editors(self):
+        files = list(CONFIGS.rglob("*.yaml"))
+        self.assertEqual(len(files), 19)
         for file in files:
-            self.validator.validate(yaml.safe_load(file.read_text()))
+            text = file.read_text()
+            self.validator.validate(yaml.safe_load(text))
+            first, named = text.splitlines()[0].split("$schema=")
+            self.assertEqual(first, "# yaml-language-server: ")
+            self.assertTrue((file.parent / named).samefile(CONFIGS / "schema.json"), file)
 
     def test_what_signet_resolves_an_experiment_to_is_valid(self):
         for file in CONFIGS.rglob("*.yaml"):
