@@ -7,6 +7,7 @@ mod doctor;
 mod eval;
 mod export;
 mod launch;
+mod manual;
 mod predict;
 mod prove;
 mod resume;
@@ -25,7 +26,7 @@ use anyhow::anyhow;
 use serde::Serialize;
 
 use crate::bridge::process;
-use crate::cli::{self, Arguments, Command, DataCommand, FilesArguments, Overrides};
+use crate::cli::{self, Arguments, Command, DataCommand, FilesArguments, Overrides, completion};
 use crate::config::Experiment;
 use crate::config::document::{self, Document, Problems};
 use crate::data::Dataset;
@@ -43,6 +44,7 @@ use crate::run::interrupt;
 /// # Errors
 /// There is nothing left to do.
 pub fn before_libraries(words: &[OsString]) -> Result<(), u8> {
+    completion::answer(words)?;
     let arguments = cli::parse(words)?;
     let own = |run: &Path| run.join("resolved.yaml");
     let (file, set) = match arguments.command {
@@ -79,7 +81,7 @@ pub fn main() -> u8 {
     process::libraries_have_started();
     fault::report_panics_in_one_line();
     let words: Vec<OsString> = std::env::args_os().collect();
-    let arguments = match cli::parse(&words) {
+    let arguments = match completion::answer(&words).and_then(|()| cli::parse(&words)) {
         Ok(arguments) => arguments,
         Err(code) => return code,
     };
@@ -99,7 +101,7 @@ pub fn main() -> u8 {
 /// Whose fault an error of `command` is where nothing closer to its cause has said.
 fn usual_fault(command: &Command) -> Fault {
     match command {
-        Command::Config(_) => Fault::Config,
+        Command::Config(_) | Command::Completions { .. } => Fault::Config,
         Command::Data(_) => Fault::Data,
         Command::Verify(_) => Fault::Export,
         Command::Train(_)
@@ -110,7 +112,8 @@ fn usual_fault(command: &Command) -> Fault {
         | Command::Eval(_)
         | Command::Predict(_)
         | Command::Export(_)
-        | Command::Doctor => Fault::Run,
+        | Command::Doctor
+        | Command::Man { .. } => Fault::Run,
     }
 }
 
@@ -133,6 +136,8 @@ fn run(arguments: Arguments) -> anyhow::Result<()> {
         Command::Doctor => doctor::run(),
         Command::Config(command) => config::run(command),
         Command::Data(command) => data::run(command, style),
+        Command::Completions { shell } => manual::print_script(shell),
+        Command::Man { dir } => manual::write_pages(&dir),
     }
 }
 

@@ -1,10 +1,20 @@
 //! The command line: verbs, arguments and their help. Flags choose what to do; the experiment file says how.
 
+pub mod completion;
+mod config;
+mod data;
+mod runs;
+
 use std::ffi::OsString;
 use std::io::Write;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+pub use config::ConfigCommand;
+pub use data::DataCommand;
+pub use runs::RunsCommand;
 
 use crate::config::run::Format;
 use crate::fault;
@@ -108,12 +118,26 @@ pub enum Command {
     /// Describe, convert, download or generate images.
     #[command(subcommand)]
     Data(DataCommand),
+    /// Print a script by which a shell completes verbs, options, keys of experiments and paths.
+    ///
+    /// For bash, write `source <(signet completions bash)` into ~/.bashrc; for zsh, the same with zsh into ~/.zshrc, behind
+    /// compinit; for fish, `signet completions fish | source` into ~/.config/fish/config.fish.
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
+    /// Write a manual page for each verb into a folder.
+    Man {
+        /// Folder to write to, such as ~/.local/share/man/man1; made if it is missing.
+        dir: PathBuf,
+    },
 }
 
 /// `signet train`.
 #[derive(Debug, clap::Args)]
 pub struct TrainArguments {
     /// Experiment file (YAML).
+    #[arg(add = completion::experiments())]
     pub config: PathBuf,
     /// Keys set on the command line, which take precedence over the file's.
     #[command(flatten)]
@@ -158,6 +182,7 @@ impl TrainArguments {
 #[derive(Debug, clap::Args)]
 pub struct ResumeArguments {
     /// Run directory.
+    #[arg(add = completion::runs())]
     pub run: PathBuf,
     /// Checkpoint to continue from [default: last].
     #[arg(long, value_name = "last|best|FILE")]
@@ -188,6 +213,7 @@ pub struct ResumeArguments {
 #[command(group = clap::ArgGroup::new("resampling").required(true).args(["folds", "holdout"]))]
 pub struct CvArguments {
     /// Experiment file (YAML).
+    #[arg(add = completion::experiments())]
     pub config: PathBuf,
     /// Keys set on the command line, which take precedence over the file's.
     #[command(flatten)]
@@ -214,6 +240,7 @@ pub struct CvArguments {
 #[derive(Debug, clap::Args)]
 pub struct SweepArguments {
     /// Sweep file (YAML): `base` names an experiment file, `over` lists keys and the values to try.
+    #[arg(add = completion::experiments())]
     pub sweep: PathBuf,
     /// How the trials of the study are run.
     #[command(flatten)]
@@ -293,6 +320,7 @@ pub enum PredictFormat {
 #[derive(Debug, clap::Args)]
 pub struct ExportArguments {
     /// Run directory.
+    #[arg(add = completion::runs())]
     pub run: PathBuf,
     /// Checkpoint to export.
     #[arg(long, value_name = "best|last|FILE", default_value = "best")]
@@ -321,7 +349,7 @@ pub struct VerifyArguments {
     pub artefact: PathBuf,
     /// Compare with the checkpoint of this run on its test images. Without it, compare with the outputs for generated inputs
     /// that are stored in the file.
-    #[arg(long, value_name = "RUN")]
+    #[arg(long, value_name = "RUN", add = completion::runs())]
     pub against: Option<PathBuf>,
     /// Checkpoint of that run to compare with [default: the one with the same weights].
     #[arg(long, value_name = "FILE", requires = "against")]
@@ -347,158 +375,6 @@ pub enum PartArgument {
     All,
 }
 
-/// The verbs of `signet config`.
-#[derive(Debug, Subcommand)]
-pub enum ConfigCommand {
-    /// Report every mistake in experiment files, with its line.
-    Check {
-        /// Experiment files (YAML).
-        #[arg(required = true)]
-        files: Vec<PathBuf>,
-        /// Keys set on the command line, which take precedence over the file's.
-        #[command(flatten)]
-        overrides: Overrides,
-    },
-    /// Print an experiment file with every default filled in.
-    Show {
-        /// Experiment file (YAML).
-        file: PathBuf,
-        /// Keys set on the command line, which take precedence over the file's.
-        #[command(flatten)]
-        overrides: Overrides,
-        /// Print a line for each key instead, with where its value comes from.
-        #[arg(long)]
-        origin: bool,
-    },
-    /// Say what a key means, takes, and is by default; without one, list all keys.
-    Explain {
-        /// Dotted key, such as train.optimizer.lr.
-        key: Option<String>,
-    },
-    /// Print a first experiment that runs as it is, with what its keys mean.
-    Init {
-        /// Kind of model.
-        #[arg(default_value = "cnn")]
-        kind: String,
-        /// Print every key.
-        #[arg(long)]
-        full: bool,
-        /// Write to FILE, which must not exist, instead of standard output.
-        #[arg(long, value_name = "FILE")]
-        out: Option<PathBuf>,
-    },
-    /// Print the page of all keys, in Markdown.
-    Reference,
-    /// Print the JSON Schema of experiments, for editors and validators.
-    Schema,
-    /// Print the keys in which two experiments differ, with every default filled in.
-    Diff {
-        /// Experiment file (YAML) or run directory.
-        old: PathBuf,
-        /// Experiment file (YAML) or run directory.
-        new: PathBuf,
-    },
-}
-
-/// The verbs of `signet data`.
-#[derive(Debug, Subcommand)]
-pub enum DataCommand {
-    /// Describe an experiment's images: counts, sizes, mean and standard deviation, duplicates, fingerprint.
-    Info {
-        /// Experiment file (YAML).
-        config: PathBuf,
-        /// Keys set on the command line, which take precedence over the file's.
-        #[command(flatten)]
-        overrides: Overrides,
-    },
-    /// Write an experiment's images and labels as NumPy files, X.npy and Y.npy.
-    Npy {
-        /// Experiment file (YAML).
-        config: PathBuf,
-        /// Folder to create; it must not exist.
-        out: PathBuf,
-        /// Keys set on the command line, which take precedence over the file's.
-        #[command(flatten)]
-        overrides: Overrides,
-    },
-    /// Download the Sign Language Digits data set, check it and unpack it.
-    Fetch {
-        /// Folder to create; it must not exist.
-        #[arg(long, default_value = "data/sign-language-digits")]
-        out: PathBuf,
-        /// Download the same archive from this address instead.
-        #[arg(long)]
-        url: Option<String>,
-    },
-    /// Draw synthetic hand signs as DIR/<digit>/*.png, to try signet without a data set.
-    Generate {
-        /// Folder to create; it must not exist.
-        dir: PathBuf,
-        /// Comma-separated digits to draw.
-        #[arg(long, value_delimiter = ',', default_value = "0,1", value_parser = clap::value_parser!(u8).range(0..=9))]
-        digits: Vec<u8>,
-        /// Images per digit.
-        #[arg(long, alias = "pictures", default_value_t = 205, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
-        images: u64,
-        /// Seed of the drawing; equal seeds give equal images.
-        #[arg(long, default_value_t = 0)]
-        seed: u64,
-        /// Width and height of each image, in pixels.
-        #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(8..=1024))]
-        side: u32,
-    },
-}
-
-/// The verbs of `signet runs`.
-#[derive(Debug, Subcommand)]
-pub enum RunsCommand {
-    /// List runs and studies.
-    List {
-        /// Folders that hold run directories.
-        #[arg(default_value = "runs")]
-        folders: Vec<PathBuf>,
-        /// Also list each trial of a study.
-        #[arg(long)]
-        trials: bool,
-        /// Files to write the metrics to.
-        #[command(flatten)]
-        files: FilesArguments,
-    },
-    /// Show the settings, progress and files of one run or study.
-    Show {
-        /// Run or study directory.
-        run: PathBuf,
-        /// Files to write the metrics to.
-        #[command(flatten)]
-        files: FilesArguments,
-    },
-    /// Compare runs or studies: settings that differ, metrics and, for studies with equal splits, the paired difference with
-    /// its confidence interval.
-    Compare {
-        /// Run or study directories; the others are compared with the first.
-        #[arg(required = true, num_args = 2..)]
-        runs: Vec<PathBuf>,
-        /// Files to write the metrics to.
-        #[command(flatten)]
-        files: FilesArguments,
-    },
-    /// List checkpoints that the retention settings no longer keep; delete them with --yes.
-    Gc {
-        /// Run directories, or folders that hold them.
-        #[arg(default_value = "runs")]
-        folders: Vec<PathBuf>,
-        /// Number of newest checkpoints to keep of each run [default: its checkpoint.keep_last].
-        #[arg(long, value_name = "N", value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
-        keep_last: Option<usize>,
-        /// Number of best checkpoints to keep of each run [default: its checkpoint.keep_best].
-        #[arg(long, value_name = "N", value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
-        keep_best: Option<usize>,
-        /// Delete the listed files.
-        #[arg(long)]
-        yes: bool,
-    },
-}
-
 /// Files to write metrics to.
 #[derive(Debug, clap::Args)]
 pub struct FilesArguments {
@@ -514,7 +390,7 @@ pub struct FilesArguments {
 #[derive(Debug, clap::Args)]
 pub struct MovedArguments {
     /// Set where the data is now, for example -s data.source.root=DIR; may be repeated.
-    #[arg(short = 's', long = "set", value_name = "data.source.KEY=VALUE")]
+    #[arg(short = 's', long = "set", value_name = "data.source.KEY=VALUE", add = completion::settings("data.source."))]
     pub set: Vec<String>,
 }
 
@@ -522,6 +398,6 @@ pub struct MovedArguments {
 #[derive(Debug, clap::Args)]
 pub struct Overrides {
     /// Override a key of the experiment file, for example -s train.epochs=5; the value is YAML; may be repeated.
-    #[arg(short = 's', long = "set", value_name = "KEY=VALUE")]
+    #[arg(short = 's', long = "set", value_name = "KEY=VALUE", add = completion::settings(""))]
     pub set: Vec<String>,
 }

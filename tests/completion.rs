@@ -1,0 +1,262 @@
+//! What a shell offers while somebody writes a command line, and the manual.
+
+mod support;
+
+use std::process::Command;
+
+use support::Workshop;
+
+/// What is offered in place of the last of `words`, as zsh is told: a line each, `VALUE:MEANING`.
+fn offered(workshop: &Workshop, words: &[&str]) -> Vec<String> {
+    let index = words.len().to_string();
+    let shell = [
+        ("SIGNET_COMPLETE", "zsh"),
+        ("_CLAP_COMPLETE_INDEX", index.as_str()),
+    ];
+    let asked: Vec<&str> = ["--", "signet"].iter().chain(words).copied().collect();
+    let answer = workshop.call_under(&shell, &asked);
+    assert_eq!((answer.code, answer.stderr.as_str()), (0, ""), "{words:?}");
+    answer.stdout.lines().map(str::to_owned).collect()
+}
+
+/// The values alone; options are offered wherever a word begins, and left out here unless they are asked for.
+fn values(workshop: &Workshop, words: &[&str]) -> Vec<String> {
+    let asked = words.last().is_some_and(|word| word.starts_with('-'));
+    let value = |line: String| line.split(':').next().unwrap_or_default().to_owned();
+    let all = offered(workshop, words).into_iter().map(value);
+    all.filter(|value| asked || !value.starts_with('-'))
+        .collect()
+}
+
+#[test]
+fn verbs_options_and_their_choices_are_offered() {
+    let workshop = Workshop::new();
+    assert_eq!(values(&workshop, &["exp"]), ["export"]);
+    assert_eq!(
+        offered(&workshop, &["config", "sh"]),
+        ["show:Print an experiment file with every default filled in"]
+    );
+    assert_eq!(values(&workshop, &["train", "--dr"]), ["--dry-run"]);
+    assert_eq!(
+        values(&workshop, &["--color", ""]),
+        ["auto", "always", "never"]
+    );
+    assert_eq!(
+        values(&workshop, &["eval", "r", "--part", "t"]),
+        ["train", "test"]
+    );
+    assert_eq!(
+        values(&workshop, &["config", "init", "l"]),
+        ["lstm", "layers"]
+    );
+}
+
+#[test]
+fn keys_of_an_experiment_are_offered_a_step_at_a_time_and_then_their_choices() {
+    let workshop = Workshop::new();
+    let set = |text: &str| values(&workshop, &["train", "x.yaml", "-s", text]);
+    assert_eq!(set("train.optimizer.l"), ["train.optimizer.lr="]);
+    assert_eq!(set("train.o"), ["train.optimizer."]);
+    assert_eq!(
+        set("train.optimizer.kind=a"),
+        ["train.optimizer.kind=adam", "train.optimizer.kind=adamw"]
+    );
+    assert_eq!(set("log.csv="), ["log.csv=true", "log.csv=false"]);
+    assert_eq!(set("train.epochs="), ["train.epochs=40"]);
+    assert_eq!(set("model.blocks."), ["model.blocks.0."]);
+    assert_eq!(set("model.blocks.12.st"), ["model.blocks.12.stride="]);
+    assert_eq!(
+        set("model.layers.0.body.3.function=ge"),
+        ["model.layers.0.body.3.function=gelu"]
+    );
+    assert_eq!(set("model.nothing."), Vec::<String>::new());
+    assert_eq!(
+        set(""),
+        [
+            "version=",
+            "extends=",
+            "name=",
+            "seed=",
+            "device=",
+            "threads=",
+            "data.",
+            "model.",
+            "train.",
+            "checkpoint.",
+            "log.",
+            "export.",
+            "run."
+        ]
+    );
+    let described = offered(&workshop, &["train", "x.yaml", "-s", "seed"]);
+    assert_eq!(described, ["seed=:All chance follows from it."]);
+    // What only says where data lies.
+    let moved = |text: &str| values(&workshop, &["eval", "r", "-s", text]);
+    assert_eq!(moved(""), ["data."]);
+    assert_eq!(moved("data."), ["data.source."]);
+    assert_eq!(
+        values(&workshop, &["config", "explain", "train.sch"]),
+        ["train.schedule."]
+    );
+}
+
+#[test]
+fn paths_are_offered_where_they_are_what_is_asked_for() {
+    let workshop = Workshop::small(20);
+    for name in ["notes.txt", "more/deep.yml", "runs/none/x"] {
+        workshop.write(name, "");
+    }
+    workshop.signet(&["train", "own.yaml"]);
+    assert_eq!(
+        values(&workshop, &["train", ""]),
+        ["own.yaml", "data/", "more/", "runs/"]
+    );
+    assert_eq!(values(&workshop, &["train", "more/"]), ["more/deep.yml"]);
+    assert_eq!(
+        values(&workshop, &["resume", ""]),
+        ["runs/small/", "data/", "more/", "runs/"]
+    );
+    assert_eq!(
+        values(&workshop, &["runs", "show", "runs/s"]),
+        ["runs/small/"]
+    );
+    assert_eq!(
+        values(
+            &workshop,
+            &["train", "own.yaml", "-s", "train.init_from=runs/s"]
+        ),
+        ["train.init_from=runs/small/"]
+    );
+}
+
+/// What bash would put in place of the word at the end of `line`, and whether a space comes behind it.
+fn by_bash(workshop: &Workshop, line: &str) -> (Vec<String>, bool) {
+    // Words as bash hands them over (bash(1), COMP_WORDS): cut at these, too, each of which is a word of its own.
+    let mut words: Vec<String> = Vec::new();
+    for word in line.split(' ') {
+        let mut rest = word;
+        if rest.is_empty() {
+            words.push(String::new());
+        }
+        while !rest.is_empty() {
+            let end = match rest.find(['=', ':']) {
+                Some(0) => 1,
+                Some(end) => end,
+                None => rest.len(),
+            };
+            words.push(rest[..end].to_owned());
+            rest = &rest[end..];
+        }
+    }
+    let last = words.last().unwrap().trim_matches(['=', ':']).to_owned();
+    let quoted: Vec<String> = words.iter().map(|word| format!("'{word}'")).collect();
+    let script = format!(
+        "compopt() {{ spaceless=yes; }}\nsource <(\"$1\" completions bash)\nCOMP_WORDS=({})\nCOMP_CWORD={}\n\
+         _signet signet '{last}' ''\nprintf '%s\\n' \"${{COMPREPLY[@]}}\" \"$spaceless\"\n",
+        quoted.join(" "),
+        words.len() - 1,
+    );
+    let output = Command::new("bash")
+        .args(["-c", &script, "bash", env!("CARGO_BIN_EXE_signet")])
+        .current_dir(workshop.path(""))
+        .output()
+        .expect("there is a bash");
+    assert!(
+        output.stderr.is_empty(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let said = String::from_utf8(output.stdout).unwrap();
+    let mut lines: Vec<String> = said.lines().map(str::to_owned).collect();
+    let spaceless = lines.pop().is_some_and(|last| last == "yes");
+    (lines, !spaceless)
+}
+
+#[test]
+fn bash_which_cuts_words_at_signs_gets_what_comes_behind_the_last() {
+    let workshop = Workshop::small(20);
+    let answer = |line: &str| {
+        let (offered, space) = by_bash(&workshop, line);
+        (offered.join(" "), space)
+    };
+    let expected = |offered: &str, space| (offered.to_owned(), space);
+    assert_eq!(answer("signet exp"), expected("export", true));
+    assert_eq!(answer("signet train own"), expected("own.yaml", true));
+    assert_eq!(
+        answer("signet train own.yaml -s train.optimizer.k"),
+        expected("train.optimizer.kind=", false)
+    );
+    assert_eq!(
+        answer("signet train own.yaml -s train.optimizer.kind="),
+        expected("sgd adam adamw rmsprop", true)
+    );
+    assert_eq!(
+        answer("signet train own.yaml -s train.optimizer.kind=r"),
+        expected("rmsprop", true)
+    );
+    assert_eq!(
+        answer("signet train own.yaml -s device=cuda:1 -s tr"),
+        expected("train.", false)
+    );
+    assert_eq!(
+        answer("signet train own.yaml --set=train.opt"),
+        expected("train.optimizer.", false)
+    );
+}
+
+#[test]
+fn each_shell_gets_a_script_and_others_are_refused() {
+    let workshop = Workshop::new();
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let script = workshop.signet(&["completions", shell]).stdout;
+        let asks = ["SIGNET_COMPLETE", env!("CARGO_BIN_EXE_signet")];
+        assert!(asks.iter().all(|words| script.contains(words)), "{script}");
+    }
+    workshop
+        .call(&["completions", "tcsh"])
+        .assert_failed(2, "invalid value 'tcsh' for '<SHELL>'");
+    workshop
+        .call_under(&[("SIGNET_COMPLETE", "tcsh")], &["--", "signet", ""])
+        .assert_failed(
+            2,
+            "unknown shell `tcsh`, expected one of `bash`, `elvish`, `fish`, `powershell`, `zsh`",
+        );
+}
+
+#[test]
+fn the_manual_has_a_page_for_each_verb_that_a_formatter_reads() {
+    let workshop = Workshop::new();
+    workshop.signet(&["man", "man1"]);
+    let names = std::fs::read_dir(workshop.path("man1")).unwrap();
+    let mut names: Vec<String> = names
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    let verbs = workshop.signet(&["--help"]).stdout;
+    let verbs = verbs
+        .lines()
+        .skip_while(|line| *line != "Commands:")
+        .skip(1);
+    let verbs = verbs.take_while(|line| !line.is_empty());
+    for verb in verbs.filter_map(|line| line.strip_prefix("  ")?.split(' ').next()) {
+        let page = format!("signet-{verb}.1");
+        assert!(
+            verb.is_empty() || verb == "help" || names.contains(&page),
+            "{page}: {names:?}"
+        );
+    }
+    assert!(
+        names.contains(&"signet-config-show.1".to_owned()),
+        "{names:?}"
+    );
+    let page = workshop.text("man1/signet-train.1");
+    assert!(page.contains(".TH signet-train 1"), "{page}");
+    assert!(
+        page.contains("Continue the run if its directory exists"),
+        "{page}"
+    );
+    workshop.write("file", "");
+    workshop
+        .call(&["man", "file"])
+        .assert_failed(4, "cannot make file");
+}
