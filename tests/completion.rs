@@ -121,6 +121,10 @@ fn paths_are_offered_where_they_are_what_is_asked_for() {
         ["runs/small/"]
     );
     assert_eq!(
+        values(&workshop, &["resume", "runs/small/"]),
+        ["runs/small/"]
+    );
+    assert_eq!(
         values(
             &workshop,
             &["train", "own.yaml", "-s", "train.init_from=runs/s"]

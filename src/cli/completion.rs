@@ -65,20 +65,20 @@ pub fn experiments() -> ArgValueCompleter {
 
 /// Run directories, first those in the folder where runs lie by default, and the folders on the way to others.
 pub fn runs() -> ArgValueCompleter {
-    let runs = PathCompleter::any().filter(|path| path.join("resolved.yaml").is_file());
+    let is_run = |path: &Path| path.join("resolved.yaml").is_file();
+    let paths = PathCompleter::any().filter(is_run);
     ArgValueCompleter::new(move |current: &OsStr| {
+        if is_run(Path::new(current)) {
+            return vec![CompletionCandidate::new(current)];
+        }
         let mut found = Vec::new();
         if current.is_empty() {
-            let usual = runs.complete(OsStr::new("runs/"));
-            found.extend(usual.into_iter().filter(|run| is_run(run)));
+            let usual = paths.complete(OsStr::new("runs/")).into_iter();
+            found.extend(usual.filter(|run| is_run(Path::new(run.get_value()))));
         }
-        found.extend(runs.complete(current));
+        found.extend(paths.complete(current));
         found
     })
-}
-
-fn is_run(found: &CompletionCandidate) -> bool {
-    Path::new(found.get_value()).join("resolved.yaml").is_file()
 }
 
 /// Kinds of models.

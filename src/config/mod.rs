@@ -74,6 +74,7 @@ keys! {
         run: RunConfig [section] resume Free,
     }
     check(experiment, top) {
+        top.holds("extends"); // which is gone by now, and may have been meant
         experiment.check_across(top);
     }
 }

@@ -133,7 +133,29 @@ fn yaml_as_people_write_it_means_what_they_mean_or_says_how_to_write_it() {
         assert_eq!(read(&text).unwrap(), read(&same).unwrap(), "{text}");
     }
     // And those that are none.
+    let nested = |levels: usize| "[".repeat(levels) + &"]".repeat(levels);
+    let tenfold = |(name, of): (char, char)| {
+        let items = vec![format!("*{of}"); 10].join(", ");
+        format!("{name}: &{name} [{items}]\n")
+    };
+    let thousandfold: String = ('b'..='i').zip('a'..).map(tenfold).collect();
     for (text, said) in [
+        (
+            format!("{base}a: &a [x]\n{thousandfold}"),
+            "x.yaml: its aliases (*NAME) stand for more than is read, or for themselves; write out what they stand for",
+        ),
+        (
+            format!("{base}train: &t {{loss: *t}}\n"),
+            "x.yaml:4:8: its aliases (*NAME) stand for more than is read, or for themselves; write out what they stand for",
+        ),
+        (
+            format!("{base}seed: {}\n", nested(32)),
+            "x.yaml:4:7: seed: expected a whole number of 0 or more, found a list",
+        ),
+        (
+            format!("{base}seed: {}\n", nested(33)),
+            "x.yaml:4:1: nested more than 32 levels deep, the most that is read",
+        ),
         (
             format!("{base}log:\n\tcsv: true\n"),
             "x.yaml:5:1: not valid YAML: tabs cannot indent YAML; use spaces",
@@ -152,5 +174,48 @@ fn yaml_as_people_write_it_means_what_they_mean_or_says_how_to_write_it() {
         ),
     ] {
         assert_eq!(read(&text).unwrap_err(), said);
+    }
+}
+
+#[test]
+fn a_file_is_read_up_to_a_mebibyte_in_utf_8() {
+    let base = "version: 1\ndata: {source: {kind: generated}}\nmodel: {kind: cnn}\n";
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("x.yaml");
+    let read = |bytes: &[u8]| {
+        std::fs::write(&file, bytes).unwrap();
+        let read = Experiment::load(&file, &[], &[]);
+        read.map_err(|problems| {
+            problems
+                .to_string()
+                .split("x.yaml: ")
+                .last()
+                .unwrap()
+                .to_owned()
+        })
+    };
+    let of_size = |size: usize| format!("{base}#{}", "x".repeat(size - base.len() - 1));
+    let utf_16 = |unit: fn(u16) -> [u8; 2]| base.encode_utf16().flat_map(unit).collect::<Vec<u8>>();
+    let whole = read(base.as_bytes()).unwrap();
+    assert_eq!(read(of_size(1 << 20).as_bytes()), Ok(whole));
+    for (bytes, said) in [
+        (
+            of_size((1 << 20) + 1).into_bytes(),
+            "larger than 1024 KiB, the most that is read",
+        ),
+        (
+            utf_16(u16::to_le_bytes),
+            "written in UTF-16; save it as UTF-8",
+        ),
+        (
+            utf_16(u16::to_be_bytes),
+            "written in UTF-16; save it as UTF-8",
+        ),
+        (
+            [base.as_bytes(), b"name: caf\xe9\n"].concat(),
+            "line 4 is not UTF-8; save the file as UTF-8",
+        ),
+    ] {
+        assert_eq!(read(&bytes), Err(said.to_owned()));
     }
 }

@@ -142,6 +142,9 @@ fn what_is_wrong(error: &serde_yaml::Error, text: &str) -> String {
     } else if message.contains("more than one document") {
         "not valid YAML: the file holds more than one document; remove all lines --- but the first"
             .to_owned()
+    } else if message == "repetition limit exceeded" || message == "recursion limit exceeded" {
+        "its aliases (*NAME) stand for more than is read, or for themselves; write out what they stand for"
+            .to_owned()
     } else {
         format!("not valid YAML: {message}")
     }
