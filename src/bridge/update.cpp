@@ -38,6 +38,25 @@ std::vector<Piece> pieces_of(const std::vector<Tensor>& tensors) {
   return all;
 }
 
+// Calls work(number) for each piece. Threads share groups of them with about as many numbers each: a network has many
+// tensors with next to none.
+template <class Work>
+void for_each_piece(const std::vector<Piece>& pieces, const Work& work) {
+  std::vector<size_t> starts;
+  int64_t numbers = PIECE;
+  for (size_t i = 0; i < pieces.size(); i++) {
+    if (numbers >= PIECE) {
+      starts.push_back(i);
+      numbers = 0;
+    }
+    numbers += pieces[i].to - pieces[i].from;
+  }
+  starts.push_back(pieces.size());
+  in_blocks(starts.size() - 1, 1, [&](int64_t group, int64_t) {
+    for (size_t i = starts[group]; i < starts[group + 1]; i++) work(i);
+  });
+}
+
 // The sum of squares, in an order that is the same for every instruction set and number of threads.
 CLONES double squares(const float* g, int64_t count) {
   constexpr int64_t LANES = 16;
@@ -125,7 +144,7 @@ void step_on_cpu(const Rule& rule, double lr, float clip, Parameters& all, const
                        1,
                        rule.nesterov};
   for (auto& step : all.steps) step.data_ptr<float>()[0] += 1;
-  in_blocks(pieces.size(), 1, [&](int64_t number, int64_t) {
+  for_each_piece(pieces, [&](size_t number) {
     const Piece& piece = pieces[number];
     const int64_t count = piece.to - piece.from;
     float* p = numbers(all.values, piece);
@@ -154,7 +173,7 @@ void on_cpu(const Rule& rule, Parameters& all, const Tensor& lr, const Tensor& l
   for (auto& gradient : all.gradients) gradient = gradient.contiguous();
   const auto pieces = pieces_of(all.values);
   std::vector<double> sums(pieces.size());
-  in_blocks(pieces.size(), 1, [&](int64_t number, int64_t) {
+  for_each_piece(pieces, [&](size_t number) {
     const Piece& piece = pieces[number];
     sums[number] = squares(numbers(all.gradients, piece), piece.to - piece.from);
   });
