@@ -2,8 +2,10 @@
 
 mod support;
 
+use std::collections::BTreeSet;
 use std::process::Command;
 
+use signet::config::reference::lines;
 use support::Workshop;
 
 /// What is offered in place of the last of `words`, as zsh is told: a line each, `VALUE:MEANING`.
@@ -228,36 +230,49 @@ fn each_shell_gets_a_script_and_others_are_refused() {
 }
 
 #[test]
-fn the_manual_has_a_page_for_each_verb_that_a_formatter_reads() {
+fn the_manual_has_a_page_for_each_verb_and_one_for_all_keys() {
     let workshop = Workshop::new();
-    workshop.signet(&["man", "man1"]);
-    let names = std::fs::read_dir(workshop.path("man1")).unwrap();
-    let mut names: Vec<String> = names
+    let said = workshop.signet(&["man", "manual"]).stdout;
+    let names = std::fs::read_dir(workshop.path("manual/man1")).unwrap();
+    let names: BTreeSet<String> = names
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
-    names.sort();
-    let verbs = workshop.signet(&["--help"]).stdout;
-    let verbs = verbs
-        .lines()
-        .skip_while(|line| *line != "Commands:")
-        .skip(1);
-    let verbs = verbs.take_while(|line| !line.is_empty());
-    for verb in verbs.filter_map(|line| line.strip_prefix("  ")?.split(' ').next()) {
-        let page = format!("signet-{verb}.1");
-        assert!(
-            verb.is_empty() || verb == "help" || names.contains(&page),
-            "{page}: {names:?}"
-        );
+    let verbs = |help: &str| -> Vec<String> {
+        let lines = help.lines().skip_while(|line| *line != "Commands:").skip(1);
+        let lines = lines.take_while(|line| !line.is_empty());
+        let verbs = lines.filter_map(|line| line.strip_prefix("  ")?.split(' ').next());
+        let verbs = verbs.filter(|verb| !verb.is_empty() && *verb != "help");
+        verbs.map(str::to_owned).collect()
+    };
+    let mut expected = BTreeSet::from(["signet.1".to_owned()]);
+    for verb in verbs(&workshop.signet(&["--help"]).stdout) {
+        expected.insert(format!("signet-{verb}.1"));
+        for inner in verbs(&workshop.signet(&[&verb, "--help"]).stdout) {
+            expected.insert(format!("signet-{verb}-{inner}.1"));
+        }
     }
-    assert!(
-        names.contains(&"signet-config-show.1".to_owned()),
-        "{names:?}"
+    assert_eq!(names, expected);
+    let pages = expected.len() + 1;
+    assert_eq!(
+        said,
+        format!("wrote {pages} pages; read them with `man -M manual signet`\n")
     );
-    let page = workshop.text("man1/signet-train.1");
-    assert!(page.contains(".TH signet-train 1"), "{page}");
+    let page = workshop.text("manual/man1/signet-train.1");
+    for words in [
+        ".TH signet-train 1",
+        "Continue the run if its directory exists",
+    ] {
+        assert!(page.contains(words), "{words:?}: {page}");
+    }
+    let keys = workshop.text("manual/man5/signet-experiment.5");
+    let all = lines();
+    assert_eq!(
+        keys.lines().filter(|line| *line == ".TP").count(),
+        all.len()
+    );
     assert!(
-        page.contains("Continue the run if its directory exists"),
-        "{page}"
+        keys.contains("\\fBtrain.optimizer.nesterov\\fR (kind sgd)\n"),
+        "{keys}"
     );
     workshop.write("file", "");
     workshop

@@ -126,9 +126,9 @@ pub enum Command {
         /// The shell.
         shell: Shell,
     },
-    /// Write a manual page for each verb into a folder.
+    /// Write the manual: a page for each verb, and one for the keys of experiments.
     Man {
-        /// Folder to write to, such as ~/.local/share/man/man1; made if it is missing.
+        /// Folder of manuals, such as ~/.local/share/man; pages go into man1 and man5 in it.
         dir: PathBuf,
     },
 }

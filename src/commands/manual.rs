@@ -10,16 +10,25 @@ use clap_mangen::Man;
 use crate::cli::{Arguments, completion};
 use crate::disk::Folder;
 use crate::fault::{Blame, Fault};
+use crate::messages::shell_quote;
+use crate::report::reference;
 
-/// Writes a page for signet and one for each verb into `dir`.
+/// Writes a page for signet, one for each verb, and one for all keys of an experiment into the sections of the manual in
+/// `dir`.
 pub(super) fn write_pages(dir: &Path) -> Result<()> {
     let mut all = Arguments::command().disable_help_subcommand(true);
     all.build();
-    let folder = Folder::make(dir).blame(Fault::Run)?;
-    let count = write_page(&all, &folder).blame(Fault::Run)?;
+    let write = || {
+        let folder = Folder::make(dir)?;
+        let keys = reference::manual();
+        let formats = folder.make_folder("man5")?;
+        formats.write_whole("signet-experiment.5", keys.as_bytes())?;
+        write_page(&all, &folder.make_folder("man1")?)
+    };
+    let pages = 1 + write().blame(Fault::Run)?;
     crate::show!(
-        "wrote {count} pages; read them with `man -l {}`",
-        folder.file("signet.1").display()
+        "wrote {pages} pages; read them with `man -M {} signet`",
+        shell_quote(dir)
     )
 }
 

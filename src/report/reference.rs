@@ -1,9 +1,11 @@
-//! What the keys of an experiment mean: the answers of `signet config explain`, and the page `configs/README.md`.
+//! What the keys of an experiment mean: the answers of `signet config explain`, the page `configs/README.md`, and that of the
+//! manual.
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use anyhow::{Result, anyhow};
+use clap_mangen::roff::{Roff, bold, italic, roman};
 
 use crate::config::reference::{Holds, Line, lines, nearest_key, plain};
 use crate::fault::{Blame, Fault};
@@ -129,11 +131,52 @@ pub fn page() -> String {
     page
 }
 
-/// A row of the page.
-fn row(line: &Line, anchor: &str) -> String {
+/// The page of the manual, in roff.
+pub fn manual() -> String {
+    let mut manual = Roff::new();
+    let about = "signet-experiment - the keys of an experiment file (YAML)";
+    manual.control("TH", ["signet-experiment", "5", "", "signet", "signet"]);
+    manual.control("SH", ["NAME"]).text([roman(about)]);
+    manual.control("SH", ["DESCRIPTION"]).text([roman(
+        "In a list, items are numbered: model.blocks.0.filters. What a change means for a run that goes on is said behind \
+         \"resume\". See signet-config-explain(1) for one key.",
+    )]);
+    manual.control("SH", ["KEYS"]);
+    for line in lines() {
+        let mut name = vec![bold(&line.key)];
+        if !line.kinds.is_empty() {
+            name.push(roman(format!(" (kind {})", line.kinds.join(", "))));
+        }
+        manual
+            .control("TP", [])
+            .text(name)
+            .text([roman(meaning(&line))]);
+        let facts = [
+            ("takes", line.takes.clone()),
+            ("default", default(&line)),
+            ("resume", line.resume.meaning().to_owned()),
+            ("since", line.since.to_owned()),
+        ];
+        for (fact, value) in facts {
+            manual.control("br", []);
+            manual.text([italic(fact), roman(format!(" {value}"))]);
+        }
+    }
+    manual
+        .control("SH", ["SEE ALSO"])
+        .text([roman("signet(1)")]);
+    manual.render()
+}
+
+/// What the key of `line` and its values mean.
+fn meaning(line: &Line) -> String {
     let words = line.words.iter();
     let words = words.map(|(word, about)| format!(" `{word}`: {about}"));
-    let meaning = line.about.to_owned() + &words.collect::<String>();
+    line.about.to_owned() + &words.collect::<String>()
+}
+
+/// A row of the page.
+fn row(line: &Line, anchor: &str) -> String {
     let cells = [
         format!("{anchor}`{}`", line.key),
         line.kinds.join(", "),
@@ -141,7 +184,7 @@ fn row(line: &Line, anchor: &str) -> String {
         default(line),
         line.resume.word().to_owned(),
         line.since.to_owned(),
-        meaning,
+        meaning(line),
     ];
     let cells = cells.map(|cell| format!(" {} |", cell.replace('|', "\\|")));
     format!("|{}\n", cells.concat())
