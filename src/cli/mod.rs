@@ -345,7 +345,7 @@ fn in_any_case(word: &str) -> Result<Format, String> {
 #[derive(Debug, clap::Args)]
 pub struct VerifyArguments {
     /// Exported model (.pt, .onnx or .safetensors). With -, models are named on standard input, a NUL behind each name (as
-    /// `find -print0` does), and checked as they come.
+    /// `find -print0` does), and checked as they come, up to the first that fails.
     pub artefact: PathBuf,
     /// Compare with the checkpoint of this run on its test images. Without it, compare with the outputs for generated inputs
     /// that are stored in the file.

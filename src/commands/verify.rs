@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::io::BufRead;
 use std::os::unix::ffi::OsStringExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
 use tch::Tensor;
@@ -28,12 +28,28 @@ pub(super) fn run(command: VerifyArguments) -> Result<()> {
     if command.artefact != Path::new("-") {
         return check(&command.artefact, &command, &mut original);
     }
-    for name in std::io::stdin().lock().split(b'\0') {
-        let name = OsString::from_vec(
-            name.context("cannot read standard input")
-                .blame(Fault::Run)?,
-        );
-        check(Path::new(&name), &command, &mut original)?;
+    if command
+        .json
+        .as_deref()
+        .is_some_and(|file| file != Path::new("-"))
+    {
+        let error = anyhow!("--json takes one report, and - names many artefacts; use --json -");
+        return Err(error).blame(Fault::Config);
+    }
+    let mut names = std::io::stdin().lock().split(b'\0').peekable();
+    if names.peek().is_none() {
+        let error = anyhow!("standard input names no artefact; write a NUL behind each name");
+        return Err(error).blame(Fault::Config);
+    }
+    for name in names {
+        let name = name
+            .context("cannot read standard input")
+            .blame(Fault::Run)?;
+        let path = PathBuf::from(OsString::from_vec(name));
+        if command.json.is_none() {
+            crate::show!("{}", path.display())?;
+        }
+        check(&path, &command, &mut original)?;
     }
     Ok(())
 }

@@ -1,5 +1,5 @@
 //! The artefacts of a run in a folder: each is written beside its place, held against the live model by a fresh
-//! process, and only then gets its name.
+//! process, one for all of them, and only then gets its name.
 
 use std::io::{BufReader, Read, Write};
 use std::os::unix::ffi::OsStrExt;
@@ -289,8 +289,8 @@ struct Gate<'a> {
     verify: Child,
     /// Takes the path of an artefact, with a NUL behind it.
     names: ChildStdin,
-    /// Gives a report for each of those, until the process ends.
-    reports: Receiver<Report>,
+    /// Gives a report for each of those, until the process ends or says something else.
+    reports: Receiver<serde_json::Result<Report>>,
     /// What the process says on standard error.
     said: Option<JoinHandle<String>>,
     interrupt: &'a Interrupt,
@@ -325,13 +325,7 @@ impl<'a> Gate<'a> {
         };
         let (sender, reports) = channel();
         let found = serde_json::Deserializer::from_reader(BufReader::new(found)).into_iter();
-        // What cannot be read ends the reports, and the process has said why.
-        let hand_over = move || {
-            found
-                .map_while(Result::ok)
-                .try_for_each(|report| sender.send(report))
-        };
-        std::thread::spawn(hand_over);
+        std::thread::spawn(move || found.into_iter().try_for_each(|found| sender.send(found)));
         Ok(Gate {
             verify,
             names,
@@ -363,17 +357,23 @@ impl<'a> Gate<'a> {
         loop {
             go_on(self.interrupt)?;
             match self.reports.recv_timeout(Duration::from_millis(2)) {
-                Ok(report) => return Ok(report),
+                Ok(Ok(report)) => return Ok(report),
+                Ok(Err(error)) => {
+                    bail!(
+                        "the artefact cannot be checked: the process that does so printed something else ({error})"
+                    )
+                }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
         }
+        let ended = self.verify.wait()?;
         let said = self.said.take().and_then(|said| said.join().ok());
         let said = said.unwrap_or_default();
-        bail!(
-            "the artefact cannot be checked: {}",
-            said.trim().trim_start_matches("signet: ")
-        )
+        match said.trim().trim_start_matches("signet: ") {
+            "" => bail!("the artefact cannot be checked: the process that does so ended ({ended})"),
+            said => bail!("the artefact cannot be checked: {said}"),
+        }
     }
 }
 

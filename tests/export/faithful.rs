@@ -305,3 +305,97 @@ fn a_name_that_is_taken_by_a_folder_leaves_every_file_as_it_was() {
     let held: Vec<_> = std::fs::read_dir(workshop.path("out")).unwrap().collect();
     assert_eq!(held.len(), 1, "{held:?}");
 }
+
+#[test]
+fn artefacts_that_are_named_on_standard_input_are_checked_as_they_come() {
+    let workshop = trained(MODELS[1].1);
+    workshop.signet(&[&["export", "r"], &ALL[..]].concat());
+    let check = |arguments: &[&str], names: &[&str]| {
+        let names: String = names.iter().map(|name| format!("{name}\\0")).collect();
+        let script = format!(
+            "printf '{names}' | {} verify - {}",
+            env!("CARGO_BIN_EXE_signet"),
+            arguments.join(" ")
+        );
+        let mut shell = Command::new("sh");
+        let output = shell.args(["-c", &script]).current_dir(workshop.path(""));
+        let output = output.output().unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (
+            output.status.code(),
+            text(&output.stdout),
+            text(&output.stderr),
+        )
+    };
+    let all = [
+        "r/export/model.pt",
+        "r/export/model.onnx",
+        "r/export/model.safetensors",
+    ];
+    let (code, found, said) = check(&["--against", "r", "--json", "-"], &all);
+    assert_eq!((code, said.as_str()), (Some(0), ""));
+    let reports = serde_json::Deserializer::from_str(&found).into_iter::<serde_json::Value>();
+    let parity = workshop.json("r/export/parity.json");
+    for (report, format) in reports.zip(["torchscript", "onnx", "safetensors"]) {
+        assert_eq!(
+            report.unwrap()["checks"],
+            parity[format]["checks"],
+            "{format}"
+        );
+    }
+    let (code, found, said) = check(
+        &[],
+        &["r/export/model.pt", "none.pt", "r/export/model.onnx"],
+    );
+    assert_eq!(code, Some(4));
+    assert!(
+        found.starts_with("r/export/model.pt\n") && !found.contains("model.onnx"),
+        "{found}"
+    );
+    assert_eq!(said, "signet: none.pt is no file\n");
+    for (arguments, names, words) in [
+        (
+            &[][..],
+            &[][..],
+            "standard input names no artefact; write a NUL behind each name",
+        ),
+        (
+            &["--json", "x.json"],
+            &all,
+            "--json takes one report, and - names many artefacts; use --json -",
+        ),
+    ] {
+        let (code, _, said) = check(arguments, names);
+        assert_eq!((code, said), (Some(2), format!("signet: {words}\n")));
+    }
+}
+
+#[test]
+fn an_export_ends_where_what_checks_it_prints_something_else_or_dies() {
+    let workshop = trained(MODELS[3].1);
+    workshop
+        .call_under(&[("ONEDNN_VERBOSE", "1")], &["export", "r"])
+        .assert_failed(
+            5,
+            "cannot be checked: the process that does so printed something else",
+        );
+    let mut export = workshop.start(&["export", "r"]);
+    let pattern = format!("verify - .*{}", "checkpoint.safetensors");
+    let own = format!("--parent={}", export.id());
+    let killed = || {
+        Command::new("pkill")
+            .args(["-KILL", "-f", &own, &pattern])
+            .status()
+            .unwrap()
+    };
+    while !killed().success() {
+        assert!(export.try_wait().unwrap().is_none(), "it ended too soon");
+    }
+    assert_eq!(export.wait().unwrap().code(), Some(5));
+    assert_eq!(
+        std::fs::read_dir(workshop.path("r/export"))
+            .unwrap()
+            .count(),
+        0
+    );
+}
