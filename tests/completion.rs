@@ -3,20 +3,14 @@
 mod support;
 
 use std::collections::BTreeSet;
-use std::process::Command;
 
 use signet::config::reference::lines;
 use support::Workshop;
 
-/// What is offered in place of the last of `words`, as zsh is told: a line each, `VALUE:MEANING`.
+/// What is offered in place of the last of `words`, as zsh is told: a line each, `-VALUE:MEANING`, or `+` where it goes on.
 fn offered(workshop: &Workshop, words: &[&str]) -> Vec<String> {
-    let index = words.len().to_string();
-    let shell = [
-        ("SIGNET_COMPLETE", "zsh"),
-        ("_CLAP_COMPLETE_INDEX", index.as_str()),
-    ];
     let asked: Vec<&str> = ["--", "signet"].iter().chain(words).copied().collect();
-    let answer = workshop.call_under(&shell, &asked);
+    let answer = workshop.call_under(&[("SIGNET_COMPLETE", "zsh")], &asked);
     assert_eq!((answer.code, answer.stderr.as_str()), (0, ""), "{words:?}");
     answer.stdout.lines().map(str::to_owned).collect()
 }
@@ -24,7 +18,7 @@ fn offered(workshop: &Workshop, words: &[&str]) -> Vec<String> {
 /// The values alone; options are offered wherever a word begins, and left out here unless they are asked for.
 fn values(workshop: &Workshop, words: &[&str]) -> Vec<String> {
     let asked = words.last().is_some_and(|word| word.starts_with('-'));
-    let value = |line: String| line.split(':').next().unwrap_or_default().to_owned();
+    let value = |line: String| line[1..].split(':').next().unwrap_or_default().to_owned();
     let all = offered(workshop, words).into_iter().map(value);
     all.filter(|value| asked || !value.starts_with('-'))
         .collect()
@@ -36,7 +30,7 @@ fn verbs_options_and_their_choices_are_offered() {
     assert_eq!(values(&workshop, &["exp"]), ["export"]);
     assert_eq!(
         offered(&workshop, &["config", "sh"]),
-        ["show:Print an experiment file with every default filled in"]
+        ["-show:Print an experiment file with every default filled in"]
     );
     assert_eq!(values(&workshop, &["train", "--dr"]), ["--dry-run"]);
     assert_eq!(
@@ -76,7 +70,6 @@ fn keys_of_an_experiment_are_offered_a_step_at_a_time_and_then_their_choices() {
         set(""),
         [
             "version=",
-            "extends=",
             "name=",
             "seed=",
             "device=",
@@ -91,7 +84,7 @@ fn keys_of_an_experiment_are_offered_a_step_at_a_time_and_then_their_choices() {
         ]
     );
     let described = offered(&workshop, &["train", "x.yaml", "-s", "seed"]);
-    assert_eq!(described, ["seed=:All chance follows from it."]);
+    assert_eq!(described, ["+seed=:All chance follows from it."]);
     // What only says where data lies.
     let moved = |text: &str| values(&workshop, &["eval", "r", "-s", text]);
     assert_eq!(moved(""), ["data."]);
@@ -126,87 +119,20 @@ fn paths_are_offered_where_they_are_what_is_asked_for() {
         values(&workshop, &["resume", "runs/small/"]),
         ["runs/small/"]
     );
+    workshop.signet(&["train", "own.yaml"]);
+    assert_eq!(
+        values(&workshop, &["resume", "runs/small"]),
+        ["runs/small-2/", "runs/small/"]
+    );
     assert_eq!(
         values(
             &workshop,
             &["train", "own.yaml", "-s", "train.init_from=runs/s"]
         ),
-        ["train.init_from=runs/small/"]
-    );
-}
-
-/// What bash would put in place of the word at the end of `line`, and whether a space comes behind it.
-fn by_bash(workshop: &Workshop, line: &str) -> (Vec<String>, bool) {
-    // Words as bash hands them over (bash(1), COMP_WORDS): cut at these, too, each of which is a word of its own.
-    let mut words: Vec<String> = Vec::new();
-    for word in line.split(' ') {
-        let mut rest = word;
-        if rest.is_empty() {
-            words.push(String::new());
-        }
-        while !rest.is_empty() {
-            let end = match rest.find(['=', ':']) {
-                Some(0) => 1,
-                Some(end) => end,
-                None => rest.len(),
-            };
-            words.push(rest[..end].to_owned());
-            rest = &rest[end..];
-        }
-    }
-    let last = words.last().unwrap().trim_matches(['=', ':']).to_owned();
-    let quoted: Vec<String> = words.iter().map(|word| format!("'{word}'")).collect();
-    let script = format!(
-        "compopt() {{ spaceless=yes; }}\nsource <(\"$1\" completions bash)\nCOMP_WORDS=({})\nCOMP_CWORD={}\n\
-         _signet signet '{last}' ''\nprintf '%s\\n' \"${{COMPREPLY[@]}}\" \"$spaceless\"\n",
-        quoted.join(" "),
-        words.len() - 1,
-    );
-    let output = Command::new("bash")
-        .args(["-c", &script, "bash", env!("CARGO_BIN_EXE_signet")])
-        .current_dir(workshop.path(""))
-        .output()
-        .expect("there is a bash");
-    assert!(
-        output.stderr.is_empty(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    let said = String::from_utf8(output.stdout).unwrap();
-    let mut lines: Vec<String> = said.lines().map(str::to_owned).collect();
-    let spaceless = lines.pop().is_some_and(|last| last == "yes");
-    (lines, !spaceless)
-}
-
-#[test]
-fn bash_which_cuts_words_at_signs_gets_what_comes_behind_the_last() {
-    let workshop = Workshop::small(20);
-    let answer = |line: &str| {
-        let (offered, space) = by_bash(&workshop, line);
-        (offered.join(" "), space)
-    };
-    let expected = |offered: &str, space| (offered.to_owned(), space);
-    assert_eq!(answer("signet exp"), expected("export", true));
-    assert_eq!(answer("signet train own"), expected("own.yaml", true));
-    assert_eq!(
-        answer("signet train own.yaml -s train.optimizer.k"),
-        expected("train.optimizer.kind=", false)
-    );
-    assert_eq!(
-        answer("signet train own.yaml -s train.optimizer.kind="),
-        expected("sgd adam adamw rmsprop", true)
-    );
-    assert_eq!(
-        answer("signet train own.yaml -s train.optimizer.kind=r"),
-        expected("rmsprop", true)
-    );
-    assert_eq!(
-        answer("signet train own.yaml -s device=cuda:1 -s tr"),
-        expected("train.", false)
-    );
-    assert_eq!(
-        answer("signet train own.yaml --set=train.opt"),
-        expected("train.optimizer.", false)
+        [
+            "train.init_from=runs/small-2/",
+            "train.init_from=runs/small/"
+        ]
     );
 }
 

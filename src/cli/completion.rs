@@ -68,7 +68,8 @@ pub fn runs() -> ArgValueCompleter {
     let is_run = |path: &Path| path.join("resolved.yaml").is_file();
     let paths = PathCompleter::any().filter(is_run);
     ArgValueCompleter::new(move |current: &OsStr| {
-        if is_run(Path::new(current)) {
+        // What lies in a run is none.
+        if current.to_string_lossy().ends_with('/') && is_run(Path::new(current)) {
             return vec![CompletionCandidate::new(current)];
         }
         let mut found = Vec::new();
@@ -102,7 +103,8 @@ pub fn settings(within: &'static str) -> ArgValueCompleter {
         };
         let fits = |found: &CompletionCandidate| {
             let found = found.get_value().to_string_lossy();
-            found.starts_with(within) || within.starts_with(&*found)
+            // Files extend others, and overrides do not.
+            found != "extends=" && (found.starts_with(within) || within.starts_with(&*found))
         };
         found.into_iter().filter(fits).collect()
     })
@@ -118,7 +120,8 @@ fn keys_from(current: &str, end: &str) -> Vec<CompletionCandidate> {
     };
     // Of a list of sections, the first item is offered, and whichever else somebody begins to write.
     let item = section.rsplit('.').next().unwrap_or_default();
-    let is_list = |line: &&Line| line.key == plain(section, &all) && line.holds == Holds::Sections;
+    let is_list =
+        |line: &&Line| line.key == plain(section, &all) && line.holds.contains(&Holds::Sections);
     if item.parse::<usize>().is_err() && all.iter().any(|line| is_list(&line)) {
         let item = step.parse().unwrap_or(0);
         return vec![CompletionCandidate::new(path(&format!("{item}.")))];
@@ -137,13 +140,15 @@ fn keys_from(current: &str, end: &str) -> Vec<CompletionCandidate> {
                 found.push(CompletionCandidate::new(value).help(Some(line.about.into())));
             }
         };
-        match line.holds {
-            Holds::Section => add("."),
-            Holds::Sections => {
-                add(end);
-                add(".");
+        for holds in &line.holds {
+            match holds {
+                Holds::Section if line.default.as_deref() != Ok("null") => add("."),
+                Holds::Section | Holds::Sections => {
+                    add(end);
+                    add(".");
+                }
+                Holds::Choices(_) | Holds::Path | Holds::Open => add(end),
             }
-            Holds::Choices(_) | Holds::Path | Holds::Open => add(end),
         }
     }
     found
@@ -155,14 +160,16 @@ fn values_of(key: &str, value: &str) -> Vec<CompletionCandidate> {
     let plain = plain(key, &all);
     let mut values: Vec<OsString> = Vec::new();
     for line in all.iter().filter(|line| line.key == plain) {
-        match &line.holds {
-            Holds::Choices(choices) => values.extend(choices.iter().map(OsString::from)),
-            Holds::Path => {
-                let found = PathCompleter::any().complete(OsStr::new(value));
-                values.extend(found.iter().map(|found| found.get_value().to_owned()));
+        for holds in &line.holds {
+            match holds {
+                Holds::Choices(choices) => values.extend(choices.iter().map(OsString::from)),
+                Holds::Path => {
+                    let found = PathCompleter::any().complete(OsStr::new(value));
+                    values.extend(found.iter().map(|found| found.get_value().to_owned()));
+                }
+                Holds::Open => values.extend(line.default.as_ref().ok().map(OsString::from)),
+                Holds::Section | Holds::Sections => {}
             }
-            Holds::Open => values.extend(line.default.as_ref().ok().map(OsString::from)),
-            Holds::Section | Holds::Sections => {}
         }
     }
     let mut found: Vec<CompletionCandidate> = Vec::new();
@@ -178,7 +185,7 @@ fn values_of(key: &str, value: &str) -> Vec<CompletionCandidate> {
     found
 }
 
-/// Bash, which takes `a.b=c` for three words, so that these are put together again.
+/// Bash, which takes `a.b=c` for three words where it is not quoted, so that these are put together again.
 struct Bash;
 
 impl EnvCompleter for Bash {
@@ -199,13 +206,11 @@ impl EnvCompleter for Bash {
         out: &mut dyn Write,
     ) -> IoResult<()> {
         let completer = shell_quote(Path::new(completer));
+        // $2 is what bash puts an answer in place of. What stands behind the cursor does not count.
         write!(
             out,
             r#"_{program}() {{
-    local IFS=$'\013' words=("${{COMP_WORDS[@]}}")
-    # What stands behind the cursor does not count. A separator under it does: bash hands it over as nothing.
-    [[ ${{words[COMP_CWORD]}} == [=:] ]] || words[COMP_CWORD]=$2
-    COMPREPLY=($(_CLAP_IFS=$IFS _CLAP_COMPLETE_INDEX=$COMP_CWORD {variable}=bash {completer} -- "${{words[@]}}"))
+    mapfile -t COMPREPLY < <({variable}=bash {REPLACED}=$2 {completer} -- "${{COMP_WORDS[@]:0:COMP_CWORD+1}}" 2>/dev/null)
     if [[ ${{#COMPREPLY[@]}} == 1 && ${{COMPREPLY[0]}} == *[=/.] ]]; then
         compopt -o nospace
     fi
@@ -218,49 +223,103 @@ complete -o bashdefault -F _{program} {program}
     fn write_complete(
         &self,
         command: &mut clap::Command,
-        words: Vec<OsString>,
+        mut words: Vec<OsString>,
         folder: Option<&Path>,
         out: &mut dyn Write,
     ) -> IoResult<()> {
-        let index = number_in("_CLAP_COMPLETE_INDEX").unwrap_or(words.len());
-        let (words, index) = put_together(&words, index);
-        // It replaces what stands behind the last separator alone.
-        let typed = words[index].to_string_lossy();
-        let separators = [':', '='];
-        let kept = typed.rfind(separators).map_or(0, |at| at + 1);
-        for found in complete(command, words.clone(), index, folder)? {
+        let replaced = std::env::var(REPLACED).unwrap_or_default();
+        let last = words.pop().unwrap_or_default();
+        let quoted = last.to_string_lossy().starts_with(['"', '\'']);
+        let written = |word: &str| {
+            if quoted {
+                word.to_owned()
+            } else {
+                unescaped(word)
+            }
+        };
+        words.iter_mut().for_each(|word| *word = unquoted(word));
+        words.push(match separates(&last) {
+            true => last,
+            false => written(&replaced).into(),
+        });
+        let words = put_together(&words);
+        let typed = words.last().map_or(0, |word| word.len());
+        let kept = typed.saturating_sub(written(&replaced).len());
+        for found in candidates(command, words, folder)? {
             let found = found.get_value().to_string_lossy();
-            write!(out, "{}\x0b", found.get(kept..).unwrap_or_default())?;
+            let found = found.get(kept..).unwrap_or_default();
+            let found = if quoted {
+                found.to_owned()
+            } else {
+                escaped(found)
+            };
+            writeln!(out, "{found}")?;
         }
         Ok(())
     }
 }
 
-fn number_in(variable: &str) -> Option<usize> {
-    std::env::var(variable).ok()?.parse().ok()
+/// The variable with what bash puts an answer in place of.
+const REPLACED: &str = "SIGNET_REPLACED";
+
+/// What may stand in place of the last of `words`.
+fn candidates(
+    command: &mut clap::Command,
+    words: Vec<OsString>,
+    folder: Option<&Path>,
+) -> IoResult<Vec<CompletionCandidate>> {
+    let last = words.len().saturating_sub(1);
+    complete(command, words, last, folder)
 }
 
-/// `words` with those that bash cut at `=` and `:` as one, and which of them that at `index` is part of.
-fn put_together(words: &[OsString], index: usize) -> (Vec<OsString>, usize) {
-    let separates = |word: &OsString| word == "=" || word == ":";
+/// Whether bash cuts words at `word`, and makes it one of its own.
+fn separates(word: &OsStr) -> bool {
+    word == "=" || word == ":"
+}
+
+/// `words` with those that bash cut at `=` and `:` as one.
+fn put_together(words: &[OsString]) -> Vec<OsString> {
     let mut whole: Vec<OsString> = Vec::new();
-    let (mut at, mut before) = (0, false);
-    for (number, word) in words.iter().enumerate() {
-        let separator = separates(word);
+    let mut behind = false;
+    for word in words {
         match whole.last_mut() {
-            Some(last) if before || separator => last.push(word),
+            Some(last) if behind || separates(word) => last.push(word),
             _ => whole.push(word.clone()),
         }
-        before = separator;
-        if number <= index {
-            at = whole.len() - 1;
+        behind = separates(word);
+    }
+    whole
+}
+
+/// A word of a command line without its quotes.
+fn unquoted(word: &OsStr) -> OsString {
+    match shlex::split(&word.to_string_lossy()).as_deref() {
+        Some([one]) => one.into(),
+        _ => word.to_owned(),
+    }
+}
+
+/// `text` without the backslashes that keep characters from meaning something to a shell.
+fn unescaped(text: &str) -> String {
+    let mut plain = String::new();
+    let mut characters = text.chars();
+    while let Some(c) = characters.next() {
+        let escapes = c == '\\';
+        plain.extend(if escapes { characters.next() } else { Some(c) });
+    }
+    plain
+}
+
+/// `text` with a backslash before whatever means something to a shell.
+fn escaped(text: &str) -> String {
+    let mut written = String::new();
+    for c in text.chars() {
+        if c.is_ascii() && !c.is_ascii_alphanumeric() && !"-_./=:,+@%~".contains(c) {
+            written.push('\\');
         }
+        written.push(c);
     }
-    if index >= words.len() {
-        whole.push(OsString::new());
-        at = whole.len() - 1;
-    }
-    (whole, at)
+    written
 }
 
 /// Zsh, which is to write no space behind what goes on.
@@ -290,10 +349,10 @@ impl EnvCompleter for Zsh {
 _{program}() {{
     local -a open=() whole=()
     local found
-    for found in "${{(@f)$(_CLAP_IFS=$'\n' _CLAP_COMPLETE_INDEX=$((CURRENT - 1)) {variable}=zsh {completer} -- "${{words[@]}}" 2>/dev/null)}}"; do
-        case "${{found%%:*}}" in
-            *[=/.]) open+=("$found") ;;
-            ?*) whole+=("$found") ;;
+    for found in "${{(@f)$({variable}=zsh {completer} -- "${{(@Q)words[1,CURRENT-1]}}" "${{(Q)PREFIX}}" 2>/dev/null)}}"; do
+        case "$found" in
+            +*) open+=("${{found:1}}") ;;
+            -*) whole+=("${{found:1}}") ;;
         esac
     done
     [[ -n $open ]] && _describe -V 'values' open -S ''
@@ -308,6 +367,7 @@ fi
         )
     }
 
+    /// A line each: `+` where the word goes on and `-` where not, the value, and behind a colon what it means.
     fn write_complete(
         &self,
         command: &mut clap::Command,
@@ -315,6 +375,20 @@ fi
         folder: Option<&Path>,
         out: &mut dyn Write,
     ) -> IoResult<()> {
-        clap_complete::env::Zsh.write_complete(command, words, folder, out)
+        for found in candidates(command, words, folder)? {
+            let value = found.get_value().to_string_lossy();
+            let goes_on = value.ends_with(['=', '/', '.']);
+            let escaped = value.replace('\\', "\\\\").replace(':', "\\:");
+            write!(out, "{}{escaped}", if goes_on { '+' } else { '-' })?;
+            if let Some(help) = found.get_help() {
+                write!(
+                    out,
+                    ":{}",
+                    help.to_string().lines().next().unwrap_or_default()
+                )?;
+            }
+            writeln!(out)?;
+        }
+        Ok(())
     }
 }

@@ -1,5 +1,6 @@
 //! `signet man` and `signet completions`: what the command line tells of itself to other programs.
 
+use std::ffi::OsStr;
 use std::path::Path;
 
 use anyhow::Result;
@@ -34,9 +35,11 @@ pub(super) fn write_pages(dir: &Path) -> Result<()> {
 
 /// Writes the page of `command` and those of the verbs below it; how many.
 fn write_page(command: &clap::Command, folder: &Folder) -> Result<usize> {
-    let page = Man::new(command.clone()).manual("signet");
+    let version = concat!("signet ", env!("CARGO_PKG_VERSION"));
+    let page = Man::new(command.clone()).source(version).manual("signet");
     let mut text = Vec::new();
     page.render(&mut text)?;
+    text.extend_from_slice(b".SH \"SEE ALSO\"\nsignet(1), signet\\-experiment(5)\n");
     folder.write_whole(page.get_filename(), &text)?;
     let below = command
         .get_subcommands()
@@ -44,10 +47,9 @@ fn write_page(command: &clap::Command, folder: &Folder) -> Result<usize> {
     Ok(1 + below.sum::<Result<usize>>()?)
 }
 
-/// Prints the script by which `shell` completes calls of this program, under the name it was called by.
-pub(super) fn print_script(shell: Shell) -> Result<()> {
-    let called = std::env::args_os().next().unwrap_or("signet".into());
-    let called = Path::new(&called);
+/// Prints the script by which `shell` completes calls of this program, which was `called` so.
+pub(super) fn print_script(shell: Shell, called: &OsStr) -> Result<()> {
+    let called = Path::new(called);
     // A plain name is looked for again; a path must not depend on the folder of today.
     let program = match called.components().count() {
         0 | 1 => called.to_owned(),

@@ -48,6 +48,9 @@ pub fn before_libraries(words: &[OsString]) -> Result<(), u8> {
     let arguments = cli::parse(words)?;
     let own = |run: &Path| run.join("resolved.yaml");
     let (file, set) = match arguments.command {
+        Command::Completions { shell } => {
+            return Err(manual::print_script(shell, &words[0]).map_or(Fault::Run as u8, |()| 0));
+        }
         Command::Train(command) => (command.config.clone(), command.overrides().set),
         Command::Resume(command) => (own(&command.run), command.overrides.set),
         Command::Export(command) => (own(&command.run), command.moved.set),
@@ -136,7 +139,10 @@ fn run(arguments: Arguments) -> anyhow::Result<()> {
         Command::Doctor => doctor::run(),
         Command::Config(command) => config::run(command),
         Command::Data(command) => data::run(command, style),
-        Command::Completions { shell } => manual::print_script(shell),
+        Command::Completions { shell } => {
+            let called = std::env::args_os().next().unwrap_or("signet".into());
+            manual::print_script(shell, &called)
+        }
         Command::Man { dir } => manual::write_pages(&dir),
     }
 }

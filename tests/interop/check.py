@@ -24,6 +24,7 @@ from arrays import Arrays  # noqa: F401, whose tests run with these
 from events import Events  # noqa: F401, whose tests run with these
 from images import Images  # noqa: F401, whose tests run with these
 from schema import Schema  # noqa: F401, whose tests run with these
+from shells import Completion  # noqa: F401, whose tests run with these
 from yaml_documents import YamlDocuments  # noqa: F401, whose tests run with these
 
 warnings.filterwarnings("ignore", category=DeprecationWarning)
