@@ -6,7 +6,8 @@
 
 namespace {
 
-// Numbers that a block has: a multiple of three and of the widest vectors, so that channels lie alike in all blocks.
+// Numbers of a pattern: a multiple of three and of the widest vectors, so that channels lie alike in all patterns; and of a
+// block, which is what a thread takes.
 constexpr int64_t PATTERN = 48, BLOCK = 512 * PATTERN;
 
 // For each number of a pattern, what is subtracted from it, and what it is divided by then.
@@ -48,7 +49,8 @@ Tensor by_libtorch(const Tensor& x, const Tensor& mean, const Tensor& std) {
 
 Tensor on_cpu(const Tensor& x, const Tensor& mean, const Tensor& std) {
   const int64_t channels = x.size(1);
-  const float *means = mean.const_data_ptr<float>(), *stds = std.const_data_ptr<float>();
+  const Tensor of_mean = mean.to(at::kCPU, at::kFloat).contiguous(), of_std = std.to(at::kCPU, at::kFloat).contiguous();
+  const float *means = of_mean.const_data_ptr<float>(), *stds = of_std.const_data_ptr<float>();
   const Tensor y = at::empty_like(x, x.options().dtype(at::kFloat));
   float* to = y.mutable_data_ptr<float>();
   if (x.scalar_type() == at::kFloat) {

@@ -16,6 +16,9 @@ unsafe extern "C" {
 /// `[1, C, 1, 1]`, on the same device. The result is of the shape and strides of `levels`.
 ///
 /// # Errors
+/// None that is known.
+///
+/// # Panics
 /// Shapes that do not go together.
 pub fn normalize(levels: &Tensor, mean: &Tensor, std: &Tensor) -> Result<Tensor> {
     assert!(

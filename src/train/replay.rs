@@ -16,7 +16,7 @@ const WARM_UP: usize = 3;
 
 /// What the host hands to the device for one shard.
 pub struct Inputs {
-    /// Images, `[B, C, H, W]` in 0..1.
+    /// Images, `[B, C, H, W]`: levels as bytes, or in 0..1 where they were changed at random.
     pub x: Tensor,
     /// `[B]`.
     pub labels: Tensor,
