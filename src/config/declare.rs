@@ -17,7 +17,8 @@
 //! that is read in its own way.
 //!
 //! Behind that may stand `unit "UNIT"`, `resume POLICY` (what a change of it means for a run that goes on) and
-//! `since "VERSION"`. A section hands the latter two on to the keys in it.
+//! `since "VERSION"`. A section hands the latter two on to the keys in it. `resume` behind the name of [`kinds!`] says what
+//! another kind means, and `since` behind a kind which version knew it first.
 
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -276,8 +277,11 @@ macro_rules! keys {
             pub(in crate::config) fn declared($($param: $param_type)?) -> Vec<$crate::config::declare::Key> {
                 use $crate::config::declare::*;
                 let mut keys = Vec::new();
-                $( describe!(keys, $field, $type, concat!($($doc),*), $($spec)*);
-                   facts!(keys, $(unit $unit)? $(resume $resume)? $(since $since)?); )*
+                $(
+                    let first = keys.len();
+                    describe!(keys, $field, $type, concat!($($doc),*), $($spec)*);
+                    facts!(keys, first, $(unit $unit)? $(resume $resume)? $(since $since)?);
+                )*
                 keys
             }
 
@@ -349,8 +353,11 @@ macro_rules! kinds {
                         keys: Vec::new(),
                     };
                     $( kind.keys.extend(<$inner>::declared($($given)?)); )?
-                    $($( describe!((kind.keys), $field, $type, concat!($($doc),*), $($spec)*);
-                         facts!((kind.keys), $(unit $unit)? $(resume $resume)? $(since $since)?); )*)?
+                    $($(
+                        let first = kind.keys.len();
+                        describe!((kind.keys), $field, $type, concat!($($doc),*), $($spec)*);
+                        facts!((kind.keys), first, $(unit $unit)? $(resume $resume)? $(since $since)?);
+                    )*)?
                     kind
                 } ),+]
             }
@@ -417,7 +424,7 @@ macro_rules! take {
     ($section:ident, $field:ident, $type:ty, if $condition:expr; $inner:ty = $default:expr, $rule:expr) => {
         ($condition).then(|| <$inner as Entry>::read($section, stringify!($field), $rule).unwrap_or_else(|| $default))
     };
-    ($section:ident, $field:ident, $type:ty, by $read:expr; $shape:expr, $(needs)? $words:literal) => {
+    ($section:ident, $field:ident, $type:ty, by $read:expr; $($rest:tt)*) => {
         ($read)(&mut *$section)
     };
 }
@@ -479,7 +486,7 @@ macro_rules! describe {
     ($keys:tt, $field:ident, $type:ty, $about:expr, if $condition:expr; $inner:ty = $default:expr, $rule:expr) => {
         describe!(@ $keys, $field, $about, <$inner as Entry>::shape($rule), Absent::Words(concat!(stringify!($default), ", where it applies")))
     };
-    ($keys:tt, $field:ident, $type:ty, $about:expr, by $read:expr; $shape:expr, needs $example:literal) => {
+    ($keys:tt, $field:ident, $type:ty, $about:expr, by $read:expr; $shape:expr, needs $example:expr) => {
         describe!(@ $keys, $field, $about, $shape, Absent::Needed($example))
     };
     ($keys:tt, $field:ident, $type:ty, $about:expr, by $read:expr; $shape:expr, $words:literal) => {
@@ -490,12 +497,17 @@ macro_rules! describe {
     };
 }
 
-/// Adds facts to the key that was described last.
+/// Adds facts to the keys from number `first` on, which one field has described.
 macro_rules! facts {
-    ($keys:tt, $(unit $unit:literal)? $(resume $resume:ident)? $(since $since:literal)?) => {
-        $( $keys.last_mut().expect("a key").unit = Some($unit); )?
-        $( $keys.last_mut().expect("a key").resume = Some($crate::config::policy::Policy::$resume); )?
-        $( $keys.last_mut().expect("a key").since = Some($since); )?
+    ($keys:tt, $first:ident,) => {
+        let _ = $first;
+    };
+    ($keys:tt, $first:ident, $(unit $unit:literal)? $(resume $resume:ident)? $(since $since:literal)?) => {
+        for key in &mut $keys[$first..] {
+            $( key.unit = Some($unit); )?
+            $( key.resume = Some($crate::config::policy::Policy::$resume); )?
+            $( key.since = Some($since); )?
+        }
     };
 }
 

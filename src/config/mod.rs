@@ -36,13 +36,16 @@ use train::{Metric, Schedule, TrainConfig};
 /// The version of the file format this program reads.
 pub const VERSION: u64 = 1;
 
+/// What to do where a file names no version.
+const WRITE_VERSION: &str = "write `version: 1` as the first line";
+
 keys! {
     /// A fully resolved experiment: every default is filled in. `file` names one that does not say its name.
     Experiment(file: &Path) {
         /// The version of the file format, 1.
         version: u64 [
             by read_version;
-            Shape::Whole(Rule::Within(1.0, 1.0)), needs "write `version: 1` as the first line"
+            Shape::Whole(Rule::Within(1.0, 1.0)), needs WRITE_VERSION
         ] resume Refused,
         /// Names the run directory: letters, digits, - _ . +
         name: String [
@@ -162,7 +165,7 @@ impl Experiment {
 }
 
 fn read_version(top: &mut Section) -> u64 {
-    let version: Option<u64> = top.required("version", "write `version: 1` as the first line");
+    let version: Option<u64> = top.required("version", WRITE_VERSION);
     if let Some(other) = version.filter(|version| *version != VERSION) {
         let message =
             format!("version {other} is not supported; this signet reads version {VERSION}");

@@ -44,8 +44,8 @@ pub struct Line {
     pub about: &'static str,
     /// What may stand there, in words, with its unit.
     pub takes: String,
-    /// The same for programs.
-    pub holds: Holds,
+    /// The same for programs: each form that it takes.
+    pub holds: Vec<Holds>,
     /// The words it takes, each with its meaning.
     pub words: Vec<(&'static str, &'static str)>,
     /// What it is without being written, on a line; what it is needed for where it has to be.
@@ -67,25 +67,25 @@ pub enum Holds {
     Sections,
     /// A path.
     Path,
-    /// Some words, of which there may be others where numbers are taken, too.
+    /// Some words, beside which numbers may be taken.
     Choices(Vec<&'static str>),
     /// Anything else.
     Open,
 }
 
 impl Holds {
-    fn of(shape: &Shape) -> Holds {
-        match shape {
+    fn of(shape: &Shape) -> Vec<Holds> {
+        vec![match shape {
+            Shape::Either(one, other) => return [Holds::of(one), Holds::of(other)].concat(),
             Shape::Section(..) | Shape::Kinds(_) => Holds::Section,
-            Shape::List(item) if Holds::of(item) == Holds::Section => Holds::Sections,
+            Shape::List(item) if Holds::of(item) == [Holds::Section] => Holds::Sections,
             Shape::Truth => Holds::Choices(vec!["true", "false"]),
             Shape::Words(words) => Holds::Choices(words.iter().map(|(word, _)| *word).collect()),
             Shape::Form(_, usual) => Holds::Choices(usual.to_vec()),
-            Shape::Either(one, _) => Holds::of(one),
             Shape::Path => Holds::Path,
             Shape::List(_) | Shape::Whole(_) | Shape::Number(_) => Holds::Open,
             Shape::Text | Shape::Names(_) => Holds::Open,
-        }
+        }]
     }
 }
 
@@ -154,7 +154,12 @@ impl Walk {
             since: own.1,
             same_as: self.again(&key.shape),
         };
-        // The same in several kinds is one line.
+        self.put(line, kind);
+        self.enter(&key.shape, &full, own);
+    }
+
+    /// Adds `line`, which is one of a `kind`; the same in several kinds is one line.
+    fn put(&mut self, line: Line, kind: Option<&'static str>) {
         let same = |known: &Line| {
             Line {
                 kinds: Vec::new(),
@@ -166,7 +171,6 @@ impl Walk {
             self.lines.push(line);
         }
         self.lines[at].kinds.extend(kind);
-        self.enter(&key.shape, &full, own);
     }
 
     /// The key of the section around this place that `shape` is again.
@@ -199,7 +203,7 @@ impl Walk {
             }
             Shape::Kinds(kinds) => {
                 self.within.push((kinds.name, path.to_owned()));
-                self.lines.push(kind_line(path, kinds, around));
+                self.put(kind_line(path, kinds, around), None);
                 for kind in (kinds.all)() {
                     let around = (around.0, kind.since.unwrap_or(around.1));
                     for key in &kind.keys {
@@ -245,7 +249,9 @@ fn kind_line(path: &str, kinds: &Kinds, around: Facts) -> Line {
         kinds: Vec::new(),
         about: "What it is, on which its other keys depend.",
         takes: one_of(&words),
-        holds: Holds::Choices(words.iter().map(|(word, _)| *word).collect()),
+        holds: vec![Holds::Choices(
+            words.iter().map(|(word, _)| *word).collect(),
+        )],
         words,
         default: kinds.usual.map(str::to_owned).ok_or("one of these"),
         resume: kinds.resume.unwrap_or(around.0),

@@ -49,20 +49,20 @@ pub fn explain(key: &str) -> Result<String> {
         let _ = writeln!(text, "  default  {}", default(line));
         let _ = writeln!(text, "  resume   {}", line.resume.meaning());
         let _ = writeln!(text, "  since    {}", line.since);
-        if let (Ok(value), false) = (&line.default, line.holds == Holds::Section) {
+        if let (Ok(value), false) = (&line.default, line.holds == [Holds::Section]) {
             let _ = writeln!(text, "  example  -s {}={value}", line.key);
         }
     }
     let below = format!("{plain}.");
-    let inner: Vec<&str> = all
-        .iter()
-        .filter_map(|line| line.key.strip_prefix(&below))
-        .filter(|rest| !rest.contains('.'))
-        .collect();
+    let mut inner: Vec<&str> = Vec::new();
+    for line in &all {
+        let name = line.key.strip_prefix(&below).unwrap_or(".");
+        if !name.contains('.') && !inner.contains(&name) {
+            inner.push(name);
+        }
+    }
     if !inner.is_empty() {
-        let mut names = inner;
-        names.dedup();
-        let _ = writeln!(text, "  keys     {}", names.join(", "));
+        let _ = writeln!(text, "  keys     {}", inner.join(", "));
     }
     let _ = write!(text, "{PAGE}#{plain}");
     Ok(text)
@@ -105,7 +105,7 @@ pub fn page() -> String {
     let (sections, beside): (Vec<&Line>, Vec<&Line>) = all
         .iter()
         .filter(|line| !line.key.contains('.'))
-        .partition(|line| line.holds == Holds::Section);
+        .partition(|line| line.holds == [Holds::Section]);
     let mut known = BTreeSet::new();
     let mut table = |title: &str, about: &str, lines: &[&Line]| {
         let _ = write!(
@@ -135,7 +135,8 @@ pub fn page() -> String {
 pub fn manual() -> String {
     let mut manual = Roff::new();
     let about = "signet-experiment - the keys of an experiment file (YAML)";
-    manual.control("TH", ["signet-experiment", "5", "", "signet", "signet"]);
+    let version = concat!("signet ", env!("CARGO_PKG_VERSION"));
+    manual.control("TH", ["signet-experiment", "5", "", version, "signet"]);
     manual.control("SH", ["NAME"]).text([roman(about)]);
     manual.control("SH", ["DESCRIPTION"]).text([roman(
         "In a list, items are numbered: model.blocks.0.filters. What a change means for a run that goes on is said behind \

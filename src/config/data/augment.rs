@@ -7,12 +7,12 @@ kinds! {
     Augment {
         /// Moves by up to `max_px` pixels along both axes.
         "shift" Shift {
-            /// Largest shift in pixels, each axis drawn from -max_px to max_px.
+            /// Largest shift, each axis drawn from -max_px to max_px.
             max_px: f64 [= 4.0, at_least(0.0)] unit "px",
         },
         /// Turns by up to `max_degrees` either way.
         "rotate" Rotate {
-            /// Largest angle in degrees, drawn from -max_degrees to max_degrees.
+            /// Largest angle, drawn from -max_degrees to max_degrees.
             max_degrees: f64 [= 10.0, within(0.0, 180.0)] unit "degrees",
         },
         /// Grows or shrinks by a factor in 1 - max .. 1 + max.

@@ -10,9 +10,9 @@ keys! {
     /// The shape of an image as the model sees it.
     #[derive(Copy)]
     ImageConfig {
-        /// Pixels from top to bottom.
+        /// Size from top to bottom.
         height: usize [= 64, within(1, 4096)] unit "px",
-        /// Pixels from left to right.
+        /// Size from left to right.
         width: usize [= 64, within(1, 4096)] unit "px",
         /// Colour or grey.
         channels: Channels [= Channels::Gray],

@@ -21,7 +21,7 @@ keys! {
         source: Source [kinds else Source::Generated { images: 205, seed: 0 }],
         /// The classes, in the order of the model's outputs; null takes all there are, by name.
         classes: Option<Vec<String>> [by read_classes; Shape::List(Box::new(Shape::Text)), "null"],
-        /// At most this many images of each class, the first in `order`.
+        /// At most this many of each class, the first in `order`.
         per_class: Option<usize> [maybe usize, at_least(1)] unit "images",
         /// The order of images before they are split.
         order: Order [= Order::Name],

@@ -27,9 +27,9 @@ kinds! {
         },
         /// Hand signs drawn by signet itself.
         "generated" Generated {
-            /// Images per class.
+            /// Of each class.
             #[serde(rename = "pictures")]
-            images: usize [as "pictures" = 205, within(1, 1_000_000)],
+            images: usize [as "pictures" = 205, within(1, 1_000_000)] unit "images",
             /// Seed of the drawings, apart from the experiment's so that repeats share their images.
             seed: u64 [= 0],
         },

@@ -179,9 +179,9 @@ keys! {
     Block {
         /// Channels that come out.
         filters: usize [= 16, within(1, MOST_UNITS)],
-        /// Side of the square kernel in pixels.
+        /// Side of the square kernel.
         kernel: usize [= 3, within(1, MOST_PIXELS)] unit "px",
-        /// Pixels between neighbouring positions.
+        /// Distance of neighbouring positions.
         stride: usize [= 1, within(1, MOST_PIXELS)] unit "px",
         /// What surrounds the image.
         padding: Padding [= Padding::Same],
@@ -219,7 +219,7 @@ keys! {
     RecurrentConfig {
         /// What one step sees.
         sequence: Sequence [= Sequence::Rows],
-        /// Side of a patch in pixels, for `sequence: patches`.
+        /// Side of a patch, for `sequence: patches`.
         #[serde(skip_serializing_if = "Option::is_none")]
         patch_px: Option<usize> [if sequence == Sequence::Patches; usize = 8, within(1, MOST_PIXELS)] unit "px",
         /// Numbers remembered per layer and direction.
