@@ -118,7 +118,7 @@ fn experiment_with(all: &[Line], section: &str, kind: Option<&str>, wrong: &str)
     let mut path = section;
     while !path.is_empty() {
         let line = all.iter().find(|line| line.key == path).unwrap();
-        if line.holds == Holds::Sections {
+        if line.holds == [Holds::Sections] {
             value = Value::Sequence(vec![value]);
         }
         let (above, step) = path.rsplit_once('.').unwrap_or(("", path));
