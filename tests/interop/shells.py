@@ -59,7 +59,7 @@ class Shell:
     def shown(self):
         """What is shown until nothing comes any more."""
         heard = ""
-        while select.select([self.terminal], [], [], 0.7)[0]:
+        while select.select([self.terminal], [], [], 1.5)[0]:
             heard += os.read(self.terminal, 65536).decode(errors="replace")
         return heard
 
