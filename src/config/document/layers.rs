@@ -153,14 +153,19 @@ fn lay_together(
             )));
         }
         if path.is_dir() {
-            return Err(refuse(format!("{name} is a folder; name a file in it")));
+            return Err(refuse(format!(
+                "{}, which is a folder; name a file in it",
+                chain.to(&name)
+            )));
         }
         if !path.exists() {
             return Err(refuse(format!(
-                "there is no {name}; a relative path is taken from the folder of the file that names it"
+                "{}, which does not exist; a relative path is taken from the folder of the file that names it",
+                chain.to(&name)
             )));
         }
-        let text = text::read(&path).map_err(|message| refuse(format!("{name}: {message}")))?;
+        let text = text::read(&path)
+            .map_err(|message| refuse(format!("{}: {message}", chain.to(&name))))?;
         let below = layers.len();
         let base = lay_together(&path, name, text, chain, layers)?;
         let mut replaced = Vec::new();
@@ -327,7 +332,7 @@ mod tests {
     #[test]
     fn what_cannot_be_extended_is_said_with_the_way_there() {
         let base = "extends: base.yaml\n";
-        let cases: [(&[(&str, &str)], &str); 8] = [
+        let cases: [(&[(&str, &str)], &str); 9] = [
             (
                 &[("top.yaml", "extends: top.yaml\n")],
                 "top.yaml:1:10: extends: top.yaml extends top.yaml, which goes in a circle",
@@ -342,11 +347,15 @@ mod tests {
             ),
             (
                 &[("top.yaml", "extends: sub\n"), ("sub/x", "")],
-                "top.yaml:1:10: extends: sub is a folder; name a file in it",
+                "top.yaml:1:10: extends: top.yaml extends sub, which is a folder; name a file in it",
             ),
             (
                 &[("top.yaml", base)],
-                "top.yaml:1:10: extends: there is no base.yaml; a relative path is taken from the folder of the file that names it",
+                "top.yaml:1:10: extends: top.yaml extends base.yaml, which does not exist; a relative path is taken from the folder of the file that names it",
+            ),
+            (
+                &[("top.yaml", base), ("base.yaml", "extends: gone.yaml\n")],
+                "base.yaml:1:10: extends: top.yaml extends base.yaml extends gone.yaml, which does not exist; a relative path is taken from the folder of the file that names it",
             ),
             (
                 &[("top.yaml", "extends: {a: 1}\n")],
