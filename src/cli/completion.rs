@@ -21,7 +21,7 @@ use crate::messages::shell_quote;
 /// The variable that says which shell asks.
 const VARIABLE: &str = "SIGNET_COMPLETE";
 
-const SHELLS: Shells = Shells(&[&Bash, &Elvish, &Fish, &Powershell, &Zsh]);
+const SHELLS: Shells = Shells(&[&BASH, &Elvish, &Fish, &Powershell, &ZSH]);
 
 /// Answers a shell that asks what may stand at the cursor.
 ///
@@ -185,78 +185,102 @@ fn values_of(key: &str, value: &str) -> Vec<CompletionCandidate> {
     found
 }
 
-/// Bash, which takes `a.b=c` for three words where it is not quoted, so that these are put together again.
-struct Bash;
+/// A shell with a script of our own.
+struct OwnScript {
+    name: &'static str,
+    /// By which it asks the program of a path, quoted.
+    script: fn(&str) -> String,
+    /// The answer, where words and the folder are as for [`complete`].
+    answer: fn(&mut clap::Command, Vec<OsString>, Option<&Path>) -> IoResult<String>,
+}
 
-impl EnvCompleter for Bash {
+impl EnvCompleter for OwnScript {
     fn name(&self) -> &'static str {
-        "bash"
+        self.name
     }
 
     fn is(&self, name: &str) -> bool {
-        name == "bash"
+        name == self.name
     }
 
     fn write_registration(
         &self,
-        variable: &str,
         _: &str,
-        program: &str,
+        _: &str,
+        _: &str,
         completer: &str,
         out: &mut dyn Write,
     ) -> IoResult<()> {
-        let completer = shell_quote(Path::new(completer));
-        // $2 is what bash puts an answer in place of. What stands behind the cursor does not count.
-        write!(
-            out,
-            r#"_{program}() {{
-    mapfile -t COMPREPLY < <({variable}=bash {REPLACED}=$2 {completer} -- "${{COMP_WORDS[@]:0:COMP_CWORD+1}}" 2>/dev/null)
-    if [[ ${{#COMPREPLY[@]}} == 1 && ${{COMPREPLY[0]}} == *[=/.] ]]; then
-        compopt -o nospace
-    fi
-}}
-complete -o bashdefault -F _{program} {program}
-"#
-        )
+        out.write_all((self.script)(&shell_quote(Path::new(completer))).as_bytes())
     }
 
     fn write_complete(
         &self,
         command: &mut clap::Command,
-        mut words: Vec<OsString>,
+        words: Vec<OsString>,
         folder: Option<&Path>,
         out: &mut dyn Write,
     ) -> IoResult<()> {
-        let replaced = std::env::var(REPLACED).unwrap_or_default();
-        let last = words.pop().unwrap_or_default();
-        let quoted = last.to_string_lossy().starts_with(['"', '\'']);
-        let written = |word: &str| {
-            if quoted {
-                word.to_owned()
-            } else {
-                unescaped(word)
-            }
-        };
-        words.iter_mut().for_each(|word| *word = unquoted(word));
-        words.push(match separates(&last) {
-            true => last,
-            false => written(&replaced).into(),
-        });
-        let words = put_together(&words);
-        let typed = words.last().map_or(0, |word| word.len());
-        let kept = typed.saturating_sub(written(&replaced).len());
-        for found in candidates(command, words, folder)? {
-            let found = found.get_value().to_string_lossy();
-            let found = found.get(kept..).unwrap_or_default();
-            let found = if quoted {
-                found.to_owned()
-            } else {
-                escaped(found)
-            };
-            writeln!(out, "{found}")?;
-        }
-        Ok(())
+        out.write_all((self.answer)(command, words, folder)?.as_bytes())
     }
+}
+
+/// Takes `a.b=c` for three words where it is not quoted, so that these are put together again.
+const BASH: OwnScript = OwnScript {
+    name: "bash",
+    script: bash_script,
+    answer: answer_bash,
+};
+
+fn bash_script(program: &str) -> String {
+    // $2 is what bash puts an answer in place of. What stands behind the cursor does not count.
+    format!(
+        r#"_signet() {{
+    mapfile -t COMPREPLY < <({VARIABLE}=bash {REPLACED}=$2 {program} -- "${{COMP_WORDS[@]:0:COMP_CWORD+1}}" 2>/dev/null)
+    if [[ ${{#COMPREPLY[@]}} == 1 && ${{COMPREPLY[0]}} == *[=/.] ]]; then
+        compopt -o nospace
+    fi
+}}
+complete -o bashdefault -F _signet signet
+"#
+    )
+}
+
+fn answer_bash(
+    command: &mut clap::Command,
+    mut words: Vec<OsString>,
+    folder: Option<&Path>,
+) -> IoResult<String> {
+    let mut answer = String::new();
+    let replaced = std::env::var(REPLACED).unwrap_or_default();
+    let last = words.pop().unwrap_or_default();
+    let quoted = last.to_string_lossy().starts_with(['"', '\'']);
+    let written = |word: &str| {
+        if quoted {
+            word.to_owned()
+        } else {
+            unescaped(word)
+        }
+    };
+    words.iter_mut().for_each(|word| *word = unquoted(word));
+    words.push(match separates(&last) {
+        true => last,
+        false => written(&replaced).into(),
+    });
+    let words = put_together(&words);
+    let typed = words.last().map_or(0, |word| word.len());
+    let kept = typed.saturating_sub(written(&replaced).len());
+    for found in candidates(command, words, folder)? {
+        let found = found.get_value().to_string_lossy();
+        let found = found.get(kept..).unwrap_or_default();
+        let found = if quoted {
+            found.to_owned()
+        } else {
+            escaped(found)
+        };
+        answer += &format!("{found}\n");
+    }
+    Ok(answer)
 }
 
 /// The variable with what bash puts an answer in place of.
@@ -322,34 +346,20 @@ fn escaped(text: &str) -> String {
     written
 }
 
-/// Zsh, which is to write no space behind what goes on.
-struct Zsh;
+/// Is to write no space behind what goes on.
+const ZSH: OwnScript = OwnScript {
+    name: "zsh",
+    script: zsh_script,
+    answer: answer_zsh,
+};
 
-impl EnvCompleter for Zsh {
-    fn name(&self) -> &'static str {
-        "zsh"
-    }
-
-    fn is(&self, name: &str) -> bool {
-        name == "zsh"
-    }
-
-    fn write_registration(
-        &self,
-        variable: &str,
-        _: &str,
-        program: &str,
-        completer: &str,
-        out: &mut dyn Write,
-    ) -> IoResult<()> {
-        let completer = shell_quote(Path::new(completer));
-        write!(
-            out,
-            r#"#compdef {program}
-_{program}() {{
+fn zsh_script(program: &str) -> String {
+    format!(
+        r#"#compdef signet
+_signet() {{
     local -a open=() whole=()
     local found
-    for found in "${{(@f)$({variable}=zsh {completer} -- "${{(@Q)words[1,CURRENT-1]}}" "${{(Q)PREFIX}}" 2>/dev/null)}}"; do
+    for found in "${{(@f)$({VARIABLE}=zsh {program} -- "${{(@Q)words[1,CURRENT-1]}}" "${{(Q)PREFIX}}" 2>/dev/null)}}"; do
         case "$found" in
             +*) open+=("${{found:1}}") ;;
             -*) whole+=("${{found:1}}") ;;
@@ -359,36 +369,35 @@ _{program}() {{
     [[ -n $whole ]] && _describe -V 'values' whole
 }}
 if [[ $zsh_eval_context[-1] == loadautofunc ]]; then
-    _{program} "$@"
+    _signet "$@"
 else
-    compdef _{program} {program}
+    compdef _signet signet
 fi
 "#
-        )
-    }
+    )
+}
 
-    /// A line each: `+` where the word goes on and `-` where not, the value, and behind a colon what it means.
-    fn write_complete(
-        &self,
-        command: &mut clap::Command,
-        words: Vec<OsString>,
-        folder: Option<&Path>,
-        out: &mut dyn Write,
-    ) -> IoResult<()> {
-        for found in candidates(command, words, folder)? {
-            let value = found.get_value().to_string_lossy();
-            let goes_on = value.ends_with(['=', '/', '.']);
-            let escaped = value.replace('\\', "\\\\").replace(':', "\\:");
-            write!(out, "{}{escaped}", if goes_on { '+' } else { '-' })?;
-            if let Some(help) = found.get_help() {
-                write!(
-                    out,
-                    ":{}",
-                    help.to_string().lines().next().unwrap_or_default()
-                )?;
-            }
-            writeln!(out)?;
-        }
-        Ok(())
+/// A line each: `+` where the word goes on and `-` where not, the value, and behind a colon what it means.
+fn answer_zsh(
+    command: &mut clap::Command,
+    words: Vec<OsString>,
+    folder: Option<&Path>,
+) -> IoResult<String> {
+    let mut answer = String::new();
+    for found in candidates(command, words, folder)? {
+        let value = found.get_value().to_string_lossy();
+        let goes_on = if value.ends_with(['=', '/', '.']) {
+            '+'
+        } else {
+            '-'
+        };
+        let value = value.replace('\\', "\\\\").replace(':', "\\:");
+        let help = found
+            .get_help()
+            .map(ToString::to_string)
+            .unwrap_or_default();
+        let help = help.lines().next().map(|line| format!(":{line}"));
+        answer += &format!("{goes_on}{value}{}\n", help.unwrap_or_default());
     }
+    Ok(answer)
 }
