@@ -8,7 +8,7 @@
 #![allow(unsafe_code)]
 
 /// Whose arithmetic the CPU does, with a number that is raised whenever its bits change.
-pub const KERNELS: &str = "signet 3";
+pub const KERNELS: &str = "signet 4";
 
 mod calls;
 mod convolutional;

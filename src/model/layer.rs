@@ -215,6 +215,28 @@ pub enum Neighbour {
     Other,
 }
 
+/// `factor * y + shift` for each channel or number `y`.
+#[derive(Debug)]
+pub struct Affine {
+    /// `[C]`.
+    pub factor: Tensor,
+    /// `[C]`.
+    pub shift: Tensor,
+}
+
+impl Affine {
+    /// Weight `[C, ...]` and bias `[C]` of a sum that is as this makes the sum with `weights`, which may have no bias.
+    pub(super) fn fold(&self, weights: &[Tensor]) -> Vec<Tensor> {
+        let mut each = vec![1; weights[0].dim()];
+        each[0] = -1;
+        let bias = match weights.get(1) {
+            Some(bias) => bias * &self.factor + &self.shift,
+            None => self.shift.shallow_clone(),
+        };
+        vec![&weights[0] * self.factor.view(&each[..]), bias]
+    }
+}
+
 /// One layer. Adding a kind is adding a file under `layers/`.
 pub trait Layer: std::fmt::Debug {
     /// What a table calls it, such as `Linear(64)`.
@@ -245,6 +267,16 @@ pub trait Layer: std::fmt::Debug {
 
     /// Lays out its tensors as its kernels on CUDA want them, once and for all; their numbers stay.
     fn lay_out_for_cuda(&self, _weights: &[Tensor]) {}
+
+    /// What it does in evaluation, if that is to scale and shift each channel of an image or number of a row.
+    fn affine(&self, _weights: &[Tensor]) -> Option<Affine> {
+        None
+    }
+
+    /// Weights with which its result is as `next` makes it, if it is a weighted sum.
+    fn folded(&self, _weights: &[Tensor], _next: &Affine) -> Option<Vec<Tensor>> {
+        None
+    }
 
     /// `[B, input...]` to `[B, output...]`; `weights` are those of `parameters`, in that order.
     fn forward(&self, weights: &[Tensor], x: &Tensor, mode: Phase) -> Tensor;

@@ -4,7 +4,7 @@ use tch::Tensor;
 
 use crate::bridge::{self, BatchNormParts};
 use crate::model::graph::{Attribute, Graph};
-use crate::model::layer::{Init, Layer, Parameter, Phase, Role, Script, Shape};
+use crate::model::layer::{Affine, Init, Layer, Parameter, Phase, Role, Script, Shape};
 
 /// Share of a batch's statistics that enters the running ones (`momentum` in PyTorch).
 const MOMENTUM: f64 = 0.1;
@@ -78,6 +78,13 @@ impl Layer for BatchNorm {
 
     fn needs_two_examples(&self) -> bool {
         self.shape.numbers() == self.features // one pixel: a batch of one has no spread
+    }
+
+    fn affine(&self, weights: &[Tensor]) -> Option<Affine> {
+        let parts = parts(weights);
+        let factor = parts.weight / (parts.running_var + EPS).sqrt();
+        let shift = parts.bias - parts.running_mean * &factor;
+        Some(Affine { factor, shift })
     }
 
     fn forward(&self, weights: &[Tensor], x: &Tensor, phase: Phase) -> Tensor {

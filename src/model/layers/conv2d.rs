@@ -5,7 +5,7 @@ use tch::Tensor;
 use crate::bridge;
 use crate::config::model::{ConvConfig, Padding};
 use crate::model::graph::{Attribute, Graph};
-use crate::model::layer::{Layer, Misfit, Parameter, Phase, Script, Shape};
+use crate::model::layer::{Affine, Layer, Misfit, Parameter, Phase, Script, Shape};
 
 /// Slides square kernels over an image.
 #[derive(Debug)]
@@ -117,6 +117,10 @@ impl Layer for Conv2d {
         let mut parameters = Parameter::weight_and_bias(&[filters, self.channels, kernel, kernel]);
         parameters.truncate(1 + usize::from(bias));
         parameters
+    }
+
+    fn folded(&self, weights: &[Tensor], next: &Affine) -> Option<Vec<Tensor>> {
+        Some(next.fold(weights))
     }
 
     fn forward(&self, weights: &[Tensor], x: &Tensor, _: Phase) -> Tensor {

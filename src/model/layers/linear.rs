@@ -3,7 +3,7 @@
 use tch::Tensor;
 
 use crate::model::graph::{Attribute, Graph};
-use crate::model::layer::{Layer, Parameter, Phase, Script, Shape};
+use crate::model::layer::{Affine, Layer, Parameter, Phase, Script, Shape};
 
 /// Every number in, weighted, into every number out.
 #[derive(Debug)]
@@ -45,6 +45,10 @@ impl Layer for Linear {
 
     fn parameters(&self) -> Vec<Parameter> {
         Parameter::weight_and_bias(&[self.units, self.inputs])
+    }
+
+    fn folded(&self, weights: &[Tensor], next: &Affine) -> Option<Vec<Tensor>> {
+        Some(next.fold(weights))
     }
 
     fn forward(&self, weights: &[Tensor], x: &Tensor, _: Phase) -> Tensor {
