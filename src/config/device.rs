@@ -4,7 +4,7 @@ use anyhow::bail;
 use serde::{Serialize, Serializer};
 use serde_yaml::Value;
 
-use super::declare::{Rule, Shape};
+use super::key::{Rule, Shape};
 use super::setting::{Setting, describe};
 use crate::bridge::cuda;
 use crate::fault::{Blame, Fault};

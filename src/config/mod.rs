@@ -1,14 +1,16 @@
 //! The experiment: one YAML file, read into one tree of structs.
 //!
 //! [`Experiment::load`] is the way in. It finds everything that is wrong with a file in one go, each
-//! problem with file, line and key (`document`), by asking each section for the keys it knows
-//! (`section`, `setting`). Each key is declared once (`declare`), in `data`, `model`, `train` and `run`, with its meaning,
-//! range and default, from which `reference` and `schema` follow.
+//! problem with file, line and key (`document`), by asking each section for the keys it knows (`section`), and each type
+//! how it is read (`entry`, `setting`). Each key is declared once (`declare`, `key`), in `data`, `model`, `train` and `run`,
+//! with its meaning, range and default, from which `reference` and `schema` follow.
 
 pub mod data;
 pub mod declare;
 pub mod device;
 pub mod document;
+pub mod entry;
+pub mod key;
 pub mod model;
 pub mod policy;
 pub mod reference;
@@ -49,7 +51,7 @@ keys! {
         ] resume Refused,
         /// Names the run directory: letters, digits, - _ . +
         name: String [
-            by |top: &mut Section| top.get_if("name", name_from(file), |name: &String| file_name(name));
+            by |top: &mut Section| top.slot("name").plain(|name: &String| file_name(name)).unwrap_or_else(|| name_from(file));
             Shape::Text, "the name of the file"
         ] resume Free,
         /// All chance follows from it.
@@ -61,10 +63,7 @@ keys! {
         /// Where images come from, how they are split, normalised and augmented.
         data: DataConfig [section needs "a section with a source"] resume Refused,
         /// Kind and sizes of the network.
-        model: ModelConfig [
-            by |top: &mut Section| ModelConfig::read(top.section("model"));
-            Shape::Kinds(ModelConfig::KINDS), needs "a section with a kind"
-        ] resume Refused,
+        model: ModelConfig [section needs "a section with a kind"] resume Refused,
         /// Epochs, batches, optimiser, schedule, loss.
         train: TrainConfig [section] resume Branch,
         /// Choice of the best epoch.
@@ -77,7 +76,7 @@ keys! {
         run: RunConfig [section] resume Free,
     }
     check(experiment, top) {
-        top.holds("extends"); // which is gone by now, and may have been meant
+        top.slot("extends"); // which is gone by now, and may have been meant
         experiment.check_across(top);
     }
 }
@@ -165,7 +164,7 @@ impl Experiment {
 }
 
 fn read_version(top: &mut Section) -> u64 {
-    let version: Option<u64> = top.required("version", WRITE_VERSION);
+    let version: Option<u64> = top.needed("version", WRITE_VERSION, key::Rule::Any);
     if let Some(other) = version.filter(|version| *version != VERSION) {
         let message =
             format!("version {other} is not supported; this signet reads version {VERSION}");

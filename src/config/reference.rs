@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use super::Experiment;
-use super::declare::{Absent, Key, Kinds, Rule, Shape};
+use super::key::{Absent, Key, Kinds, Rule, Shape};
 use super::policy::Policy;
 use super::setting::nearest;
 
@@ -18,8 +18,8 @@ pub(super) fn top() -> Vec<Key> {
     let extends = Key::new(
         "extends",
         "Files that this one is laid over, from the folder it lies in; later ones above earlier ones. Not under -s.",
-        Shape::Either(paths(), Box::new(Shape::List(paths()))),
-        Absent::null(),
+        Shape::Either(paths(), Box::new(Shape::List(paths(), 0))),
+        Absent::value(&()),
     );
     let behind_version = 1;
     keys.insert(
@@ -78,12 +78,12 @@ impl Holds {
         vec![match shape {
             Shape::Either(one, other) => return [Holds::of(one), Holds::of(other)].concat(),
             Shape::Section(..) | Shape::Kinds(_) => Holds::Section,
-            Shape::List(item) if Holds::of(item) == [Holds::Section] => Holds::Sections,
+            Shape::List(item, _) if Holds::of(item) == [Holds::Section] => Holds::Sections,
             Shape::Truth => Holds::Choices(vec!["true", "false"]),
             Shape::Words(words) => Holds::Choices(words.iter().map(|(word, _)| *word).collect()),
             Shape::Form(_, usual) => Holds::Choices(usual.to_vec()),
             Shape::Path => Holds::Path,
-            Shape::List(_) | Shape::Whole(_) | Shape::Number(_) => Holds::Open,
+            Shape::List(..) | Shape::Whole(_) | Shape::Number(_) => Holds::Open,
             Shape::Text | Shape::Names(_) => Holds::Open,
         }]
     }
@@ -176,7 +176,7 @@ impl Walk {
     /// The key of the section around this place that `shape` is again.
     fn again(&self, shape: &Shape) -> Option<String> {
         match shape {
-            Shape::List(item) => self.again(item),
+            Shape::List(item, _) => self.again(item),
             Shape::Section(name, _) | Shape::Kinds(Kinds { name, .. }) => {
                 let around = self.within.iter().find(|(known, _)| known == name);
                 around.map(|(_, key)| key.clone())
@@ -188,7 +188,7 @@ impl Walk {
     /// Adds the keys of the sections that `shape` is.
     fn enter(&mut self, shape: &Shape, path: &str, around: Facts) {
         match shape {
-            Shape::List(item) => self.enter(item, path, around),
+            Shape::List(item, _) => self.enter(item, path, around),
             Shape::Either(one, other) => {
                 self.enter(one, path, around);
                 self.enter(other, path, around);
@@ -280,7 +280,7 @@ pub(super) fn takes(shape: &Shape) -> String {
         Shape::Path => "a path".to_owned(),
         Shape::Words(_) => one_of(&words(shape)),
         Shape::Form(words, _) => (*words).to_owned(),
-        Shape::List(item) => format!("a list of: {}", takes(item)),
+        Shape::List(item, _) => format!("a list of: {}", takes(item)),
         Shape::Section(..) | Shape::Kinds(..) => "a section".to_owned(),
         Shape::Names(value) => format!("a section of names, each with {}", takes(value)),
         Shape::Either(one, other) => format!("{}, or {}", takes(one), takes(other)),
@@ -293,7 +293,7 @@ fn words(shape: &Shape) -> Vec<(&'static str, &'static str)> {
             .iter()
             .map(|(word, about)| (*word, about.trim_start()))
             .collect(),
-        Shape::List(item) => words(item),
+        Shape::List(item, _) => words(item),
         Shape::Either(one, other) => [words(one), words(other)].concat(),
         _ => Vec::new(),
     }

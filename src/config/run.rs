@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use serde::{Serialize, Serializer};
 use serde_yaml::Value;
 
-use super::declare::{Rule, Shape, keys};
+use super::declare::keys;
+use super::key::{Rule, Shape};
 use super::setting::{Setting, describe, words};
 use super::train::{Metric, Mode};
 
@@ -96,7 +97,7 @@ keys! {
     }
     check(_log, section) {
         // Version 0.2 could leave out metrics.jsonl. It is always written now, since studies and resume read it.
-        let _: bool = section.get("jsonl", true);
+        section.get::<bool>("jsonl");
     }
 }
 
@@ -116,7 +117,7 @@ keys! {
     /// What becomes of a model that is trained.
     ExportConfig {
         /// The formats of `signet export`.
-        formats: Vec<Format> [list Format = vec![Format::Torchscript]],
+        formats: Vec<Format> [= vec![Format::Torchscript]],
         /// Whether the best epoch is exported when a training ends.
         on_finish: bool [= false],
     }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::declare::{Absent, Key, Kind, Rule, Shape};
+use super::key::{Absent, Key, Kind, Rule, Shape};
 use super::reference::top;
 
 /// The version of JSON Schema.
@@ -99,7 +99,10 @@ impl Definitions {
                 json!({"enum": words.iter().map(|(word, _)| word).collect::<Vec<_>>()})
             }
             Shape::Form(words, _) => json!({"type": ["string", "integer"], "description": words}),
-            Shape::List(item) => json!({"type": "array", "items": self.value(item)}),
+            Shape::List(item, 0) => json!({"type": "array", "items": self.value(item)}),
+            Shape::List(item, least) => {
+                json!({"type": "array", "items": self.value(item), "minItems": least})
+            }
             Shape::Names(value) => {
                 json!({"type": "object", "additionalProperties": self.value(value)})
             }
@@ -137,8 +140,8 @@ fn number(kind: &str, rule: Rule) -> Value {
         };
     };
     match rule {
-        Rule::Any if kind == "integer" => bound("minimum", 0.0),
-        Rule::Any => {}
+        Rule::Any | Rule::Filled if kind == "integer" => bound("minimum", 0.0),
+        Rule::Any | Rule::Filled => {}
         Rule::AtLeast(low) => bound("minimum", low),
         Rule::Within(low, high) => {
             bound("minimum", low);

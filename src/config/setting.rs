@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use serde_yaml::Value;
 
-use super::declare::{Rule, Shape};
 use super::document::readings;
+use super::key::{Rule, Shape};
 
 /// A type that one plain YAML value can be read as.
 pub trait Setting: Sized {
@@ -60,6 +60,7 @@ pub fn describe(value: &Value) -> String {
             let (text, rest) = cut(text);
             format!("{text:?}{rest}")
         }
+        Value::Sequence(items) if items.is_empty() => "an empty list".to_owned(),
         Value::Sequence(_) => "a list".to_owned(),
         Value::Mapping(_) => "a section".to_owned(),
         Value::Tagged(tagged) => {
@@ -231,19 +232,6 @@ impl Setting for PathBuf {
     }
 }
 
-impl<T: Setting> Setting for Vec<T> {
-    fn shape(rule: Rule) -> Shape {
-        Shape::List(Box::new(T::shape(rule)))
-    }
-
-    fn read(value: &Value) -> Result<Vec<T>, String> {
-        let items = value
-            .as_sequence()
-            .ok_or_else(|| format!("expected a list, found {}", describe(value)))?;
-        items.iter().map(read).collect()
-    }
-}
-
 /// Declares an enum whose values are single words in the experiment file.
 macro_rules! words {
     ($(#[$meta:meta])* $name:ident { $($(#[doc = $doc:literal])* $variant:ident = $word:literal),+ $(,)? }) => {
@@ -270,8 +258,8 @@ macro_rules! words {
         }
 
         impl $crate::config::setting::Setting for $name {
-            fn shape(_: $crate::config::declare::Rule) -> $crate::config::declare::Shape {
-                $crate::config::declare::Shape::Words(&[$(($word, concat!($($doc),*))),+])
+            fn shape(_: $crate::config::key::Rule) -> $crate::config::key::Shape {
+                $crate::config::key::Shape::Words(&[$(($word, concat!($($doc),*))),+])
             }
 
             fn read(value: &serde_yaml::Value) -> Result<$name, String> {

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::declare::{Absent, Key, Shape};
+use super::key::{Absent, Key, Shape};
 use super::model::ModelKind;
 use super::reference::{takes, top};
 use super::setting::one_of;
@@ -104,7 +104,10 @@ impl Starter<'_> {
             (_, Absent::Needed(_)) if name == "version" => {
                 self.text += &format!("{indent}{name}: 1\n")
             }
-            (_, Absent::Needed(example)) => self.text += &format!("{indent}{name}: {example}\n"),
+            (_, Absent::Needed(purpose)) => {
+                let example = purpose.rsplit("such as ").next().unwrap_or_default();
+                self.text += &format!("{indent}{name}: {example}\n");
+            }
         }
     }
 

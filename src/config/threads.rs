@@ -8,7 +8,7 @@ use std::fmt;
 use serde::{Serialize, Serializer};
 use serde_yaml::Value;
 
-use super::declare::{Rule, Shape};
+use super::key::{Rule, Shape};
 use super::setting::{Setting, describe};
 use crate::bridge::process;
 

@@ -4,9 +4,7 @@
 //! those of a module with `nn.Sequential` parts called features and classifier, and a recurrent part
 //! called by its kind; weights saved under them load into such a module with `load_state_dict`.
 
-use crate::config::model::{
-    Block, ConvConfig, Dense, LayerConfig, ModelKind, RecurrentConfig, RnnSizes,
-};
+use crate::config::model::{Block, Dense, LayerConfig, ModelKind, RecurrentConfig, RnnSizes};
 
 use super::layers::is_monotonic;
 
@@ -86,18 +84,13 @@ pub fn expand(kind: &ModelKind) -> Vec<(&'static str, Module)> {
 
 /// A convolution with what belongs to it. Max pooling comes before an activation that it commutes with.
 fn convolution(index: usize, block: &Block, dense: &Dense) -> Vec<KeyedLayer> {
-    let keyed = |key: &str, layer| KeyedLayer::new(format!("model.blocks.{index}.{key}"), layer);
-    let convolution = LayerConfig::Conv2d(ConvConfig {
-        filters: block.filters,
-        kernel: block.kernel,
-        stride: block.stride,
-        padding: block.padding,
-        groups: 1,
-        bias: true,
-    });
-    let mut layers = vec![keyed("kernel", convolution)];
+    let own = format!("model.blocks.{index}");
+    let mut layers = vec![KeyedLayer::new(
+        own.as_str(),
+        LayerConfig::Conv2d(block.convolution),
+    )];
     if dense.batch_norm {
-        layers.push(keyed("filters", LayerConfig::BatchNorm {}));
+        layers.push(KeyedLayer::new(own.as_str(), LayerConfig::BatchNorm {}));
     }
     let activation = LayerConfig::Activation {
         function: dense.activation,
@@ -108,7 +101,8 @@ fn convolution(index: usize, block: &Block, dense: &Dense) -> Vec<KeyedLayer> {
     } else {
         [Some(activation), pool]
     };
-    layers.extend(both.into_iter().flatten().map(|layer| keyed("pool", layer)));
+    let pooled = both.into_iter().flatten();
+    layers.extend(pooled.map(|layer| KeyedLayer::new(format!("{own}.pool"), layer)));
     layers
 }
 

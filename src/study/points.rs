@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_yaml::Value;
 
-use crate::config::declare::{Rule, Shape};
+use crate::config::entry::Entry;
+use crate::config::key::{Rule, Shape, within};
 use crate::config::section::Section;
 use crate::config::setting::{Setting, describe};
 use crate::rng::{Purpose, Stream};
@@ -155,11 +156,8 @@ impl Points {
     pub fn read(mut section: Section, over: &[(String, Axis)]) -> Points {
         if section.kind(&["grid", "random"], Some("grid")) == Some("random") {
             return Points::Random {
-                count: section.get_if("count", 20, |count| match count {
-                    1..=MOST => Ok(()),
-                    _ => Err(format!("1 to {MOST} points")),
-                }),
-                seed: section.get("seed", 0),
+                count: Entry::read(section.slot("count"), within(1, MOST as u32)).unwrap_or(20),
+                seed: section.get("seed").unwrap_or(0),
             };
         }
         let sizes = over.iter().map(|(_, axis)| match axis {
@@ -221,8 +219,8 @@ mod tests {
     fn points(text: &str) -> Vec<Point> {
         let document = Document::parse("s.yaml".into(), text.into(), &[]).unwrap();
         let mut top = Section::top(&document);
-        let over = top.section("over").entries();
-        let points = Points::read(top.section("points"), &over);
+        let over: Vec<(String, Axis)> = top.get("over").unwrap();
+        let points = Points::read(top.slot("points").section(), &over);
         drop(top);
         document.verdict().unwrap();
         points.of(&over)

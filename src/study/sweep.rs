@@ -10,8 +10,10 @@ use serde::{Deserialize, Serialize};
 
 use super::points::{Axis, Point, Points};
 use super::trials::{self, Resampling, Trial, plan};
-use crate::config::declare::at_least;
+use crate::config::declare::keys;
 use crate::config::document::{Document, Problems};
+use crate::config::entry::Entry;
+use crate::config::key::{Rule, at_least};
 use crate::config::section::Section;
 use crate::config::train::Metric;
 use crate::config::{Experiment, file_name, name_from};
@@ -38,15 +40,17 @@ pub struct Sweep {
     pub halving: Option<Halving>,
 }
 
-/// Successive halving (Jamieson and Talwalkar, 2016): all points are trained for a few epochs, the best of them
-/// for more, and so on. Each keeps the schedule of its full length, so that the winner is the run it would have
-/// been anyway.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Halving {
-    /// One of so many points goes on.
-    pub factor: usize,
-    /// Epochs that every point gets.
-    pub min_epochs: usize,
+keys! {
+    /// Successive halving (Jamieson and Talwalkar, 2016): all points are trained for a few epochs, the best of them
+    /// for more, and so on. Each keeps the schedule of its full length, so that the winner is the run it would have
+    /// been anyway.
+    #[derive(Copy, Eq, Deserialize)]
+    Halving {
+        /// One of so many points goes on.
+        factor: usize [= 3, at_least(2)],
+        /// Epochs that every point gets.
+        min_epochs: usize [= 5, at_least(1)] unit "epochs",
+    }
 }
 
 impl Sweep {
@@ -62,21 +66,21 @@ impl Sweep {
     }
 
     fn read(mut top: Section, file: &Path) -> Sweep {
-        let version: Option<u64> = top.required("version", "write `version: 1` as the first line");
+        let version: Option<u64> =
+            top.needed("version", "write `version: 1` as the first line", Rule::Any);
         if let Some(other) = version.filter(|version| *version != VERSION) {
             let message =
                 format!("version {other} is not supported; this signet reads version {VERSION}");
             top.wrong("version", message);
         }
-        let base: Option<PathBuf> = top.required("base", "the experiment file to vary");
-        let over = top.section("over").entries();
-        if over.is_empty() {
-            top.wrong(
-                "over",
-                "is empty; add a key with a list of values, such as train.optimizer.lr: [0.001, 0.01]".to_owned(),
-            );
+        let base: Option<PathBuf> = top.needed("base", "the experiment file to vary", Rule::Any);
+        let example = "a key with a list of values, such as {train.optimizer.lr: [0.001, 0.01]}";
+        let over: Option<Vec<(String, Axis)>> = top.needed("over", example, Rule::Any);
+        if over.as_ref().is_some_and(Vec::is_empty) {
+            top.wrong("over", format!("is empty; add {example}"));
         }
-        let points = Points::read(top.section("points"), &over);
+        let over = over.unwrap_or_default();
+        let points = Points::read(top.slot("points").section(), &over);
         if let Some((key, _)) = over
             .iter()
             .find(|(_, axis)| matches!(axis, Axis::Range { .. }) && points == Points::Grid)
@@ -88,16 +92,21 @@ impl Sweep {
                 ),
             );
         }
+        let name = top.slot("name").plain(|name: &String| file_name(name));
+        let trials = top.slot("trials");
         let sweep = Sweep {
-            name: top.get_if("name", name_from(file), |name: &String| file_name(name)),
+            name: name.unwrap_or_else(|| name_from(file)),
             base: file
                 .parent()
                 .unwrap_or(Path::new(""))
                 .join(base.unwrap_or_default()),
             points,
-            trials: top.optional_section("trials").and_then(read_trials),
-            metric: top.optional("metric"),
-            halving: top.optional_section("halving").map(Halving::read),
+            trials: trials
+                .holds()
+                .then(|| trials.section())
+                .and_then(read_trials),
+            metric: top.get("metric"),
+            halving: top.get("halving").flatten(),
             over,
         };
         if sweep.halving.is_some() && sweep.over.iter().any(|(key, _)| key == "train.epochs") {
@@ -209,7 +218,7 @@ impl Sweep {
 fn read_trials(mut section: Section) -> Option<Resampling> {
     match section.kind(&["seeds", "folds"], None)? {
         "seeds" => {
-            let seeds: Vec<u64> = section.values_if("seeds", |_| Ok(())).unwrap_or_default();
+            let seeds: Vec<u64> = section.get("seeds").unwrap_or_default();
             if seeds.is_empty() || (1..seeds.len()).any(|i| seeds[..i].contains(&seeds[i])) {
                 section.wrong(
                     "seeds",
@@ -219,18 +228,9 @@ fn read_trials(mut section: Section) -> Option<Resampling> {
             Some(Resampling::Seeds { seeds })
         }
         _ => Some(Resampling::InnerFolds {
-            folds: section.get_if("folds", 5, |number| at_least(2).judge(number)),
-            repeats: section.get_if("repeats", 1, |number| at_least(1).judge(number)),
+            folds: Entry::read(section.slot("folds"), at_least(2)).unwrap_or(5),
+            repeats: Entry::read(section.slot("repeats"), at_least(1)).unwrap_or(1),
         }),
-    }
-}
-
-impl Halving {
-    fn read(mut section: Section) -> Halving {
-        Halving {
-            factor: section.get_if("factor", 3, |number| at_least(2).judge(number)),
-            min_epochs: section.get_if("min_epochs", 5, |number| at_least(1).judge(number)),
-        }
     }
 }
 

@@ -25,13 +25,31 @@ fn splits_batches_and_layers_that_cannot_work_name_their_key() {
         2,
         &["train.batch_size: 7 leaves a batch of one image", "use 8"],
     );
-    let pools = "model.blocks=[{pool: 4}, {pool: 4}, {pool: 4}]";
-    refused(
-        &workshop,
-        &[pools],
-        2,
-        &["model.blocks.2.pool: pooling 1 x 1 pixels by 4 leaves less than one pixel"],
-    );
+    let blocks = [
+        (
+            "model.blocks=[{pool: 4}, {pool: 4}, {pool: 4}]",
+            "model.blocks.2.pool: pooling 1 x 1 pixels by 4 leaves less than one pixel",
+        ),
+        (
+            "model.blocks=[{filters: 8}, {groups: 3}]",
+            "model.blocks.1.groups: 3 do not divide the 16 filters",
+        ),
+        (
+            "model.blocks=[{filters: 4, groups: 2}]",
+            "model.blocks.0.groups: 2 do not divide the 1 channel(s) that come in",
+        ),
+        (
+            "model.blocks=[{kernel: 80, padding: valid}]",
+            "model.blocks.0.kernel: a kernel of 80 pixels does not fit",
+        ),
+        (
+            "model.blocks=[]",
+            "model.blocks: a cnn has at least one block; use kind: ann",
+        ),
+    ];
+    for (setting, words) in blocks {
+        refused(&workshop, &[setting], 2, &[words]);
+    }
 }
 
 #[test]
@@ -416,7 +434,7 @@ fn residuals_and_groups_that_cannot_work_name_their_key() {
         ),
         (
             "{kind: residual, body: []}",
-            "model.layers.0.body: empty: give a list such as",
+            "model.layers.0.body: expected a list of sections such as [{kind: flatten}], found an empty list",
         ),
         (
             "{kind: residual, body: 3}",
@@ -424,7 +442,7 @@ fn residuals_and_groups_that_cannot_work_name_their_key() {
         ),
         (
             "{kind: residual, body: [{kind: dropout}], shortcut: []}",
-            "model.layers.0.shortcut: empty: give a list such as",
+            "model.layers.0.shortcut: expected a list of sections such as [{kind: flatten}], found an empty list",
         ),
         (
             "{kind: residual, body: [{kind: dropout, size: 2}]}",

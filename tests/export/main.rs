@@ -28,7 +28,7 @@ const MODELS: [(&str, &str); 12] = [
     ),
     (
         "gelu",
-        "{kind: cnn, blocks: [{filters: 4, pool: 4}], activation: gelu, hidden: [8]}",
+        "{kind: cnn, blocks: [{filters: 4, pool: 4}, {filters: 6, groups: 2, bias: false}], activation: gelu, hidden: [8]}",
     ),
     (
         "rnn",

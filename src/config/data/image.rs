@@ -2,7 +2,9 @@
 
 use serde::Serialize;
 
-use crate::config::declare::{Entry, Rule, Shape, keys};
+use crate::config::declare::keys;
+use crate::config::entry::Entry;
+use crate::config::key::{Rule, Shape};
 use crate::config::section::Section;
 use crate::config::setting::words;
 
@@ -65,9 +67,9 @@ keys! {
     /// Means and standard deviations as given, one per channel, for pixels in 0..1.
     FixedNormalize(channels: usize) {
         /// Subtracted from each pixel of the channel.
-        mean: Vec<f64> [list f64 = vec![0.0; channels]],
+        mean: Vec<f64> [= vec![0.0; channels]],
         /// What each pixel is divided by after that.
-        std: Vec<f64> [list f64 = vec![1.0; channels], ABOVE_ZERO],
+        std: Vec<f64> [= vec![1.0; channels], ABOVE_ZERO],
     }
 }
 
@@ -94,10 +96,12 @@ impl Normalize {
 
     /// For images of so many `channels`.
     pub(super) fn read(section: &mut Section, channels: usize) -> Normalize {
-        if !section.holds_section("normalize") {
-            return Normalize::Named(section.get("normalize", NamedNormalize::TrainStats));
+        let slot = section.slot("normalize");
+        if !slot.holds_section() {
+            let named = Entry::read(slot, Rule::Any);
+            return Normalize::Named(named.unwrap_or(NamedNormalize::TrainStats));
         }
-        let mut given = section.section("normalize");
+        let mut given = slot.section();
         let fixed = FixedNormalize::of(&mut given, channels);
         for (key, list) in [("mean", &fixed.mean), ("std", &fixed.std)] {
             if list.len() != channels {

@@ -10,7 +10,8 @@ pub use image::{Channels, FixedNormalize, ImageConfig, NamedNormalize, Normalize
 pub use source::{NpyLabels, Source};
 pub use split::SplitConfig;
 
-use super::declare::{Rule, Shape, keys};
+use super::declare::keys;
+use super::key::{Rule, Shape};
 use super::section::Section;
 use super::setting::{Setting, describe, words};
 
@@ -18,11 +19,11 @@ keys! {
     /// Everything about the images of an experiment.
     DataConfig {
         /// Where images come from.
-        source: Source [kinds else Source::Generated { images: 205, seed: 0 }],
+        source: Source [needs "a section with a kind" else Source::Generated { images: 205, seed: 0 }],
         /// The classes, in the order of the model's outputs; null takes all there are, by name.
-        classes: Option<Vec<String>> [by read_classes; Shape::List(Box::new(Shape::Text)), "null"],
+        classes: Option<Vec<String>> [by read_classes; Shape::List(Box::new(Shape::Text), 2), "null"],
         /// At most this many of each class, the first in `order`.
-        per_class: Option<usize> [maybe usize, at_least(1)] unit "images",
+        per_class: Option<usize> [= None, at_least(1)] unit "images",
         /// The order of images before they are split.
         order: Order [= Order::Name],
         /// What becomes of each image before a model sees it.
@@ -30,12 +31,12 @@ keys! {
         /// Whether an image that cannot be read ends the run.
         on_bad_image: OnBadImage [= OnBadImage::Error],
         /// How images are split into train, val and test.
-        split: SplitConfig [kinds],
+        split: SplitConfig [section],
         /// How pixels are shifted and scaled before the first layer.
         normalize: Normalize [by |section| Normalize::read(section, image.depth()); Normalize::shape(), "train_stats"],
         /// Random changes to training images, anew each epoch, one of each kind: first all changes of place at once, then
         /// contrast, brightness, noise, erasing.
-        augment: Vec<Augment> [list of kinds Augment] resume Branch,
+        augment: Vec<Augment> [= Vec::new()] resume Branch,
     }
     check(data, section) {
         if !matches!(data.source, Source::ClassFolders { .. }) {
@@ -94,7 +95,7 @@ impl DataConfig {
 }
 
 fn read_classes(section: &mut Section) -> Option<Vec<String>> {
-    let names = section.values_if("classes", |_: &ClassName| Ok(()))?;
+    let names: Vec<ClassName> = section.get("classes")?;
     let classes: Vec<String> = names.into_iter().map(|name| name.0).collect();
     if classes.len() < 2 {
         let message = "a classifier needs at least two classes";

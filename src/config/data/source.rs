@@ -4,8 +4,10 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::config::declare::{Absent, Key, Rule, Shape, kinds};
+use crate::config::declare::kinds;
 use crate::config::document::variables::escape;
+use crate::config::entry::Entry;
+use crate::config::key::{Absent, Key, Rule, Shape};
 use crate::config::policy::Policy;
 use crate::config::section::Section;
 
@@ -117,12 +119,12 @@ impl NpyLabels {
             "label_map",
             "Class name to number (or one-hot column); null reads number k as class \"k\", and names as they are.",
             Shape::Names(numbers()),
-            Absent::null(),
+            Absent::value(&()),
         );
         let rows = Key::new(
             "rows",
             "Class name to [first, end) of its rows, end not included.",
-            Shape::Names(Box::new(Shape::List(numbers()))),
+            Shape::Names(Box::new(Shape::List(numbers(), 2))),
             one(),
         );
         let free = Some(Policy::Free);
@@ -137,15 +139,14 @@ impl NpyLabels {
     }
 
     fn of(section: &mut Section) -> NpyLabels {
-        let rows = section
-            .optional_section("rows")
-            .map(|rows| rows.entries::<Vec<u64>>());
-        let labels: Option<PathBuf> = section.optional("labels");
+        let slot = section.slot("rows");
+        let by_rows = slot.holds();
+        let rows: Option<Vec<(String, Vec<u64>)>> = Entry::read(slot, Rule::Any);
+        let labels: Option<PathBuf> = section.get("labels");
         // With rows there is nothing to map, so the key is unknown then.
-        let label_map: Vec<(String, i128)> = match rows {
-            Some(_) => Vec::new(),
-            None => section.section("label_map").entries(),
-        };
+        let label_map: Option<Vec<(String, i128)>> =
+            (!by_rows).then(|| section.get("label_map")).flatten();
+        let label_map = label_map.unwrap_or_default();
         for (index, (class, number)) in label_map.iter().enumerate() {
             if let Some((other, _)) = label_map[..index].iter().find(|(_, known)| known == number) {
                 let message = format!(
@@ -179,9 +180,11 @@ impl NpyLabels {
                 section.wrong("rows", message);
             }
         }
-        match (labels, rows) {
-            (Some(labels), None) => NpyLabels::File { labels, label_map },
-            (None, Some(rows)) => NpyLabels::Rows { rows },
+        match (labels, by_rows) {
+            (Some(labels), false) => NpyLabels::File { labels, label_map },
+            (None, true) => NpyLabels::Rows {
+                rows: rows.unwrap_or_default(),
+            },
             (labels, _) => {
                 let found = if labels.is_some() { "both" } else { "neither" };
                 let message =

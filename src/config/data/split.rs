@@ -3,6 +3,9 @@
 use std::path::PathBuf;
 
 use crate::config::declare::kinds;
+use crate::config::entry::Entry;
+use crate::config::key::{Rule, Shape};
+use crate::config::section::Slot;
 
 kinds! {
     /// How images are split.
@@ -39,7 +42,7 @@ kinds! {
             /// Which of many such resamplings.
             repeat: u64 [= 0],
             /// Holds the test part back.
-            outer: Box<SplitConfig> [boxed kinds SplitConfig],
+            outer: Box<SplitConfig> [section],
         },
         /// scikit-learn's `train_test_split(test_size, random_state)`, index for index.
         "sklearn" Sklearn {
@@ -70,5 +73,15 @@ kinds! {
             }
             _ => {}
         }
+    }
+}
+
+impl Entry for Box<SplitConfig> {
+    fn shape(rule: Rule) -> Shape {
+        <SplitConfig as Entry>::shape(rule)
+    }
+
+    fn read(slot: Slot, rule: Rule) -> Option<Box<SplitConfig>> {
+        SplitConfig::read(slot, rule).map(Box::new)
     }
 }

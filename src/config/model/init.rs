@@ -2,8 +2,10 @@
 
 use serde::Serialize;
 
-use crate::config::declare::{Entry, Rule, Shape, keys, kinds};
-use crate::config::section::Section;
+use crate::config::declare::{keys, kinds};
+use crate::config::entry::Entry;
+use crate::config::key::{Rule, Shape};
+use crate::config::section::Slot;
 use crate::config::setting::words;
 
 /// Weights before the first step.
@@ -20,7 +22,7 @@ keys! {
     /// The same law for every weight; biases are zero.
     CustomInit {
         /// How weights (not biases) are drawn.
-        weights: WeightInit [kinds else WeightInit::Normal { mean: 0.0, std: 0.1 }],
+        weights: WeightInit [needs "a section with a kind" else WeightInit::Normal { mean: 0.0, std: 0.1 }],
         /// Biases; `zero` is the only choice.
         bias: BiasLaw [= BiasLaw::Zero],
     }
@@ -77,19 +79,19 @@ kinds! {
     }
 }
 
-impl InitConfig {
-    pub(super) fn shape() -> Shape {
-        let named = <NamedInit as Entry>::shape(Rule::Any);
+impl Entry for InitConfig {
+    fn shape(rule: Rule) -> Shape {
         Shape::Either(
-            Box::new(named),
-            Box::new(Shape::Section("CustomInit", CustomInit::declared)),
+            Box::new(<NamedInit as Entry>::shape(rule)),
+            Box::new(<CustomInit as Entry>::shape(rule)),
         )
     }
 
-    pub(super) fn read(section: &mut Section) -> InitConfig {
-        if !section.holds_section("init") {
-            return InitConfig::Named(section.get("init", NamedInit::Pytorch));
+    fn read(slot: Slot, rule: Rule) -> Option<InitConfig> {
+        if slot.holds_section() {
+            CustomInit::read(slot, rule).map(InitConfig::Custom)
+        } else {
+            Entry::read(slot, rule).map(InitConfig::Named)
         }
-        InitConfig::Custom(CustomInit::of(&mut section.section("init")))
     }
 }

@@ -1,8 +1,7 @@
 //! [`LayerConfig`], the one description of a layer in the project: the list of `kind: layers` is made of it, and every
 //! other kind expands to it (`crate::model::kinds`).
 
-use crate::config::declare::{Shape, keys, kinds};
-use crate::config::section::Section;
+use crate::config::declare::{keys, kinds};
 use crate::config::setting::words;
 
 kinds! {
@@ -13,7 +12,7 @@ kinds! {
         /// `torch.nn.Linear`: [B, n] to [B, units].
         "linear" Linear {
             /// Numbers that come out; null is as many as the classes need.
-            units: Option<usize> [maybe usize, within(1, MOST_UNITS)],
+            units: Option<usize> [= None, within(1, MOST_UNITS)],
         },
         /// Two-dimensional convolution.
         "conv2d" Conv2d(ConvConfig),
@@ -47,7 +46,7 @@ kinds! {
             sequence: Sequence [= Sequence::Rows],
             /// Side of a patch, for `sequence: patches`.
             #[serde(skip_serializing_if = "Option::is_none")]
-            patch_px: Option<usize> [if sequence == Sequence::Patches; usize = 8, within(1, MOST_PIXELS)] unit "px",
+            patch_px: Option<usize> [if sequence == Sequence::Patches; = 8, within(1, MOST_PIXELS)] unit "px",
         },
         /// Plain recurrent layers.
         "rnn" Rnn {
@@ -69,50 +68,12 @@ kinds! {
         /// Adds what comes in, or what the shortcut makes of it, to what the body makes of it.
         "residual" Residual {
             /// Layers, first to last.
-            body: Vec<LayerConfig> [by |section| read_all(section, "body", "[{kind: conv2d}]"); layers(), needs "[{kind: conv2d}]"],
+            body: Vec<LayerConfig> [needs "a list such as [{kind: conv2d}]", FILLED],
             /// Layers that give the shape that the body gives; without them what comes in has that shape.
             #[serde(skip_serializing_if = "Option::is_none")]
-            shortcut: Option<Vec<LayerConfig>> [
-                by |section| read_optional(section, "shortcut", "[{kind: conv2d, kernel: 1}], or leave it out");
-                layers(), "null"
-            ],
+            shortcut: Option<Vec<LayerConfig>> [= None, FILLED],
         } since "0.3",
     }
-}
-
-/// A list of layers.
-pub(super) fn layers() -> Shape {
-    Shape::List(Box::new(Shape::Kinds(LayerConfig::KINDS)))
-}
-
-/// The list under `key`, which must not be empty; `example` shows one.
-pub(super) fn read_all(
-    section: &mut Section,
-    key: &'static str,
-    example: &str,
-) -> Vec<LayerConfig> {
-    if !section.holds(key) {
-        section.wrong(key, format!("missing: a list such as {example}"));
-    }
-    read_optional(section, key, example).unwrap_or_default()
-}
-
-/// As [`read_all`], or nothing if there is no such key.
-fn read_optional(
-    section: &mut Section,
-    key: &'static str,
-    example: &str,
-) -> Option<Vec<LayerConfig>> {
-    let layers = section.sections(key)?;
-    if layers.is_empty() {
-        section.wrong(key, format!("empty: give a list such as {example}"));
-    }
-    Some(
-        layers
-            .into_iter()
-            .filter_map(|mut layer| LayerConfig::of(&mut layer))
-            .collect(),
-    )
 }
 
 keys! {

@@ -10,10 +10,12 @@ pub use layer::{
     ActivationKind, ConvConfig, LayerConfig, Nonlinearity, Padding, Pooling, RnnSizes, Sequence,
 };
 
-use super::declare::{Kind, Kinds, keys, kinds};
-use super::section::Section;
+use super::declare::{keys, kinds};
+use super::entry::Entry;
+use super::key::{Kind, Kinds, Rule, Shape};
+use super::section::{Section, Slot};
 use super::setting::words;
-use layer::{MOST_LAYERS, MOST_PIXELS, MOST_UNITS, layers, read_all};
+use layer::{MOST_LAYERS, MOST_PIXELS, MOST_UNITS};
 
 /// Everything about the network.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -47,7 +49,7 @@ kinds! {
         /// Blocks of convolution, then hidden layers.
         "cnn" Cnn {
             /// Convolution blocks, first to last.
-            blocks: Vec<Block> [by Block::read_all; Shape::List(Box::new(Shape::Section("Block", Block::declared))), "[{filters: 16}, {filters: 32}]"],
+            blocks: Vec<Block> [= vec![Block::usual(16), Block::usual(32)]; "[{filters: 16}, {filters: 32}]"],
             /// What follows them.
             #[serde(flatten)]
             head: Dense [flatten with &[64]],
@@ -67,13 +69,16 @@ kinds! {
         /// The layers as listed.
         "layers" Layers {
             /// First to last; the last must give one number per class.
-            layers: Vec<LayerConfig> [
-                by |section| read_all(section, "layers", "[{kind: flatten}, {kind: linear}]");
-                layers(), needs "[{kind: flatten}, {kind: linear}]"
-            ],
+            layers: Vec<LayerConfig> [needs "a list such as [{kind: flatten}, {kind: linear}]", FILLED],
         },
     }
     check(kind, section) {
+        if let ModelKind::Cnn { blocks, .. } = kind
+            && blocks.is_empty()
+        {
+            let message = "a cnn has at least one block; use kind: ann for a network without convolutions";
+            section.wrong("blocks", message.to_owned());
+        }
         if let ModelKind::Dnn(dense) = kind
             && dense.hidden.len() < 2
         {
@@ -100,15 +105,22 @@ impl ModelConfig {
         }
         kinds
     }
+}
 
-    pub(super) fn read(mut section: Section) -> ModelConfig {
+impl Entry for ModelConfig {
+    fn shape(_: Rule) -> Shape {
+        Shape::Kinds(ModelConfig::KINDS)
+    }
+
+    fn read(slot: Slot, _: Rule) -> Option<ModelConfig> {
+        let mut section = slot.section();
         let kind = ModelKind::of(&mut section);
         let ModelCommon { output, init } = ModelCommon::of(&mut section);
-        ModelConfig {
+        Some(ModelConfig {
             kind: kind.unwrap_or(ModelKind::Layers { layers: Vec::new() }),
             output,
             init,
-        }
+        })
     }
 }
 
@@ -118,7 +130,7 @@ keys! {
         /// What the last layer computes.
         output: Output [= Output::Classes],
         /// Weights before the first step.
-        init: InitConfig [by InitConfig::read; InitConfig::shape(), "pytorch"],
+        init: InitConfig [= InitConfig::Named(NamedInit::Pytorch)],
     }
 }
 
@@ -164,7 +176,7 @@ keys! {
     /// Fully connected layers.
     Dense(usual_hidden: &[usize]) {
         /// Units of each hidden layer.
-        hidden: Vec<usize> [list usize = usual_hidden.to_vec(), within(1, MOST_UNITS)],
+        hidden: Vec<usize> [= usual_hidden.to_vec(), within(1, MOST_UNITS)],
         /// What follows each hidden layer (and each convolution).
         activation: ActivationKind [= ActivationKind::Relu],
         /// Share of numbers dropped after each hidden layer in training.
@@ -177,40 +189,28 @@ keys! {
 keys! {
     /// One convolution with what belongs to it.
     Block {
-        /// Channels that come out.
-        filters: usize [= 16, within(1, MOST_UNITS)],
-        /// Side of the square kernel.
-        kernel: usize [= 3, within(1, MOST_PIXELS)] unit "px",
-        /// Distance of neighbouring positions.
-        stride: usize [= 1, within(1, MOST_PIXELS)] unit "px",
-        /// What surrounds the image.
-        padding: Padding [= Padding::Same],
+        /// The convolution itself.
+        #[serde(flatten)]
+        convolution: ConvConfig [flatten],
         /// Side of the max-pooling window; 1 for none.
         pool: usize [= 2, within(1, MOST_PIXELS)] unit "px",
     }
 }
 
 impl Block {
-    fn read_all(section: &mut Section) -> Vec<Block> {
-        let Some(blocks) = section.sections("blocks") else {
-            let block = |filters| Block {
-                filters,
-                kernel: 3,
-                stride: 1,
-                padding: Padding::Same,
-                pool: 2,
-            };
-            return vec![block(16), block(32)];
+    fn usual(filters: usize) -> Block {
+        let convolution = ConvConfig {
+            filters,
+            kernel: 3,
+            stride: 1,
+            padding: Padding::Same,
+            groups: 1,
+            bias: true,
         };
-        if blocks.is_empty() {
-            let message =
-                "a cnn has at least one block; use kind: ann for a network without convolutions";
-            section.wrong("blocks", message.to_owned());
+        Block {
+            convolution,
+            pool: 2,
         }
-        blocks
-            .into_iter()
-            .map(|mut block| Block::of(&mut block))
-            .collect()
     }
 }
 
@@ -221,7 +221,7 @@ keys! {
         sequence: Sequence [= Sequence::Rows],
         /// Side of a patch, for `sequence: patches`.
         #[serde(skip_serializing_if = "Option::is_none")]
-        patch_px: Option<usize> [if sequence == Sequence::Patches; usize = 8, within(1, MOST_PIXELS)] unit "px",
+        patch_px: Option<usize> [if sequence == Sequence::Patches; = 8, within(1, MOST_PIXELS)] unit "px",
         /// Numbers remembered per layer and direction.
         hidden_size: usize [= 64, within(1, MOST_UNITS)],
         /// Layers on top of each other.

@@ -11,7 +11,9 @@ use serde_yaml::Value;
 pub use optimizer::{AdamConfig, OptimizerConfig};
 pub use schedule::Schedule;
 
-use super::declare::{Rule, Shape, keys, kinds};
+use super::declare::{keys, kinds};
+use super::entry::Entry;
+use super::key::{Rule, Shape};
 use super::section::Section;
 use super::setting::{Setting, describe, words};
 
@@ -26,13 +28,13 @@ keys! {
         /// piece, and running statistics the means over them.
         shards: usize [= 1, Rule::PowersOfTwo(1024.0)] since "0.3",
         /// How gradients move weights.
-        optimizer: OptimizerConfig [kinds],
+        optimizer: OptimizerConfig [section],
         /// How the learning rate changes.
-        schedule: Schedule [kinds],
+        schedule: Schedule [section],
         /// What is made small.
-        loss: Loss [kinds],
+        loss: Loss [section],
         /// Largest Euclidean norm of all gradients together; null leaves them alone.
-        clip_grad_norm: Option<f64> [maybe f64, ABOVE_ZERO],
+        clip_grad_norm: Option<f64> [= None, ABOVE_ZERO],
         /// Arithmetic of the forward and backward pass.
         precision: Precision [= Precision::F32],
         /// Whether to ask libtorch for deterministic kernels where they cost speed (CUDA).
@@ -41,9 +43,9 @@ keys! {
         /// one. It has not been tried on a GPU yet.
         cuda_graphs: bool [= false] since "0.3",
         /// When to give up waiting for a better epoch.
-        early_stopping: Option<EarlyStopping> [maybe section EarlyStopping] resume Free,
+        early_stopping: Option<EarlyStopping> [= None] resume Free,
         /// Weights to begin with instead of random ones.
-        init_from: Option<InitFrom> [by InitFrom::read; InitFrom::shape(), "null"] resume Refused,
+        init_from: Option<InitFrom> [by InitFrom::read_either; InitFrom::either(), "null"] resume Refused,
     }
     check(train, section) {
         let (epochs, warmup) = (train.epochs, train.schedule.warmup_epochs());
@@ -155,19 +157,20 @@ keys! {
 }
 
 impl InitFrom {
-    fn shape() -> Shape {
+    fn either() -> Shape {
         Shape::Either(
             Box::new(Shape::Path),
-            Box::new(Shape::Section("InitFrom", InitFrom::declared)),
+            Box::new(<InitFrom as Entry>::shape(Rule::Any)),
         )
     }
 
     /// A plain path, or a section.
-    fn read(section: &mut Section) -> Option<InitFrom> {
-        if section.holds_section("init_from") {
-            return Some(InitFrom::of(&mut section.section("init_from")));
+    fn read_either(section: &mut Section) -> Option<InitFrom> {
+        let slot = section.slot("init_from");
+        if slot.holds_section() {
+            return InitFrom::read(slot, Rule::Any);
         }
-        let path = section.plain("init_from")?;
+        let path = Entry::read(slot, Rule::Any)?;
         Some(InitFrom { path, strict: true })
     }
 }

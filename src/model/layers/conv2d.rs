@@ -47,14 +47,17 @@ impl Conv2d {
                 let message = format!(
                     "the even kernel {kernel} cannot keep the size; use an odd one or padding: valid"
                 );
-                return Err(message.into());
+                return Err(Misfit::of("kernel", message));
             }
         };
         let side = |length: usize| match (length + 2 * padding).checked_sub(kernel) {
             Some(room) => Ok(room / config.stride + 1),
-            None => Err(format!(
-                "a kernel of {kernel} pixels does not fit into the {height} x {width} that come in"
-            )),
+            None => {
+                let message = format!(
+                    "a kernel of {kernel} pixels does not fit into the {height} x {width} that come in"
+                );
+                Err(Misfit::of("kernel", message))
+            }
         };
         let output = Shape::Image {
             channels: config.filters,
