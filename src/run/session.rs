@@ -298,7 +298,7 @@ pub fn fit(experiment: &Experiment, index: &Index, split: &Split) -> Result<Plan
 fn check_batches(experiment: &Experiment, split: &Split, plan: &Plan) -> Result<()> {
     if let (true, Some((key, metric))) = (split.val.is_empty(), experiment.needs_val().first()) {
         bail!(
-            "{key}: {} needs a val part, and the manifest has none; use train.loss",
+            "{key}: {} needs a val part, and data.split gives none; use train.loss",
             metric.word()
         );
     }
@@ -307,6 +307,12 @@ fn check_batches(experiment: &Experiment, split: &Split, plan: &Plan) -> Result<
     ensure!(
         batch <= train,
         "train.batch_size: {batch} is larger than the training part of {train} images; use at most {train}, or full"
+    );
+    let accumulate = experiment.train.accumulate;
+    ensure!(
+        batch.saturating_mul(accumulate) <= train,
+        "train.accumulate: {accumulate} batches of {batch} are more than the training part of {train} images; use at most {}",
+        train / batch
     );
     check_shards(experiment, train, plan)
 }

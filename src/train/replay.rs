@@ -20,7 +20,7 @@ pub struct Inputs {
     pub x: Tensor,
     /// `[B]`.
     pub labels: Tensor,
-    /// What part of its batch it is.
+    /// What part of its step's images it is.
     pub share: f64,
 }
 
@@ -35,8 +35,10 @@ pub fn available(train: &TrainConfig, device: Device) -> Result<()> {
     if !device.is_cuda() {
         bail!("the device is the CPU");
     }
-    if train.shards > 1 {
-        bail!("train.shards is {}, not 1", train.shards);
+    for (key, pieces) in [("shards", train.shards), ("accumulate", train.accumulate)] {
+        if pieces > 1 {
+            bail!("train.{key} is {pieces}, not 1");
+        }
     }
     graph::available()
 }

@@ -1,8 +1,9 @@
-//! One step: the gradients of each shard, their sum, clipping, and the update.
+//! One step: the gradients of each shard of each batch, their sum, clipping, and the update.
 //!
-//! `train.shards` cuts every batch into contiguous pieces. Each gives the gradients of its share of the batch's mean
-//! loss, and these are added in a binary tree whose form follows from the number of shards alone. So the bits of a step
-//! do not depend on who computes which shard, or when.
+//! `train.accumulate` makes a step of several batches, whose gradients are added one after the other. `train.shards` cuts
+//! every batch into contiguous pieces, whose gradients are added in a binary tree whose form follows from the number of
+//! shards alone. Each piece gives the gradients of its share of the step's mean loss. So the bits of a step do not depend
+//! on who computes which piece, or when.
 
 use std::ops::Range;
 
@@ -21,13 +22,13 @@ use crate::data::augment;
 use crate::model::layer::Phase;
 use crate::rng::{Purpose, Stream};
 
-/// What shards give a step: one of several, or the sum of some.
+/// What pieces give a step: one of several, or the sum of some.
 struct Contribution {
     /// Of the trained tensors, in their order.
     gradients: Vec<Tensor>,
-    /// Running statistics and counters, as each shard alone would have left them.
+    /// Running statistics and counters, as each shard of a batch alone would have left them.
     buffers: Vec<Tensor>,
-    /// Its share of the batch's mean loss, a scalar.
+    /// Its share of the step's mean loss, a scalar.
     loss: Tensor,
 }
 
@@ -47,8 +48,8 @@ fn rows(size: usize, shard: usize, shards: usize) -> Range<usize> {
 }
 
 impl Trainer<'_> {
-    /// Takes one step on the images at `batch`, which must be at least as many as there are shards. From the first loss
-    /// or gradient on that is not finite, no weight is changed; see [`TrainState::ensure_finite`].
+    /// Takes one step on `images`, whose batches must each be at least as many as there are shards. From the first loss or
+    /// gradient on that is not finite, no weight is changed; see [`TrainState::ensure_finite`].
     ///
     /// # Errors
     /// A weight that the loss does not depend on, or a step that CUDA cannot record.
@@ -56,36 +57,52 @@ impl Trainer<'_> {
         &self,
         state: &mut TrainState,
         replay: &mut Replay,
-        batch: &[usize],
+        images: &[usize],
     ) -> Result<()> {
         let train = &self.experiment.train;
         let position = Position::new(
             &state.progress,
             self.steps_per_epoch(),
-            self.batch_size(),
+            self.step_size(),
             train.epochs,
         );
         let lr = schedule::rate(&train.schedule, train.optimizer.lr(), position);
         state.optimizer.set_lr(lr);
-        match train.shards {
-            1 => replay.run(self.inputs(&state.progress, batch, 0), |inputs| {
+        if (train.accumulate, train.shards) == (1, 1) {
+            replay.run(self.inputs(&state.progress, images, 0), |inputs| {
                 let (gradients, loss) = self.gradients(state, inputs)?;
                 state.optimizer.step(&gradients, &loss)
-            })?,
-            shards => self.in_shards(state, batch, shards)?,
+            })?;
+        } else {
+            let mut whole = self.batch(state, images, 0)?;
+            for batch in 1..images.len().div_ceil(self.batch_size()) {
+                whole.add(&self.batch(state, images, batch)?);
+            }
+            state.optimizer.step(&whole.gradients, &whole.loss)?;
         }
-        state.tally.count(batch.len());
+        state.tally.count(images.len());
         state.progress.lr = lr;
         state.progress.step += 1;
-        state.progress.images += batch.len();
+        state.progress.images += images.len();
         Ok(())
     }
 
-    /// The update by the sum of what `shards` give.
-    fn in_shards(&self, state: &mut TrainState, batch: &[usize], shards: usize) -> Result<()> {
+    /// What one batch of a step's `images` gives, whose running statistics and counters become those of the network.
+    fn batch(
+        &self,
+        state: &mut TrainState,
+        images: &[usize],
+        batch: usize,
+    ) -> Result<Contribution> {
+        let shards = self.experiment.train.shards;
         let before: Vec<Tensor> = self.network.buffers().map(|buffer| buffer.copy()).collect();
-        let whole = self.sum(state, batch, &before, 0..shards)?;
-        for (mut buffer, sum) in self.network.buffers().zip(&whole.buffers) {
+        let first = batch * shards;
+        let mut whole = self.sum(state, images, &before, first..first + shards)?;
+        for (mut buffer, sum) in self
+            .network
+            .buffers()
+            .zip(std::mem::take(&mut whole.buffers))
+        {
             // Means. Counters have the same value in every shard.
             let mean = match sum.kind() {
                 Kind::Int64 => sum.divide_scalar_mode(shards as i64, "trunc"),
@@ -93,38 +110,38 @@ impl Trainer<'_> {
             };
             buffer.copy_(&mean);
         }
-        state.optimizer.step(&whole.gradients, &whole.loss)
+        Ok(whole)
     }
 
-    /// What `shards` give together: the halves of a range are summed first, and then added.
+    /// What `pieces` give together: the halves of a range are summed first, and then added.
     fn sum(
         &self,
         state: &mut TrainState,
-        batch: &[usize],
+        images: &[usize],
         before: &[Tensor],
-        shards: Range<usize>,
+        pieces: Range<usize>,
     ) -> Result<Contribution> {
-        if shards.len() == 1 {
-            return self.contribution(state, batch, before, shards.start);
+        if pieces.len() == 1 {
+            return self.contribution(state, images, before, pieces.start);
         }
-        let middle = shards.start + shards.len() / 2;
-        let mut left = self.sum(state, batch, before, shards.start..middle)?;
-        left.add(&self.sum(state, batch, before, middle..shards.end)?);
+        let middle = pieces.start + pieces.len() / 2;
+        let mut left = self.sum(state, images, before, pieces.start..middle)?;
+        left.add(&self.sum(state, images, before, middle..pieces.end)?);
         Ok(left)
     }
 
-    /// Forward and backward pass of one shard, starting from the running statistics `before` the step.
+    /// Forward and backward pass of one piece, starting from the running statistics `before` its batch.
     fn contribution(
         &self,
         state: &mut TrainState,
-        batch: &[usize],
+        images: &[usize],
         before: &[Tensor],
-        shard: usize,
+        piece: usize,
     ) -> Result<Contribution> {
         for (mut buffer, before) in self.network.buffers().zip(before) {
             buffer.copy_(before);
         }
-        let inputs = self.inputs(&state.progress, batch, shard);
+        let inputs = self.inputs(&state.progress, images, piece);
         let (gradients, loss) = self.gradients(state, &inputs)?;
         Ok(Contribution {
             gradients,
@@ -133,22 +150,25 @@ impl Trainer<'_> {
         })
     }
 
-    /// The host's part of the passes of one shard of `batch`: its images, changed at random, and a seed for dropout.
-    fn inputs(&self, progress: &Progress, batch: &[usize], shard: usize) -> Inputs {
+    /// The host's part of the passes of one piece of a step's `images`, counted shard by shard through all batches: its
+    /// images, changed at random, and a seed for dropout.
+    fn inputs(&self, progress: &Progress, images: &[usize], piece: usize) -> Inputs {
         let (seed, shards) = (self.experiment.seed, self.experiment.train.shards);
-        let indices = &batch[rows(batch.len(), shard, shards)];
+        let start = piece / shards * self.batch_size();
+        let batch = &images[start..images.len().min(start + self.batch_size())];
+        let indices = &batch[rows(batch.len(), piece % shards, shards)];
         let (x, labels) = self.images.batch(indices);
         let augment = &self.experiment.data.augment;
         let x = augment::apply(augment, x, indices, seed, progress.epoch);
-        tch::manual_seed(dropout_seed(seed, progress.step, shard));
+        tch::manual_seed(dropout_seed(seed, progress.step, piece));
         Inputs {
             x,
             labels,
-            share: indices.len() as f64 / batch.len() as f64,
+            share: indices.len() as f64 / images.len() as f64,
         }
     }
 
-    /// The device's part, forward and backward: gradients of the trained tensors, and the share of the batch's mean loss.
+    /// The device's part, forward and backward: gradients of the trained tensors, and the share of the step's mean loss.
     fn gradients(&self, state: &mut TrainState, inputs: &Inputs) -> Result<(Vec<Tensor>, Tensor)> {
         let train = &self.experiment.train;
         let logits = {
@@ -166,11 +186,11 @@ impl Trainer<'_> {
     }
 }
 
-/// The seed of libtorch's own generator, which draws dropout: a function of (seed, step, shard). The first shard has
-/// that of an undivided batch.
-fn dropout_seed(seed: u64, step: usize, shard: usize) -> i64 {
-    let place = [step as u64, shard as u64];
-    let place = if shard == 0 { &place[..1] } else { &place[..] };
+/// The seed of libtorch's own generator, which draws dropout: a function of (seed, step, piece). The first piece has
+/// that of a step in one.
+fn dropout_seed(seed: u64, step: usize, piece: usize) -> i64 {
+    let place = [step as u64, piece as u64];
+    let place = if piece == 0 { &place[..1] } else { &place[..] };
     (Stream::new(seed, Purpose::Libtorch, place).bits() >> 1) as i64
 }
 

@@ -43,9 +43,14 @@ impl<'a> Trainer<'a> {
         self.experiment.train.batch_size.of(self.split.train.len())
     }
 
+    /// Images in a step: those of one batch, or of several whose gradients are added.
+    pub fn step_size(&self) -> usize {
+        self.batch_size() * self.experiment.train.accumulate
+    }
+
     /// Steps in an epoch.
     pub fn steps_per_epoch(&self) -> usize {
-        self.split.train.len().div_ceil(self.batch_size())
+        self.split.train.len().div_ceil(self.step_size())
     }
 
     /// The state before the first step.
@@ -132,14 +137,14 @@ impl<'a> Trainer<'a> {
             if rest.is_empty() {
                 break Ended::Complete;
             }
-            let batch = &rest[..self.batch_size().min(rest.len())];
-            self.step(state, replay, batch)?;
+            let images = &rest[..self.step_size().min(rest.len())];
+            self.step(state, replay, images)?;
             let wanted = listeners.iter().any(|listener| listener.wants_metrics());
             let event = Event::Stepped {
-                step: state.progress.images.div_ceil(self.batch_size()),
-                images: batch.len(),
+                step: state.progress.images.div_ceil(self.step_size()),
+                images: images.len(),
                 lr: state.progress.lr,
-                last: batch.len() == rest.len(),
+                last: images.len() == rest.len(),
                 metrics: wanted.then(|| state.tally.metrics()).transpose()?,
                 state,
             };

@@ -24,6 +24,8 @@ keys! {
         epochs: usize [= 40, within(1, 1_000_000_000)] unit "epochs" resume Free,
         /// Images per step.
         batch_size: BatchSize [= BatchSize::Images(32)],
+        /// Batches whose gradients make one step together: as one of so many times the images, for the memory of one.
+        accumulate: usize [= 1, within(1, 4096)] unit "batches" since "0.3",
         /// Pieces of each batch whose gradients are added in a fixed tree; a power of two. Batch statistics are those of a
         /// piece, and running statistics the means over them.
         shards: usize [= 1, Rule::PowersOfTwo(1024.0)] since "0.3",
@@ -52,6 +54,10 @@ keys! {
         if warmup > 0.0 && warmup >= epochs as f64 {
             let message = format!("must be less than train.epochs ({epochs}), but is {warmup}");
             section.wrong("schedule.warmup_epochs", message);
+        }
+        if train.accumulate > 1 && train.batch_size == BatchSize::Full {
+            let message = format!("{} cannot be: batch_size: full is one batch an epoch", train.accumulate);
+            section.wrong("accumulate", message);
         }
         let lr = train.optimizer.lr();
         if let Schedule::Cosine { min_lr, .. } | Schedule::Plateau { min_lr, .. } = train.schedule
