@@ -7,8 +7,8 @@ use std::os::unix::fs::symlink;
 
 use support::{SMALL, Workshop, jpeg};
 
-/// The beginning of a WebP file.
-const WEBP: &[u8] = b"RIFF\x1a\0\0\0WEBPVP8L";
+/// The beginning of an AVIF file.
+const AVIF: &[u8] = b"\0\0\0\x1cftypavif\0\0\0\0avifmif1miaf";
 
 fn info(workshop: &Workshop) -> String {
     workshop.write("own.yaml", SMALL);
@@ -23,7 +23,7 @@ fn training_data_info_eval_and_predict_look_at_a_folder_alike() {
         std::fs::remove_file(workshop.path(&format!("data/1/{at}.png"))).unwrap();
         workshop.write(&format!("data/1/{to}.png"), bytes);
     }
-    workshop.write("data/1/x.webp", WEBP);
+    workshop.write("data/1/x.avif", AVIF);
     workshop.write("data/1/._0002.png", b"what a Mac leaves behind");
     workshop.write(
         "data/1/.ipynb_checkpoints/0002.png",
@@ -36,7 +36,8 @@ fn training_data_info_eval_and_predict_look_at_a_folder_alike() {
     assert!(said.starts_with("images       40 of "), "{said}");
     for line in [
         "left out     3",
-        "  1/x.webp is a WebP image; JPEG and PNG are read",
+        "  1/x.avif is in AVIF; JPEG, PNG, WebP, BMP, GIF and TIFF are read",
+        "passed over  3 that are no images: 3 hidden",
         "  beside.jpg lies beside the class folders and in none of them",
     ] {
         assert!(said.lines().any(|found| found == line), "{line} in {said}");
@@ -57,9 +58,7 @@ fn training_data_info_eval_and_predict_look_at_a_folder_alike() {
     let found = workshop.signet(&["predict", "r", "data/0", "data/1", "--format", "jsonl"]);
     assert_eq!(found.stdout.lines().count(), 40, "{}", found.stdout);
     assert!(
-        found
-            .stderr
-            .contains("left out data/1/x.webp is a WebP image"),
+        found.stderr.contains("left out data/1/x.avif is in AVIF"),
         "{}",
         found.stderr
     );
@@ -74,36 +73,277 @@ fn a_link_to_a_folder_above_brings_in_no_other_class() {
     assert!(said.contains("  1/up leads to "), "{said}");
 }
 
-#[test]
-fn parts_are_not_taken_for_classes() {
-    let workshop = Workshop::with_folders(4);
-    for part in ["train", "val"] {
-        std::fs::create_dir(workshop.path(part)).unwrap();
-        for class in ["0", "1"] {
-            let from = workshop.path(&format!("data/{class}"));
-            symlink(from, workshop.path(&format!("{part}/{class}"))).unwrap();
+/// Folders `parts/train`, `parts/valid` and `parts/test`, each with the images of `numbers` of both classes.
+fn in_parts(workshop: &Workshop) {
+    for (part, numbers) in [("train", 0..6), ("valid", 6..8), ("test", 8..10)] {
+        for (class, number) in numbers.flat_map(|number| [("0", number), ("1", number)]) {
+            let bytes = workshop.read(&format!("data/{class}/{number:04}.png"));
+            workshop.write(&format!("parts/{part}/{class}/{number:04}.png"), bytes);
         }
     }
-    std::fs::create_dir(workshop.path("parts")).unwrap();
-    for part in ["train", "val"] {
-        std::fs::rename(workshop.path(part), workshop.path(&format!("parts/{part}"))).unwrap();
+}
+
+#[test]
+fn parts_that_lie_in_folders_are_taken_as_they_are_unless_another_split_is_asked_for() {
+    let workshop = Workshop::with_folders(10);
+    in_parts(&workshop);
+    let own = "version: 1\ndata: {source: {kind: class_folders, root: parts}, image: {height: 8, width: 8}}\nmodel: {kind: ann}\ntrain: {epochs: 1, batch_size: 4}\n";
+    workshop.write("own.yaml", own);
+    let said = |extra: &[&str]| {
+        let call = [&["data", "info", "own.yaml"], extra].concat();
+        workshop.signet(&call).stdout
+    };
+    let found = said(&[]);
+    for line in [
+        "class 0      10 (train 6, val 2, test 2)",
+        "note         the parts are as they were found: train, val, test",
+    ] {
+        assert!(
+            found.lines().any(|known| known == line),
+            "{line} in {found}"
+        );
     }
-    workshop.write("own.yaml", SMALL);
-    let root = "data.source.root=parts";
-    workshop
-        .call(&["data", "info", "own.yaml", "-s", root])
-        .assert_failed(3, "data.source.root: parts/train");
-    let named = [
+    workshop.signet(&["train", "own.yaml", "--run", "r", "-q"]);
+    let split = workshop.json("r/split.json");
+    let names = [
+        "test/0/0008.png",
+        "test/0/0009.png",
+        "test/1/0008.png",
+        "test/1/0009.png",
+    ];
+    assert_eq!(split["test"], serde_json::json!(names));
+    assert!(workshop.text("r/resolved.yaml").contains("kind: as_found"));
+    let anew = said(&["-s", "data.split={train: 0.8, val: 0.1, test: 0.1}"]);
+    assert!(
+        anew.contains("class 0      10 (train 8, val 1, test 1)"),
+        "{anew}"
+    );
+    assert!(
+        anew.contains("train, val, test, and are split anew, as data.split says"),
+        "{anew}"
+    );
+    // Whoever names classes means classes.
+    let named = said(&["-s", "data.classes=[train, valid]"]);
+    assert!(named.contains("class train  12 "), "{named}");
+    // Half a split is no split to be guessed.
+    std::fs::remove_dir_all(workshop.path("parts/train")).unwrap();
+    let asked = [
         "data",
         "info",
         "own.yaml",
         "-s",
-        root,
-        "-s",
-        "data.classes=[train, val]",
+        "data.split={kind: as_found}",
     ];
-    let said = workshop.signet(&named).stdout;
-    assert!(said.contains("class train  8 "), "{said}");
+    workshop.call(&asked).assert_failed(
+        3,
+        "data.split: as_found takes the parts that a source gives",
+    );
+}
+
+#[test]
+fn a_class_that_only_a_part_held_back_has_and_a_part_given_twice_are_refused() {
+    let workshop = Workshop::with_folders(10);
+    in_parts(&workshop);
+    workshop.write("own.yaml", SMALL);
+    let info = [
+        "data",
+        "info",
+        "own.yaml",
+        "-s",
+        "data.source.root=parts",
+        "-s",
+        "data.split={kind: as_found}",
+    ];
+    let bytes = workshop.read("data/0/0000.png");
+    workshop.write("parts/test/2/0000.png", &bytes);
+    workshop
+        .call(&info)
+        .assert_failed(3, "the training part has no image of \"2\"");
+    workshop.write("parts/val/0/0000.png", &bytes);
+    workshop.call(&info).assert_failed(
+        3,
+        "both parts/val and parts/valid are the val part; rename one of them",
+    );
+}
+
+#[test]
+fn classes_are_found_behind_a_folder_that_holds_nothing_else_and_at_the_depth_that_is_asked_for() {
+    let workshop = Workshop::with_folders(4);
+    for (class, number) in [("0", 0), ("0", 1), ("1", 0), ("1", 1)] {
+        let bytes = workshop.read(&format!("data/{class}/000{number}.png"));
+        workshop.write(&format!("archive/Dataset/{class}/{number}.png"), &bytes);
+        workshop.write(&format!("sites/site-{number}/{class}/a.png"), &bytes);
+        workshop.write(&format!("sites/site-{number}/beside.png"), &bytes);
+    }
+    workshop.write("own.yaml", SMALL);
+    let said = |extra: &[&str]| {
+        let call = [
+            &["data", "info", "own.yaml", "-s", "data.classes=null"][..],
+            &["-s", "data.split={train: 0.5, val: 0.0, test: 0.5}"],
+            extra,
+        ]
+        .concat();
+        workshop.signet(&call).stdout
+    };
+    let wrapped = said(&["-s", "data.source.root=archive"]);
+    assert!(wrapped.contains("class 0      2 "), "{wrapped}");
+    assert!(
+        wrapped.contains("the classes are in archive/Dataset"),
+        "{wrapped}"
+    );
+    let deep = said(&["-s", "data.source.root=sites", "-s", "data.source.depth=2"]);
+    assert!(deep.contains("class 1      2 "), "{deep}");
+    let beside = "site-1/beside.png lies beside the class folders and in none of them";
+    assert!(deep.contains(beside), "{deep}");
+}
+
+#[test]
+fn a_table_names_images_their_classes_and_parts_however_it_is_written() {
+    let workshop = Workshop::with_folders(10);
+    workshop.write("it's, here/a \"b\".png", workshop.read("data/0/0000.png"));
+    let tables = [
+        (
+            "t.csv",
+            "\u{feff}path,label,part\r\n\"it's, here/a \"\"b\"\".png\",0,train\r\ndata/0/0001.png,0,train\r\n\r\ndata/1/0000.png, 1 ,train\r\ndata/1/0001.png,1,VALID\r\ndata/0/0002.png,0,test",
+        ),
+        (
+            "t.tsv",
+            "label\tpart\tpath\n0\ttrain\tit's, here/a \"b\".png\n0\ttrain\tdata/0/0001.png\n1\ttrain\tdata/1/0000.png\n1\tval\tdata/1/0001.png\n0\ttest\tdata/0/0002.png\n",
+        ),
+    ];
+    for (name, text) in tables {
+        workshop.write(name, text);
+        workshop.write("own.yaml", format!("version: 1\ndata: {{source: {{kind: table, file: {name}, part: part}}, image: {{height: 8, width: 8}}}}\nmodel: {{kind: ann}}\ntrain: {{epochs: 1, batch_size: 3}}\n"));
+        let said = workshop.signet(&["data", "info", "own.yaml"]).stdout;
+        for line in [
+            "class 0      3 (train 2, val 0, test 1)",
+            "class 1      2 (train 1, val 1, test 0)",
+        ] {
+            assert!(
+                said.lines().any(|known| known == line),
+                "{name}: {line} in {said}"
+            );
+        }
+        workshop.signet(&["train", "own.yaml", "--run", &name.replace('.', "-"), "-q"]);
+    }
+    let split = workshop.json("t-csv/split.json");
+    assert_eq!(
+        split["train"],
+        serde_json::json!([
+            "it's, here/a \"b\".png",
+            "data/0/0001.png",
+            "data/1/0000.png"
+        ])
+    );
+}
+
+#[test]
+fn a_table_that_contradicts_itself_is_refused_with_its_line() {
+    let workshop = Workshop::with_folders(10);
+    let cases = [
+        (
+            "file,label\na,0\n",
+            "t.csv: has no column \"path\"; it has file, label; name the one with -s data.source.path=COLUMN",
+        ),
+        (
+            "path,label\ndata/0/0000.png,0\ndata/0/0000.png,1\n",
+            "line 3: \"data/0/0000.png\" is \"1\", and \"0\" in line 2; an image has one class",
+        ),
+        (
+            "path,label\ndata/0/0000.png,0\ndata/0/0000.png,0\n",
+            "line 3: \"data/0/0000.png\" stands in line 2 already; name each image once",
+        ),
+        (
+            "path,label\ndata/0/0000.png, \n",
+            "line 2: label: nothing stands there",
+        ),
+        (
+            "path,label\ndata/0/0000.png,0\n\"data/0/0001.png,0\ndata/1/0000.png,1\n",
+            "line 3: 1 values, and the first line names 2 columns; is a quote or a comma missing?",
+        ),
+        (
+            "path,label\ndata/0/0000.png,0,x\n",
+            "line 2: 3 values, and the first line names 2 columns",
+        ),
+        (
+            "path,label\n\"a\nb\",0\n",
+            "line 2: path: more than one line; is a quote not closed?",
+        ),
+        (
+            "path,label,part\ndata/0/0000.png,0,holdout\n",
+            "line 2: part: \"holdout\" is not one of train, val, test",
+        ),
+        ("path,label\n", "t.csv: has no line but the first"),
+        ("", "t.csv: has no column \"path\""),
+        (
+            "path,label\nnowhere.png,0\ndata/1/0000.png,1\n",
+            "nowhere.png cannot be read",
+        ),
+        (
+            "path,label\ndata,0\ndata/1/0000.png,1\n",
+            "data is no file of its own, but a folder",
+        ),
+        (
+            "path,label\ndata/0/0000.png,0\n",
+            "only the class \"0\" is there",
+        ),
+    ];
+    for (text, words) in cases {
+        workshop.write("t.csv", text);
+        let part = if text.contains("part") {
+            ", part: part"
+        } else {
+            ""
+        };
+        workshop.write("own.yaml", format!("version: 1\ndata: {{source: {{kind: table, file: t.csv{part}}}}}\nmodel: {{kind: ann}}\n"));
+        workshop
+            .call(&["data", "info", "own.yaml"])
+            .assert_failed(3, words);
+    }
+    std::fs::remove_file(workshop.path("t.csv")).unwrap();
+    let words = "t.csv: cannot be read from ";
+    workshop
+        .call(&["data", "info", "own.yaml"])
+        .assert_failed(3, words);
+    workshop.write("t.csv", b"path,label\n\xff.png,0\n");
+    workshop.write(
+        "own.yaml",
+        "version: 1\ndata: {source: {kind: table, file: t.csv}}\nmodel: {kind: ann}\n",
+    );
+    workshop
+        .call(&["data", "info", "own.yaml"])
+        .assert_failed(3, "line 2: path: not UTF-8; save the table as UTF-8");
+}
+
+#[test]
+fn transparent_images_and_profiles_are_remarked_upon_once() {
+    let workshop = Workshop::with_folders(4);
+    let mut image = image::RgbaImage::from_pixel(8, 8, image::Rgba([200, 100, 50, 255]));
+    image.put_pixel(3, 3, image::Rgba([200, 100, 50, 0]));
+    image.save(workshop.path("data/0/clear.png")).unwrap();
+    let said = info(&workshop);
+    let note = "note         1 image(s) are transparent in places, where black is seen (data.image.background)";
+    assert!(said.lines().any(|line| line == note), "{said}");
+    let none = [
+        "data",
+        "info",
+        "own.yaml",
+        "-s",
+        "data.image.background=none",
+    ];
+    let said = workshop.signet(&none).stdout;
+    assert!(!said.contains("transparent"), "{said}");
+    let wrong = [
+        "config",
+        "check",
+        "own.yaml",
+        "-s",
+        "data.image.background='#12345g'",
+    ];
+    workshop.call(&wrong).assert_failed(
+        2,
+        "data.image.background: expected black, white, \"#rrggbb\" or none, found \"#12345g\"",
+    );
 }
 
 #[test]

@@ -16,6 +16,12 @@ use mozjpeg_sys::{J_COLOR_SPACE, jpeg_common_struct, jpeg_decompress_struct, jpe
 /// The APP1 segments, where EXIF and XMP lie.
 const APP1: c_int = 0xE1;
 
+/// The APP2 segments, where profiles of colour lie.
+const APP2: c_int = 0xE2;
+
+/// What a part of a profile of colour begins with (ICC.1:2022, annex B.4).
+const PROFILE: &[u8] = b"ICC_PROFILE\0";
+
 /// Longest segment there is, in bytes: its length is 16 bits that count themselves.
 const LONGEST_SEGMENT: u32 = 0xFFFF;
 
@@ -85,6 +91,7 @@ impl<'b> Jpeg<'b> {
                 (*info).common.progress = &raw mut (*state).progress;
                 sys::jpeg_mem_src(&mut *info, bytes.as_ptr(), bytes.len() as c_ulong);
                 sys::jpeg_save_markers(&mut *info, APP1, LONGEST_SEGMENT);
+                sys::jpeg_save_markers(&mut *info, APP2, PROFILE.len() as u32);
                 sys::jpeg_read_header(&mut *info, 1);
             }
         })?;
@@ -127,6 +134,16 @@ impl<'b> Jpeg<'b> {
 
     /// The APP1 segments before the first scan, without marker and length, in their order.
     pub fn app1(&self) -> Vec<&[u8]> {
+        self.segments(APP1)
+    }
+
+    /// Whether it has a profile of colours.
+    pub fn has_profile(&self) -> bool {
+        let segments = self.segments(APP2);
+        segments.iter().any(|segment| segment.starts_with(PROFILE))
+    }
+
+    fn segments(&self, marker: c_int) -> Vec<&[u8]> {
         let mut segments = Vec::new();
         let mut at = self.info().marker_list;
         // SAFETY: a list that libjpeg keeps until `Drop`, ended by a null pointer.
@@ -134,7 +151,9 @@ impl<'b> Jpeg<'b> {
             // SAFETY: libjpeg saved so many bytes there.
             let data =
                 unsafe { std::slice::from_raw_parts(segment.data, segment.data_length as usize) };
-            segments.push(data);
+            if c_int::from(segment.marker) == marker {
+                segments.push(data);
+            }
             at = segment.next;
         }
         segments

@@ -206,6 +206,14 @@ fn describe(data: &Dataset, split: &Split) -> String {
             .iter()
             .map(|(name, why)| escaped(&format!("  {name} {why}")).into_owned()),
     );
+    if data.passed_over.total() > 0 {
+        let kinds = data.passed_over.to_string();
+        let line = format!(
+            "passed over  {} that are no images: {kinds}",
+            data.passed_over.total()
+        );
+        lines.push(escaped(&line).into_owned());
+    }
     lines.push(format!("fingerprint  {}", index.fingerprint()));
     lines.join("\n") + "\n"
 }

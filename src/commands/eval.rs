@@ -7,7 +7,7 @@ use anyhow::{Context, Result, anyhow};
 use crate::cli::{EvalArguments, PartArgument};
 use crate::config::data::DataConfig;
 use crate::data::split::{Part, Split};
-use crate::data::{Dataset, source};
+use crate::data::{Dataset, class_folders};
 use crate::export::classifier::Classifier;
 use crate::fault::{Blame, Fault};
 use crate::report::table::{Table, csv_text};
@@ -62,7 +62,7 @@ fn other_images(classifier: &Classifier, folder: &Path) -> Result<Dataset> {
         per_class: None,
         ..config
     };
-    source::labelled(folder, &classifier.card.classes, &config)
+    class_folders::load_known(folder, &classifier.card.classes, &config)
         .context("--data")
         .blame(Fault::Data)
 }

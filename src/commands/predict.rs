@@ -97,7 +97,7 @@ fn list(inputs: &[PathBuf]) -> Result<Vec<PathBuf>> {
             let found = folder::images_below(input)?;
             ensure!(
                 !found.images.is_empty(),
-                "{text} holds no JPEG and no PNG, nor does a folder in it"
+                "{text} holds no image, nor does a folder in it"
             );
             for (path, why) in found.left_out {
                 crate::status!("signet: left out {} {why}", input.join(path).display());

@@ -1,61 +1,98 @@
-//! The bytes of a JPEG or PNG file become pixels, those that Pillow makes of them.
+//! The bytes of an image file become pixels, those that Pillow makes of them.
 
 use std::io::Cursor;
 
 use anyhow::{Result, anyhow, bail, ensure};
+use image::codecs::bmp::BmpDecoder;
+use image::codecs::gif::GifDecoder;
 use image::codecs::png::PngDecoder;
+use image::codecs::tiff::TiffDecoder;
+use image::codecs::webp::WebPDecoder;
 use image::metadata::Orientation;
-use image::{ColorType, DynamicImage, GrayImage, ImageDecoder, ImageError, Limits, RgbImage};
+use image::{
+    ColorType, DynamicImage, GrayImage, ImageDecoder, ImageError, ImageFormat, Limits, RgbImage,
+    RgbaImage,
+};
 
-use super::{folder, orientation};
+use super::formats::{self, ARE_READ};
+use super::orientation;
 use crate::bridge::jpeg::{Color, Jpeg, Refusal};
+use crate::config::data::Background;
 
 /// The longest side of an image that is read, in pixels.
 const LONGEST_SIDE: u32 = 16_384;
 
-/// Most memory that a PNG's decoder takes for rows, tables and profiles, in bytes.
+/// Most memory that a decoder takes beside the pixels for rows, tables and profiles, in bytes.
 const BESIDE_PIXELS: u64 = 1 << 26;
 
 /// An image file whose header was read.
 pub struct Encoded<'b> {
     decoder: Decoder<'b>,
     orientation: Orientation,
+    /// Whether a profile says which colours its numbers stand for.
+    pub has_profile: bool,
 }
 
 enum Decoder<'b> {
     Jpeg(Jpeg<'b>),
-    Png(Box<PngDecoder<Cursor<&'b [u8]>>>),
+    Other(Box<dyn ImageDecoder + 'b>),
+}
+
+/// Pixels of 8 bits, grey or red, green, blue.
+pub struct Decoded {
+    /// As stored, not yet turned.
+    pub pixels: DynamicImage,
+    /// Whether the background is to be seen behind some of them.
+    pub transparent: bool,
 }
 
 impl<'b> Encoded<'b> {
     /// Reads the header of the file in `bytes`.
     ///
     /// # Errors
-    /// Bytes that are neither JPEG nor PNG, whose header is damaged, or that claim an absurd size.
+    /// Bytes that are no image of a kind that is read, whose header is damaged, or that claim an absurd size.
     pub fn open(bytes: &'b [u8]) -> Result<Encoded<'b>> {
-        let encoded = if infer::image::is_jpeg(bytes) {
-            let jpeg = Jpeg::open(bytes).map_err(refused)?;
-            let orientation = orientation::of_jpeg(&jpeg.app1());
-            Encoded {
-                decoder: Decoder::Jpeg(jpeg),
-                orientation,
-            }
-        } else if infer::image::is_png(bytes) {
-            // For what the decoder unpacks beside the pixels; a profile of colours that is larger is passed over.
-            let mut limits = Limits::no_limits();
-            limits.max_alloc = Some(BESIDE_PIXELS);
-            let png = PngDecoder::with_limits(Cursor::new(bytes), limits);
-            Encoded {
-                decoder: Decoder::Png(Box::new(png.map_err(damaged)?)),
-                orientation: orientation::of_png(bytes),
-            }
-        } else {
-            match folder::name_of_kind(bytes) {
-                Some(kind) => {
-                    bail!("is a {kind}, whatever its name says; JPEG and PNG are read")
+        let start = Cursor::new(bytes);
+        let encoded = match formats::format(bytes) {
+            Some(ImageFormat::Jpeg) => {
+                let jpeg = Jpeg::open(bytes).map_err(refused)?;
+                Encoded {
+                    orientation: orientation::of_jpeg(&jpeg.app1()),
+                    has_profile: jpeg.has_profile(),
+                    decoder: Decoder::Jpeg(jpeg),
                 }
-                None => bail!("is neither a JPEG nor a PNG, whatever its name says"),
             }
+            Some(ImageFormat::Png) => {
+                // For what the decoder unpacks beside the pixels; a profile of colours that is larger is passed over.
+                let mut limits = Limits::no_limits();
+                limits.max_alloc = Some(BESIDE_PIXELS);
+                let png = PngDecoder::with_limits(start, limits);
+                Encoded::with(png, |_| orientation::of_png(bytes))?
+            }
+            Some(ImageFormat::WebP) => Encoded::with(WebPDecoder::new(start), |webp| {
+                let [exif, xmp] = [webp.exif_metadata(), webp.xmp_metadata()];
+                let [exif, xmp] = [exif, xmp].map(|found| found.ok().flatten());
+                orientation::of(exif.as_deref(), xmp.as_deref())
+            })?,
+            // Its own tags are what EXIF is made of, unless they are those of BigTIFF.
+            Some(ImageFormat::Tiff) => Encoded::with(TiffDecoder::new(start), |tiff| {
+                let xmp = tiff.xmp_metadata().ok().flatten();
+                match tiff.orientation() {
+                    Ok(turned) if turned != Orientation::NoTransforms => turned,
+                    _ => orientation::of(Some(bytes), xmp.as_deref()),
+                }
+            })?,
+            Some(ImageFormat::Bmp) => {
+                Encoded::with(BmpDecoder::new(start), |_| Orientation::NoTransforms)?
+            }
+            Some(ImageFormat::Gif) => {
+                Encoded::with(GifDecoder::new(start), |_| Orientation::NoTransforms)?
+            }
+            _ if bytes.is_empty() => bail!("is empty"),
+            _ => match formats::name_of(bytes) {
+                Some(name) => bail!("is in {name}, whatever its name says; {ARE_READ}"),
+                None => bail!("is no image, whatever its name says; {ARE_READ}"),
+            },
         };
         let (width, height) = encoded.size();
         ensure!(
@@ -65,11 +102,23 @@ impl<'b> Encoded<'b> {
         Ok(encoded)
     }
 
+    fn with<D: ImageDecoder + 'b>(
+        opened: Result<D, ImageError>,
+        orientation: impl Fn(&mut D) -> Orientation,
+    ) -> Result<Encoded<'b>> {
+        let mut decoder = opened.map_err(damaged)?;
+        Ok(Encoded {
+            orientation: orientation(&mut decoder),
+            has_profile: matches!(decoder.icc_profile(), Ok(Some(_))),
+            decoder: Decoder::Other(Box::new(decoder)),
+        })
+    }
+
     /// Width and height as stored, in pixels.
     pub fn size(&self) -> (u32, u32) {
         match &self.decoder {
             Decoder::Jpeg(jpeg) => jpeg.size(),
-            Decoder::Png(png) => png.dimensions(),
+            Decoder::Other(decoder) => decoder.dimensions(),
         }
     }
 
@@ -77,7 +126,7 @@ impl<'b> Encoded<'b> {
     pub fn memory(&self) -> u64 {
         let decoded = match &self.decoder {
             Decoder::Jpeg(jpeg) => jpeg.memory(),
-            Decoder::Png(png) => png.total_bytes(),
+            Decoder::Other(decoder) => decoder.total_bytes(),
         };
         2 * decoded // once more while it is brought to 8 bits
     }
@@ -87,24 +136,81 @@ impl<'b> Encoded<'b> {
         self.orientation
     }
 
-    /// The pixels as stored: 8-bit grey or red, green, blue. Opacity is left out.
+    /// The pixels, those that are transparent on a `background`.
     ///
     /// # Errors
-    /// A file that is truncated or damaged.
-    pub fn decode(self) -> Result<DynamicImage> {
+    /// A file that is truncated or damaged, or of an unsupported kind.
+    pub fn decode(self, background: Background) -> Result<Decoded> {
         match self.decoder {
-            Decoder::Jpeg(jpeg) => from_jpeg(jpeg),
-            Decoder::Png(png) => {
-                let color = png.color_type();
-                let pixels = DynamicImage::from_decoder(*png).map_err(damaged)?;
-                Ok(match color {
-                    ColorType::L8 | ColorType::La8 | ColorType::L16 | ColorType::La16 => {
-                        DynamicImage::ImageLuma8(pixels.into_luma8())
-                    }
-                    _ => DynamicImage::ImageRgb8(pixels.into_rgb8()),
-                })
+            Decoder::Jpeg(jpeg) => Ok(Decoded {
+                pixels: from_jpeg(jpeg)?,
+                transparent: false,
+            }),
+            Decoder::Other(mut decoder) => {
+                let mut limits = Limits::no_limits();
+                limits.max_alloc = Some(2 * decoder.total_bytes() + BESIDE_PIXELS);
+                decoder.set_limits(limits).map_err(damaged)?;
+                let color = decoder.color_type();
+                let pixels = DynamicImage::from_decoder(decoder).map_err(damaged)?;
+                Ok(flat(pixels, color, background))
             }
         }
+    }
+}
+
+/// The 8 bits of pixels of a `color` that are to be seen on `background`.
+fn flat(pixels: DynamicImage, color: ColorType, background: Background) -> Decoded {
+    let grey = !color.has_color();
+    let behind = match background {
+        Background::Color(behind) if color.has_alpha() => Some(behind),
+        _ => None,
+    };
+    let Some(behind) = behind else {
+        return Decoded {
+            pixels: eight_bits(pixels, grey),
+            transparent: false,
+        };
+    };
+    let mut pixels = match pixels {
+        DynamicImage::ImageLumaA16(_) | DynamicImage::ImageRgba16(_) => high_bytes(pixels),
+        other => other.into_rgba8(),
+    };
+    let mut transparent = false;
+    for image::Rgba([red, green, blue, opacity]) in pixels.pixels_mut() {
+        transparent |= *opacity < 255;
+        for (level, behind) in [red, green, blue].into_iter().zip(behind) {
+            let [front, back] = [(*level, *opacity), (behind, 255 - *opacity)]
+                .map(|(level, share)| u32::from(level) * u32::from(share));
+            // As Pillow's alpha_composite (AlphaComposite.c) over what is opaque.
+            let sum = (front + back) * 128 + (128 << 7);
+            *level = ((((sum >> 8) + sum) >> 8) >> 7) as u8;
+        }
+    }
+    let stays_grey = grey && behind == [behind[0]; 3];
+    Decoded {
+        pixels: eight_bits(pixels.into(), stays_grey),
+        transparent,
+    }
+}
+
+/// The upper eight of sixteen bits, as Pillow takes them where there is opacity.
+fn high_bytes(pixels: DynamicImage) -> RgbaImage {
+    let pixels = pixels.into_rgba16();
+    let size = pixels.dimensions();
+    let bytes = pixels
+        .into_raw()
+        .into_iter()
+        .map(|level| (level >> 8) as u8);
+    RgbaImage::from_raw(size.0, size.1, bytes.collect())
+        .expect("as many bytes as there were levels")
+}
+
+/// Without opacity.
+fn eight_bits(pixels: DynamicImage, grey: bool) -> DynamicImage {
+    if grey {
+        pixels.into_luma8().into()
+    } else {
+        pixels.into_rgb8().into()
     }
 }
 
@@ -145,7 +251,13 @@ fn refused(refusal: Refusal) -> anyhow::Error {
 fn damaged(error: ImageError) -> anyhow::Error {
     let words = error.to_string();
     let words = words.split_whitespace().collect::<Vec<_>>().join(" ");
-    anyhow!("is truncated or damaged: {}", words.trim_end_matches('.'))
+    let words = words.trim_end_matches('.');
+    match error {
+        ImageError::Unsupported(_) => {
+            anyhow!("is of an unsupported kind ({words}); save it as JPEG or PNG")
+        }
+        _ => anyhow!("is truncated or damaged: {words}"),
+    }
 }
 
 /// `words` as the end of a sentence.
@@ -164,7 +276,8 @@ mod tests {
     const NOISE: &[u8] = include_bytes!("../../tests/support/noise.jpg");
 
     fn decode(bytes: &[u8]) -> Result<DynamicImage> {
-        Encoded::open(bytes)?.decode()
+        let decoded = Encoded::open(bytes)?.decode(Background::BLACK)?;
+        Ok(decoded.pixels)
     }
 
     #[test]
@@ -188,11 +301,11 @@ mod tests {
         let message = |bytes| decode(bytes).unwrap_err().to_string();
         assert_eq!(
             message(b"these are not pixels"),
-            "is neither a JPEG nor a PNG, whatever its name says"
+            format!("is no image, whatever its name says; {ARE_READ}")
         );
         assert_eq!(
-            message(b"RIFF\0\0\0\0WEBPVP8 "),
-            "is a WebP image, whatever its name says; JPEG and PNG are read"
+            message(b"\0\0\0\x1cftypavif\0\0\0\0avifmif1miaf"),
+            format!("is in AVIF, whatever its name says; {ARE_READ}")
         );
         let lossless = [&NOISE[..159], &b"\xC3"[..], &NOISE[160..]].concat();
         assert_eq!(NOISE[158..160], *b"\xFF\xC0", "where the frame begins");

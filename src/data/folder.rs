@@ -1,11 +1,12 @@
 //! Looking for images in a folder: one rule for training, `data info`, `eval --data` and `predict`.
 //!
 //! Folders within are read too. Names that begin with a dot and `__MACOSX`, which archives made on a Mac hold, are
-//! passed over. Links are followed, and a folder that a link leads to a second time is named and not read again. A
-//! file is an image if its name says JPEG or PNG, or its content does; one that is an image of another kind is
-//! named.
+//! passed over, and so are files that are no images; both are counted. Links are followed, and a folder that a link leads
+//! to a second time is named and not read again. A file is an image if its content says so, or its name; one that is an
+//! image of a kind that is not read is named.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 use std::fs::{File, Metadata};
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
@@ -13,6 +14,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
+use super::formats::{self, FileKind};
 use crate::disk;
 
 /// What was found below a folder. Paths are relative to it.
@@ -22,19 +24,40 @@ pub struct FolderListing {
     pub images: Vec<PathBuf>,
     /// What looks like an image and is not read, with the reason.
     pub left_out: Vec<(PathBuf, String)>,
+    /// What is no image.
+    pub passed_over: PassedOver,
 }
 
-/// Extensions of image files that are read.
-const READ: [&str; 3] = ["jpg", "jpeg", "png"];
+/// How many files and folders of each kind were passed over, since they are no images.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PassedOver(BTreeMap<String, usize>);
 
-/// Extensions of image files that are not.
-const NOT_READ: [&str; 21] = [
-    "webp", "gif", "bmp", "tif", "tiff", "avif", "heic", "heif", "jxl", "jp2", "ico", "svg", "psd",
-    "tga", "ppm", "pgm", "pbm", "qoi", "dng", "cr2", "nef",
-];
+impl PassedOver {
+    /// Counts one of a `kind`.
+    pub fn count(&mut self, kind: String) {
+        *self.0.entry(kind).or_default() += 1;
+    }
 
-/// The first bytes of a file, by which its kind is known.
-const BEGINNING: u64 = 64;
+    /// Adds what was passed over elsewhere.
+    pub fn add(&mut self, other: PassedOver) {
+        for (kind, count) in other.0 {
+            *self.0.entry(kind).or_default() += count;
+        }
+    }
+
+    /// The number of files and folders.
+    pub fn total(&self) -> usize {
+        self.0.values().sum()
+    }
+}
+
+/// Such as `3 .txt, 1 hidden`.
+impl fmt::Display for PassedOver {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let each = self.0.iter().map(|(kind, count)| format!("{count} {kind}"));
+        f.write_str(&each.collect::<Vec<_>>().join(", "))
+    }
+}
 
 /// Deepest nesting of folders that is followed.
 const DEEPEST: usize = 64;
@@ -57,16 +80,18 @@ pub fn images_below(folder: &Path) -> Result<FolderListing> {
     Ok(found)
 }
 
-/// Names in `folder` that are not passed over, sorted.
+/// Names in `folder` that are not hidden, sorted; the others are counted.
 ///
 /// # Errors
 /// A folder that cannot be listed.
-pub fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
+pub fn entries(folder: &Path, passed_over: &mut PassedOver) -> Result<Vec<PathBuf>> {
     let place = || format!("cannot list {}", folder.display());
     let mut names = Vec::new();
     for entry in std::fs::read_dir(folder).with_context(place)? {
         let name = entry.with_context(place)?.file_name();
-        if !name.as_encoded_bytes().starts_with(b".") && name != "__MACOSX" {
+        if name.as_encoded_bytes().starts_with(b".") || name == "__MACOSX" {
+            passed_over.count("hidden".to_owned());
+        } else {
             names.push(PathBuf::from(name));
         }
     }
@@ -74,34 +99,9 @@ pub fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(names)
 }
 
-/// Why the file at `path` is not an image that is read, if it is one of another kind.
-pub fn other_kind(path: &Path) -> Option<String> {
-    let extension = extension(path);
-    let kind = first_bytes(path).and_then(|bytes| name_of_kind(&bytes));
-    match kind {
-        Some(kind) => Some(format!("is a {kind}; JPEG and PNG are read")),
-        None if NOT_READ.contains(&extension.as_str()) => {
-            Some(format!("is no JPEG and no PNG, but a .{extension}"))
-        }
-        None => None,
-    }
-}
-
-/// What an image file is called whose content begins with `bytes`, such as `WebP image`.
-pub fn name_of_kind(bytes: &[u8]) -> Option<String> {
-    let kind = infer::get(bytes)?;
-    let name = match kind.extension() {
-        "webp" => "WebP".to_owned(),
-        other => other.to_uppercase(),
-    };
-    (kind.matcher_type() == infer::MatcherType::Image).then(|| format!("{name} image"))
-}
-
-/// Whether the file at `path` is a JPEG or a PNG by its name or its content.
-pub fn is_image(path: &Path) -> bool {
-    READ.contains(&extension(path).as_str())
-        || first_bytes(path)
-            .is_some_and(|bytes| infer::image::is_jpeg(&bytes) || infer::image::is_png(&bytes))
+/// What the file at `path` is.
+pub fn kind_of(path: &Path) -> FileKind {
+    formats::kind_of(path, first_bytes(path).as_deref())
 }
 
 fn walk(
@@ -115,7 +115,7 @@ fn walk(
     if let Ok(metadata) = folder.metadata() {
         seen.insert(identity(&metadata), below.to_owned());
     }
-    for name in entries(&folder)? {
+    for name in entries(&folder, &mut found.passed_over)? {
         let path = below.join(name);
         let full = root.join(&path);
         match disk::look(&full) {
@@ -131,12 +131,13 @@ fn walk(
                 }
                 None => walk(root, &path, depth + 1, seen, found)?,
             },
-            // A link whose file is gone is an image that cannot be read, and not no image; and so is a pipe.
-            _ if is_image(&full) => found.images.push(path),
-            Err(error) => return Err(error),
-            Ok(_) => found
-                .left_out
-                .extend(other_kind(&full).map(|why| (path, why))),
+            looked => match (kind_of(&full), looked) {
+                // A link whose file is gone is an image that cannot be read, and not no image; and so is a pipe.
+                (FileKind::Image, _) => found.images.push(path),
+                (_, Err(error)) => return Err(error),
+                (FileKind::OtherImage(why), _) => found.left_out.push((path, why)),
+                (FileKind::Other, _) => found.passed_over.count(formats::label(path.as_os_str())),
+            },
         }
     }
     Ok(())
@@ -146,18 +147,16 @@ fn identity(metadata: &Metadata) -> (u64, u64) {
     (metadata.dev(), metadata.ino())
 }
 
-fn extension(path: &Path) -> String {
-    let extension = path.extension().unwrap_or_default();
-    extension.to_string_lossy().to_lowercase()
-}
-
 /// How the regular file at `path` begins.
 fn first_bytes(path: &Path) -> Option<Vec<u8>> {
     // Opening a pipe would wait for somebody to write to it.
     path.metadata().ok().filter(Metadata::is_file)?;
     let mut bytes = Vec::new();
     let opened = File::open(path).ok()?;
-    opened.take(BEGINNING).read_to_end(&mut bytes).ok()?;
+    opened
+        .take(formats::BEGINNING)
+        .read_to_end(&mut bytes)
+        .ok()?;
     Some(bytes)
 }
 
@@ -184,9 +183,12 @@ mod tests {
         write("a/deep/c.png", png);
         write("no-name", png);
         write("x.webp", webp);
-        write("hidden-kind", webp);
-        write("empty.gif", b"");
-        write("notes.txt", b"nothing to see");
+        write("of-unknown-name", webp);
+        write("photo.heic", jpeg);
+        write("x.avif", b"\0\0\0\x1cftypavif\0\0\0\0avifmif1miaf");
+        write("empty.psd", b"");
+        write("raw.NEF", b"II*\0");
+        write("notes.txt", b"BMW, and nothing to see");
         write(
             "Thumbs.db",
             &[0xD0, 0xCF, 0x11, 0xE0, 0xA1, 0xB1, 0x1A, 0xE1],
@@ -198,7 +200,16 @@ mod tests {
         symlink("b.JPG", folder.path().join("link.jpg")).unwrap();
         symlink("nowhere", folder.path().join("gone.png")).unwrap();
         let found = images_below(folder.path()).unwrap();
-        let images = ["a/deep/c.png", "b.JPG", "gone.png", "link.jpg", "no-name"];
+        let images = [
+            "a/deep/c.png",
+            "b.JPG",
+            "gone.png",
+            "link.jpg",
+            "no-name",
+            "of-unknown-name",
+            "photo.heic",
+            "x.webp",
+        ];
         assert_eq!(found.images, images.map(PathBuf::from));
         let left_out = found.left_out.iter();
         let left_out: Vec<String> = left_out
@@ -206,11 +217,12 @@ mod tests {
             .collect();
         let round = format!("a/round leads to {}/ again", folder.path().display());
         let expected = [
-            round.as_str(),
-            "empty.gif is no JPEG and no PNG, but a .gif",
-            "hidden-kind is a WebP image; JPEG and PNG are read",
-            "x.webp is a WebP image; JPEG and PNG are read",
+            round,
+            format!("empty.psd is a .psd file; {}", formats::ARE_READ),
+            format!("raw.NEF is a .nef file; {}", formats::ARE_READ),
+            format!("x.avif is in AVIF; {}", formats::ARE_READ),
         ];
         assert_eq!(left_out, expected);
+        assert_eq!(found.passed_over.to_string(), "1 .db, 1 .txt, 3 hidden");
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Made grey by luma if the experiment wants grey, stretched if it wants that, turned upright by its EXIF orientation,
 //! resized with an antialiased triangle filter; on bytes, as the well-known Kaggle file was made. An image of another
-//! aspect ratio is squeezed.
+//! aspect ratio is squeezed, cropped or padded.
 
 use std::path::Path;
 
@@ -12,8 +12,8 @@ use image::{DynamicImage, GrayImage};
 
 use super::decode::Encoded;
 use super::memory::{BUDGET, Share};
-use super::resize::resize;
-use crate::config::data::{Channels, ImageConfig, Preprocess};
+use super::resize::{Stretch, resize};
+use crate::config::data::{Background, Channels, Fit, ImageConfig, Preprocess};
 use crate::fault::contained;
 
 /// Largest file that is read, in bytes.
@@ -28,12 +28,16 @@ pub struct Prepared {
     pub bytes: Vec<u8>,
     /// Width and height of the file as stored, in pixels.
     pub size: (u32, u32),
+    /// Whether some of its pixels are transparent.
+    pub transparent: bool,
+    /// Whether it has a profile of colours, which is left alone.
+    pub has_profile: bool,
 }
 
-/// Reads a JPEG or PNG file.
+/// Reads an image file.
 ///
 /// # Errors
-/// A file that cannot be read, is neither JPEG nor PNG, is truncated or damaged, claims an absurd size, or brings its
+/// A file that cannot be read, is no image of a kind that is read, is truncated or damaged, claims an absurd size, or brings its
 /// decoder down.
 pub fn read(file: &Path, shape: &ImageConfig) -> Result<Prepared> {
     let (bytes, share) = load(file)?;
@@ -53,11 +57,13 @@ pub fn read(file: &Path, shape: &ImageConfig) -> Result<Prepared> {
             needed >> 20,
             BUDGET >> 20
         );
-        let orientation = encoded.orientation();
-        let pixels = encoded.decode()?;
+        let (orientation, has_profile) = (encoded.orientation(), encoded.has_profile);
+        let decoded = encoded.decode(shape.background)?;
         Ok(Prepared {
-            bytes: prepare(&pixels, orientation, shape),
+            bytes: prepare(&decoded.pixels, orientation, shape),
             size: (width, height),
+            transparent: decoded.transparent,
+            has_profile,
         })
     })
 }
@@ -107,14 +113,65 @@ pub fn prepare(pixels: &DynamicImage, orientation: Orientation, shape: &ImageCon
         let plane = plane.expect("a plane has as many bytes as the image has pixels");
         let mut plane = DynamicImage::from(plane);
         plane.apply_orientation(orientation);
-        let (width, height) = (plane.width() as usize, plane.height() as usize);
-        prepared.extend(if (width, height) == (shape.width, shape.height) {
-            plane.into_bytes()
-        } else {
-            resize(plane.as_bytes(), width, (shape.width, shape.height))
-        });
+        let behind = behind(shape, channel);
+        let width = plane.width() as usize;
+        prepared.extend(fitted(plane.into_bytes(), width, shape, behind));
     }
     prepared
+}
+
+/// The level of the background in a channel.
+fn behind(shape: &ImageConfig, channel: usize) -> u8 {
+    match (shape.background, shape.channels) {
+        (Background::None, _) => 0,
+        (Background::Color(color), Channels::Rgb) => color[channel],
+        (Background::Color(color), Channels::Gray) => (luma(color) + 0.5) as u8,
+    }
+}
+
+/// A `plane`, rows of `width` bytes, as large as it is wanted. Sizes are those of Pillow's `ImageOps.fit` and `pad`.
+fn fitted(plane: Vec<u8>, width: usize, shape: &ImageConfig, behind: u8) -> Vec<u8> {
+    let height = plane.len() / width;
+    let wanted = (shape.width, shape.height);
+    if (width, height) == wanted {
+        return plane;
+    }
+    let (mut across, mut down) = (Stretch::whole(width), Stretch::whole(height));
+    let too_wide = width * shape.height > shape.width * height;
+    match shape.fit {
+        Fit::Squeeze => resize(&plane, width, (across, down), wanted),
+        Fit::Crop => {
+            let ratio = shape.width as f32 / shape.height as f32;
+            if too_wide {
+                across = Stretch::middle(width, ratio * height as f32);
+            } else {
+                down = Stretch::middle(height, width as f32 / ratio);
+            }
+            resize(&plane, width, (across, down), wanted)
+        }
+        Fit::Pad => {
+            let side = |a: usize, b: usize, by: usize| {
+                let exact = a as f64 / b as f64 * by as f64;
+                (exact.round_ties_even() as usize).max(1)
+            };
+            let (inner_width, inner_height) = if too_wide {
+                (shape.width, side(height, width, shape.width))
+            } else {
+                (side(width, height, shape.height), shape.height)
+            };
+            let inner = resize(&plane, width, (across, down), (inner_width, inner_height));
+            let start =
+                |all: usize, part: usize| ((all - part) as f64 / 2.0).round_ties_even() as usize;
+            let left = start(shape.width, inner_width);
+            let mut padded = vec![behind; shape.width * shape.height];
+            let rows = padded.chunks_exact_mut(shape.width);
+            let rows = rows.skip(start(shape.height, inner_height));
+            for (row, own) in rows.zip(inner.chunks_exact(inner_width)) {
+                row[left..left + inner_width].copy_from_slice(own);
+            }
+            padded
+        }
+    }
 }
 
 /// The levels of an image as a model sees it, in 0..255, computed where they are asked for.
@@ -162,6 +219,8 @@ mod tests {
             height: side,
             width: side,
             channels: Channels::Gray,
+            background: Background::BLACK,
+            fit: Fit::Squeeze,
             preprocess,
         }
     }

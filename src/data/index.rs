@@ -4,6 +4,7 @@ use sha2::{Digest, Sha256};
 
 use super::hex;
 use super::pixels::Pixels;
+use super::split::Part;
 
 /// What is known of images, in their order.
 #[derive(Debug)]
@@ -14,6 +15,8 @@ pub struct Index {
     pub labels: Vec<i64>,
     /// Class names, in the order of the model's outputs.
     pub classes: Vec<String>,
+    /// The part that each image was given in; empty where the source gives none.
+    pub parts: Vec<Option<Part>>,
     /// Channels, height, width.
     pub shape: [usize; 3],
     /// SHA-256 of each image's numbers: `[C, H, W]` in 0..1, as float32, little-endian.
@@ -41,6 +44,7 @@ impl Index {
             names,
             labels,
             classes,
+            parts: Vec::new(),
             shape,
             digests,
         }

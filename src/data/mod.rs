@@ -1,18 +1,22 @@
-//! Images: where they come from (`source`, with `folder`, `arrays`, `generated` and `fetch`), how a file becomes
-//! bytes (`images`, with `decode`, `orientation`, `resize` and `memory`), what is known of them (`index`) apart from what they look
-//! like (`pixels`), their order, and how they are split (`split`). `ahead` reads them while libtorch starts.
+//! Images: where they come from (`source`, with `class_folders`, `table`, `arrays`, `generated` and
+//! `fetch`), which files they are (`listing`, `folder`, `formats`), how a file becomes bytes (`images`, with `decode`,
+//! `orientation`, `resize` and `memory`), what is known of them (`index`) apart from what they look like (`pixels`), their
+//! order, and how they are split (`split`). `ahead` reads them while libtorch starts.
 
 pub mod ahead;
 pub mod arrays;
 pub mod augment;
 pub mod batches;
+pub mod class_folders;
 mod decode;
 pub mod doubts;
 pub mod fetch;
 pub mod folder;
+mod formats;
 pub mod generated;
 pub mod images;
 pub mod index;
+mod listing;
 mod memory;
 mod order;
 mod orientation;
@@ -20,9 +24,11 @@ pub mod pixels;
 mod resize;
 pub mod source;
 pub mod split;
+mod table;
 
 use tch::{Device, Tensor};
 
+use folder::PassedOver;
 use index::Index;
 use pixels::Pixels;
 
@@ -39,6 +45,8 @@ pub struct Dataset {
     pub sizes: Vec<(u32, u32)>,
     /// What looks like an image and was left out, with the reason.
     pub left_out: Vec<(String, String)>,
+    /// What lies among them and is no image.
+    pub passed_over: PassedOver,
     /// What one should know of how the data was read, one sentence each.
     pub notes: Vec<String>,
 }

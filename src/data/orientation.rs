@@ -31,7 +31,7 @@ pub fn of_jpeg(app1: &[&[u8]]) -> Orientation {
         block
     });
     let mut packets = app1.iter().filter_map(|segment| segment.strip_prefix(XMP));
-    choose(block.as_deref(), packets.next_back())
+    of(block.as_deref(), packets.next_back())
 }
 
 /// Of the PNG in `bytes`.
@@ -57,11 +57,12 @@ pub fn of_png(bytes: &[u8]) -> Orientation {
     }
     let block = block.or_else(|| profile.map(|text| from_hex(&text)));
     let packet = packet.filter(|text| !text.is_empty()).or(no_text);
-    choose(block.as_deref(), packet.as_deref())
+    of(block.as_deref(), packet.as_deref())
 }
 
-/// EXIF has the first word, and XMP is asked where it says nothing.
-fn choose(block: Option<&[u8]>, packet: Option<&[u8]>) -> Orientation {
+/// Of an image with this block of EXIF and this packet of XMP: EXIF has the first word, and XMP is asked where it says
+/// nothing.
+pub fn of(block: Option<&[u8]>, packet: Option<&[u8]>) -> Orientation {
     let value = match block.map_or(Tag::Absent, in_exif) {
         Tag::Is(value) => value,
         Tag::Absent => packet.map_or(1, in_xmp),

@@ -8,12 +8,38 @@ struct Window {
     weights: Vec<f32>,
 }
 
-/// Of each number, where `from` become `to`. Support and centres as in `image`.
-fn windows(from: usize, to: usize) -> Vec<Window> {
-    let ratio = from as f32 / to as f32;
+/// A stretch of a side of an image: where it begins and how long it is, in pixels.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Stretch {
+    /// From the edge.
+    pub start: f32,
+    /// Above zero.
+    pub length: f32,
+}
+
+impl Stretch {
+    /// A whole side of so many pixels.
+    pub fn whole(pixels: usize) -> Stretch {
+        Stretch {
+            start: 0.0,
+            length: pixels as f32,
+        }
+    }
+
+    /// The middle of a side of so many pixels.
+    pub fn middle(pixels: usize, length: f32) -> Stretch {
+        let start = (pixels as f32 - length) / 2.0;
+        Stretch { start, length }
+    }
+}
+
+/// Of each number, where a `part` of `from` become `to`. Support and centres as in `image`; numbers beside the part count
+/// where a triangle reaches them, as in Pillow.
+fn windows(from: usize, part: Stretch, to: usize) -> Vec<Window> {
+    let ratio = part.length / to as f32;
     let support = ratio.max(1.0); // pixels that a triangle reaches to either side
     let window = |index: usize| {
-        let middle = (index as f32 + 0.5) * ratio;
+        let middle = part.start + (index as f32 + 0.5) * ratio;
         let first = ((middle - support).floor().max(0.0) as usize).min(from - 1);
         let end = ((middle + support).ceil().max(0.0) as usize).clamp(first + 1, from);
         let middle = middle - 0.5;
@@ -33,12 +59,12 @@ fn nearest(number: f32) -> u8 {
     whole.saturating_add(u8::from(upwards))
 }
 
-/// `plane`, rows of `width` bytes, with `to` (width, height).
-pub fn resize(plane: &[u8], width: usize, to: (usize, usize)) -> Vec<u8> {
-    let across = windows(width, to.0);
+/// The `part` (across, down) of `plane`, rows of `width` bytes, with `to` (width, height).
+pub fn resize(plane: &[u8], width: usize, part: (Stretch, Stretch), to: (usize, usize)) -> Vec<u8> {
+    let across = windows(width, part.0, to.0);
     let mut resized = Vec::with_capacity(to.0 * to.1);
     let mut row = vec![0.0; width];
-    for window in windows(plane.len() / width, to.1) {
+    for window in windows(plane.len() / width, part.1, to.1) {
         row.fill(0.0);
         let rows = plane[window.first * width..].chunks_exact(width);
         for (own, weight) in rows.zip(&window.weights) {
@@ -74,7 +100,8 @@ mod tests {
                 let (to_w, to_h) = (to_width as u32, to_height as u32);
                 let filter = image::imageops::FilterType::Triangle;
                 let theirs = image::imageops::resize(&image.unwrap(), to_w, to_h, filter);
-                let ours = resize(&plane, width, (to_width, to_height));
+                let all = (Stretch::whole(width), Stretch::whole(height));
+                let ours = resize(&plane, width, all, (to_width, to_height));
                 let name = format!("{width} x {height} to {to_width} x {to_height}");
                 assert!(ours == theirs.into_raw(), "{name}");
             }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
 use crate::config::Experiment;
+use crate::config::data::{Background, Fit};
 use crate::config::document::Document as Yaml;
 use crate::model::network::{Network, Normalization};
 use crate::model::plan::{self, Plan};
@@ -70,6 +71,12 @@ pub struct Input {
     /// `gray` (ITU-R BT.601 luma) or `rgb`.
     #[serde(alias = "colour")]
     pub color: String,
+    /// What is seen behind transparent pixels: `none` (their opacity does not count), or a name or `#rrggbb` of a colour.
+    #[serde(default = "none")]
+    pub background: String,
+    /// What becomes of an image of another aspect ratio: `squeeze`, `crop` (its middle) or `pad` (on the background).
+    #[serde(default = "squeeze")]
+    pub fit: String,
     /// `plain`, or `stretch`: each image's darkest pixel becomes 0 and its brightest 1.
     pub preprocess: String,
     /// How an image of another size is made to fit, after `preprocess`.
@@ -114,6 +121,8 @@ impl Card {
                 height: image.height,
                 width: image.width,
                 color: image.channels.word().to_owned(),
+                background: image.background.to_string(),
+                fit: image.fit.word().to_owned(),
                 preprocess: image.preprocess.word().to_owned(),
                 resize: "triangle filter, antialiased, to 8-bit levels".to_owned(),
             },
@@ -171,7 +180,11 @@ impl Card {
     /// # Errors
     /// One that this signet no longer reads.
     pub fn experiment(&self) -> Result<Experiment> {
-        read(&self.config)
+        let mut experiment = read(&self.config)?;
+        if self.input.background == none() {
+            experiment.data.image.background = Background::None; // as signet 0.2 had it, without a word of it
+        }
+        Ok(experiment)
     }
 
     /// The model's layers.
@@ -233,6 +246,16 @@ impl Card {
         let size = [PROBES, channels, height, width].map(|n| n as i64);
         Tensor::from_slice(&numbers).view(size)
     }
+}
+
+/// How cards that do not say so fit images.
+fn squeeze() -> String {
+    Fit::Squeeze.word().to_owned()
+}
+
+/// The background of cards that do not know of one.
+fn none() -> String {
+    Background::None.to_string()
 }
 
 fn read(config: &str) -> Result<Experiment> {

@@ -93,7 +93,9 @@ pub fn plan(experiment: &Experiment, resampling: &Resampling) -> Result<Vec<Tria
             let val = match *split {
                 SplitConfig::Stratified { val, test, .. } => val / (1.0 - test),
                 SplitConfig::Sklearn { val, .. } | SplitConfig::Folds { val, .. } => val,
-                SplitConfig::InnerFolds { .. } | SplitConfig::Manifest { .. } => 0.15,
+                SplitConfig::InnerFolds { .. }
+                | SplitConfig::Manifest { .. }
+                | SplitConfig::AsFound {} => 0.15,
             };
             let split = |repeat, fold| {
                 format!(

@@ -22,7 +22,7 @@ fn a_missing_root_says_how_to_name_another() {
 fn an_empty_class_is_named() {
     let workshop = Workshop::with_folders(4);
     std::fs::create_dir(workshop.path("data/2")).unwrap();
-    refused(&workshop, &[], 3, &["data/2 holds no JPEG and no PNG"]);
+    refused(&workshop, &[], 3, &["data/2 holds no image"]);
     refused(
         &workshop,
         &["data.classes=['0', '7']"],
@@ -59,7 +59,7 @@ fn damaged_images_are_named_and_can_be_left_out() {
         (
             "text.jpg",
             b"not an image at all".to_vec(),
-            "neither a JPEG nor a PNG",
+            "is no image, whatever its name says",
         ),
     ];
     for (name, bytes, words) in cases {

@@ -230,7 +230,7 @@ fn a_manifest_is_held_to_what_the_experiment_watches() {
     write("oneclass.json", names(0, 0..8), ("val", names(1, 0..8)));
     let split = |file: &str| format!("data.split={{kind: manifest, file: {file}}}");
     for batch in ["train.batch_size=8", "train.batch_size=full"] {
-        let words = "checkpoint.metric: val.accuracy needs a val part, and the manifest has none; use train.loss";
+        let words = "checkpoint.metric: val.accuracy needs a val part, and data.split gives none; use train.loss";
         refused(&workshop, &[&split("noval.json"), batch], 2, &[words]);
         refused(
             &workshop,

@@ -19,6 +19,7 @@ import numpy
 from PIL import Image, ImageOps
 
 import layouts
+import odd
 import orientation
 import pngs
 
@@ -26,6 +27,8 @@ SIGNET = os.environ["SIGNET"]
 PREDICT = pathlib.Path(__file__).parent.parent.parent / "scripts" / "predict.py"
 # What exif_transpose raises on a block of EXIF, a text or other tags that it cannot read or write again.
 NO_ORIENTATION = (SyntaxError, struct.error, ValueError, TypeError, AttributeError)
+# Pillow looks for the transparent level among levels of eight bits, whatever the depth it was written for.
+KEY_OF_OTHER_DEPTH = ["2 bits grey, tRNS", "4 bits grey, tRNS", "16 bits grey, tRNS", "16 bits RGB, tRNS"]
 SHAPES = [("square", 24, 24), ("oblong", 16, 24)]
 
 
@@ -48,7 +51,7 @@ def file_name(number, data):
     return f"{number:05}.png" if data.startswith(orientation.SIGNATURE) else f"{number:05}.jpg"
 
 
-def signet_reads(files, width, height, channels="rgb"):
+def signet_reads(files, width, height, channels="rgb", *settings):
     """What signet makes of `files` (name to bytes): levels [height, width, channels], or the reason why it left one out."""
     with tempfile.TemporaryDirectory() as folder:
         home = pathlib.Path(folder)
@@ -59,7 +62,7 @@ def signet_reads(files, width, height, channels="rgb"):
         for name, data in placed.items():
             (home / "data" / "a" / name).write_bytes(data)
         (home / "own.yaml").write_text(experiment(width, height, channels))
-        call = [SIGNET, "--verbose", "data", "npy", "own.yaml", "out"]
+        call = [SIGNET, "--verbose", "data", "npy", "own.yaml", "out", *(word for setting in settings for word in ["-s", setting])]
         answer = subprocess.run(call, capture_output=True, cwd=home)
         said = answer.stderr.decode(errors="replace")
         if answer.returncode:
@@ -69,7 +72,7 @@ def signet_reads(files, width, height, channels="rgb"):
                 return {names[0]: f"ends the program with {answer.returncode}: {said.strip()}"}
             half = len(names) // 2
             parts = [{name: files[name] for name in some} for some in [names[:half], names[half:]]]
-            return {name: found for part in parts for name, found in signet_reads(part, width, height, channels).items()}
+            return {name: found for part in parts for name, found in signet_reads(part, width, height, channels, *settings).items()}
         read = numpy.load(home / "out" / "X.npy")
     reasons = {}
     for line in said.splitlines():
@@ -104,16 +107,24 @@ def turned(data):
             return None
 
 
-def rgb(image):
+def rgb(image, background="black"):
     """Levels as scripts/predict.py takes them."""
     if image.mode.startswith("I"):
-        image = image.point(lambda level: level / 257 + 0.5).convert("L")
+        image = image.convert("I").point(lambda level: level / 257 + 0.5).convert("L")
+    if image.has_transparency_data:
+        image = Image.alpha_composite(Image.new("RGBA", image.size, background), image.convert("RGBA"))
     return numpy.asarray(image.convert("RGB")).astype(int)
 
 
 def grey(levels):
     """Luma as signet defines it, of Pillow's colours."""
     return (levels @ [299, 587, 114] + 500)[..., None] // 1000
+
+
+def scaled(size, largest):
+    """Of an image that becomes as large as it can within `largest`."""
+    factor = min(most / side for side, most in zip(size, largest))
+    return [side * factor for side in size]
 
 
 def by_size(cases):
@@ -264,7 +275,55 @@ class Images(unittest.TestCase):
             print(f"  {kind}: " + ", ".join(f"{number} {what}" for what, number in sorted(count.items())), file=sys.stderr)
         result.end(self)
 
-    def test_every_kind_of_png_has_the_levels_of_pillow_without_alpha(self):
+    def test_every_format_has_the_levels_of_pillow_on_the_background_that_was_asked_for(self):
+        files = dict(odd.kinds())
+        self.assertGreater(len(files), 60)
+        for channels, seen in [("rgb", lambda levels: levels), ("gray", grey)]:
+            for background in ["black", "white", "#3060c0"]:
+                with self.subTest(channels, background=background):
+                    result = Comparison(f"odd files, {channels} on {background}")
+                    found = signet_reads(files, odd.WIDTH, odd.HEIGHT, channels, f"data.image.background='{background}'")
+                    for name, levels in found.items():
+                        if name in odd.REFUSED:
+                            result.refusal(name, levels, "of an unsupported kind", "is of an unsupported kind")
+                        elif name in odd.UNSURE:
+                            result.unsure += 1
+                        else:
+                            result.pixels(name, levels, seen(rgb(opened(files[name]), background)), 1)
+                    result.end(self)
+
+    def test_every_format_is_turned_as_pillow_turns_it(self):
+        result = Comparison("odd files, turned")
+        files = dict(odd.oriented())
+        for name, found in signet_reads(files, odd.WIDTH, odd.HEIGHT).items():
+            result.pixels(name, found, rgb(turned(files[name])))
+        result.end(self)
+
+    def test_images_of_any_ratio_are_fitted_as_pillow_fits_them(self):
+        sides = [1, 2, 3, 17, 24, 31, 50, 150]
+        files = {f"{width} x {height}": odd.saved(odd.drawn("RGB", 0, width, height), "PNG") for width in sides for height in sides}
+        bilinear = Image.Resampling.BILINEAR
+        ways = {
+            "squeeze": lambda image, size, _: image.resize(size, bilinear),
+            "crop": lambda image, size, _: ImageOps.fit(image, size, bilinear),
+            "pad": lambda image, size, color: ImageOps.pad(image, size, bilinear, color=color),
+        }
+        for width, height in [(24, 24), (16, 25), (31, 9)]:
+            for fit, way in ways.items():
+                for background in ["black", "#f09020"]:
+                    with self.subTest(fit, size=(width, height), background=background):
+                        result = Comparison(f"{fit} to {width} x {height} on {background}")
+                        settings = [f"data.image.fit={fit}", f"data.image.background='{background}'"]
+                        for name, found in signet_reads(files, width, height, "rgb", *settings).items():
+                            image = opened(files[name])
+                            if fit == "pad" and not all(map(round, scaled(image.size, (width, height)))):
+                                result.unsure += 1  # it leaves nothing of so thin an image, and signet a line
+                                continue
+                            wanted = numpy.asarray(way(image, (width, height), background)).astype(int)
+                            result.pixels(name, found, wanted, 1)
+                        result.end(self)
+
+    def test_every_kind_of_png_has_the_levels_of_pillow(self):
         width, height = 21, 13
         files = dict(pngs.kinds(width, height))
         for channels, seen in [("rgb", lambda levels: levels), ("gray", grey)]:
@@ -274,7 +333,10 @@ class Images(unittest.TestCase):
                     image = opened(files[name])
                     # Pillow drops the lower eight of sixteen bits of a colour, others round.
                     tolerance = 1 if name.startswith("16 bits") else 0
-                    result.pixels(name, found, seen(rgb(image)), tolerance)
+                    if name in KEY_OF_OTHER_DEPTH:
+                        result.unsure += 1
+                    else:
+                        result.pixels(name, found, seen(rgb(image)), tolerance)
                 result.end(self)
 
 

@@ -6,11 +6,14 @@ mod source;
 mod split;
 
 pub use augment::Augment;
-pub use image::{Channels, FixedNormalize, ImageConfig, NamedNormalize, Normalize, Preprocess};
-pub use source::{NpyLabels, Source};
+pub use image::{
+    Background, Channels, Fit, FixedNormalize, ImageConfig, NamedNormalize, Normalize, Preprocess,
+};
+pub use source::{NpyLabels, PART_WORDS, Source, TableConfig};
 pub use split::SplitConfig;
 
 use super::declare::keys;
+use super::entry::Entry;
 use super::key::{Rule, Shape};
 use super::section::Section;
 use super::setting::{Setting, describe, words};
@@ -31,7 +34,10 @@ keys! {
         /// Whether an image that cannot be read ends the run.
         on_bad_image: OnBadImage [= OnBadImage::Error],
         /// How images are split into train, val and test.
-        split: SplitConfig [section],
+        split: SplitConfig [
+            by |section| read_split(section, &source, classes.as_deref());
+            Shape::Kinds(SplitConfig::KINDS), "stratified, or as_found where the source gives parts"
+        ],
         /// How pixels are shifted and scaled before the first layer.
         normalize: Normalize [by |section| Normalize::read(section, image.depth()); Normalize::shape(), "train_stats"],
         /// Random changes to training images, anew each epoch, one of each kind: first all changes of place at once, then
@@ -39,17 +45,25 @@ keys! {
         augment: Vec<Augment> [= Vec::new()] resume Branch,
     }
     check(data, section) {
-        if !matches!(data.source, Source::ClassFolders { .. }) {
-            let why = "applies to kind class_folders only; other sources come prepared and keep their order";
-            if data.order != Order::Name {
-                section.wrong("order", format!("{} {why}", data.order.word()));
+        if data.order != Order::Name && !matches!(data.source, Source::ClassFolders { .. }) {
+            let why = "applies to kind class_folders only; other sources keep their order";
+            section.wrong("order", format!("{} {why}", data.order.word()));
+        }
+        if !matches!(data.source, Source::ClassFolders { .. } | Source::Table(_)) {
+            let why = "applies to image files only; other sources come prepared";
+            let background = data.image.background;
+            if background != Background::BLACK {
+                section.wrong("image.background", format!("{background} {why}"));
+            }
+            if data.image.fit != Fit::Squeeze {
+                section.wrong("image.fit", format!("{} {why}", data.image.fit.word()));
             }
             let preprocess = data.image.preprocess;
             if preprocess != Preprocess::Plain {
                 section.wrong("image.preprocess", format!("{} {why}", preprocess.word()));
             }
             if data.on_bad_image == OnBadImage::Skip {
-                let message = "skip applies to kind class_folders only; other sources have no image files";
+                let message = "skip applies to image files only, and this source has none";
                 section.wrong("on_bad_image", message.to_owned());
             }
         }
@@ -90,8 +104,18 @@ impl DataConfig {
             | SplitConfig::Sklearn { val, .. }
             | SplitConfig::Folds { val, .. } => val > 0.0,
             SplitConfig::InnerFolds { .. } | SplitConfig::Manifest { .. } => true,
+            SplitConfig::AsFound {} => true,
         }
     }
+}
+
+/// As written; without a word the parts that the source gives are taken, if it does.
+fn read_split(section: &mut Section, source: &Source, classes: Option<&[String]>) -> SplitConfig {
+    let slot = section.slot("split");
+    if !slot.holds() && source.gives_parts(classes) {
+        return SplitConfig::AsFound {};
+    }
+    SplitConfig::read(slot, Rule::Any).expect("it has a usual kind")
 }
 
 fn read_classes(section: &mut Section) -> Option<Vec<String>> {

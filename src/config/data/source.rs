@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::config::declare::kinds;
+use crate::config::declare::{keys, kinds};
 use crate::config::document::variables::escape;
 use crate::config::entry::Entry;
 use crate::config::key::{Absent, Key, Rule, Shape};
@@ -14,11 +14,16 @@ use crate::config::section::Section;
 kinds! {
     /// Where images come from.
     Source {
-        /// `ROOT/<class>/*.jpg|jpeg|png`.
+        /// `ROOT/<class>/...`: JPEG, PNG, WebP, BMP, GIF and TIFF files, known by their content.
         "class_folders" ClassFolders {
             /// The folder of class folders.
             root: PathBuf [needs "the folder that holds one folder per class"] resume Free,
+            /// Folders from there (or from train, val and test in it) down to those of the classes, whose names alone count;
+            /// null is 1, behind folders that hold nothing but one folder.
+            depth: Option<usize> [= None, within(1, 16)] since "0.3",
         },
+        /// Image files that a table names.
+        "table" Table(TableConfig) since "0.3",
         /// Arrays of numpy, in `.npy` files or as members of a `.npz` archive (`signs.npz/x_train`).
         "npy" Npy {
             /// Images: `[N, H, W]`, `[N, H, W, C]` or `[N, C, H, W]`, floats in 0..1 or bytes.
@@ -38,6 +43,27 @@ kinds! {
     }
 }
 
+keys! {
+    /// A table of image files.
+    TableConfig {
+        /// CSV or TSV, with the names of the columns in its first line and an image in each other one.
+        file: PathBuf [needs "the CSV or TSV file that names the images"] resume Free,
+        /// The column with their paths, from the folder that the table lies in.
+        path: String [= "path".to_owned()],
+        /// The column with their classes.
+        label: String [= "label".to_owned()],
+        /// The column that says train, val or test; null for none.
+        part: Option<String> [= None],
+    }
+}
+
+/// What the folders and values of the parts are called: train, val, test.
+pub const PART_WORDS: [&[&str]; 3] = [
+    &["train", "training"],
+    &["val", "valid", "validation", "dev"],
+    &["test", "testing"],
+];
+
 /// How rows of an array get their class.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(untagged)]
@@ -56,6 +82,16 @@ pub enum NpyLabels {
         #[serde(serialize_with = "as_map")]
         rows: Vec<(String, Vec<u64>)>,
     },
+}
+
+/// The names of the folders in `folder` that are not hidden.
+fn folders_in(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let folders = entries.filter(|entry| entry.path().is_dir());
+    let names = folders.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    names
+        .filter(|name| !name.starts_with('.') && name != "__MACOSX")
+        .collect()
 }
 
 fn as_map<T: Serialize, S: serde::Serializer>(
@@ -83,6 +119,29 @@ impl Source {
         self
     }
 
+    /// Whether it gives its images in parts of their own; folders that are called like `classes` are no parts.
+    pub(super) fn gives_parts(&self, classes: Option<&[String]>) -> bool {
+        match self {
+            Source::ClassFolders { root, depth } => {
+                let (mut at, mut names) = (root.clone(), folders_in(root));
+                while let ([only], None) = (&names[..], depth) {
+                    at.push(only);
+                    names = folders_in(&at);
+                }
+                let part = |name: &String| {
+                    let name = name.to_lowercase();
+                    PART_WORDS.iter().position(|words| words.contains(&&*name))
+                };
+                let asked = |classes: &[String]| classes.iter().all(|class| names.contains(class));
+                let parts: Option<Vec<usize>> = names.iter().map(part).collect();
+                let parts = parts.filter(|_| !classes.is_some_and(asked));
+                parts.is_some_and(|parts| parts.len() > 1 && parts.contains(&0))
+            }
+            Source::Table(table) => table.part.is_some(),
+            Source::Npy { .. } | Source::Generated { .. } => false,
+        }
+    }
+
     /// The override that sets it.
     pub fn as_override(&self) -> String {
         let mut value = serde_yaml::to_value(self).expect("a source is plain data");
@@ -95,7 +154,8 @@ impl Source {
     /// Its files and folders.
     fn paths(&mut self) -> Vec<&mut PathBuf> {
         match self {
-            Source::ClassFolders { root } => vec![root],
+            Source::ClassFolders { root, .. } => vec![root],
+            Source::Table(table) => vec![&mut table.file],
             Source::Npy { images, labels } => match labels {
                 NpyLabels::File { labels, .. } => vec![images, labels],
                 NpyLabels::Rows { .. } => vec![images],

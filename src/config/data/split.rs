@@ -53,6 +53,8 @@ kinds! {
             /// numpy's seed.
             random_state: u64 [= 42, within(0, u32::MAX)],
         },
+        /// The parts in which the source gives its images: folders train, val (or valid) and test, or a column of a table.
+        "as_found" AsFound {} since "0.3",
         /// A JSON file with the names in each part, such as the `split.json` of a run.
         "manifest" Manifest {
             /// JSON file with the image names of each part, such as a run's `split.json`.

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 pub use manifest::Manifest;
 
 use super::index::Index;
-use crate::config::data::SplitConfig;
+use crate::config::data::{PART_WORDS, SplitConfig};
 use crate::fault::{Blame, Fault};
 use crate::rng::{Purpose, Stream};
 use folds::{in_folds, in_inner_folds};
@@ -18,7 +18,7 @@ use manifest::from_manifest;
 use sklearn::sklearn;
 
 /// One of the parts that images are split into. Files, flags and tables call it by its word.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Part {
     /// Images whose gradients update the weights.
@@ -32,6 +32,15 @@ pub enum Part {
 impl Part {
     /// Every part, in the order of tables.
     pub const ALL: [Part; 3] = [Part::Train, Part::Val, Part::Test];
+
+    /// The part that people call `word`, in whatever case: `train`, `val` (or `valid`), `test`.
+    pub fn called(word: &str) -> Option<Part> {
+        let word = word.to_lowercase();
+        Part::ALL
+            .into_iter()
+            .zip(PART_WORDS)
+            .find_map(|(part, words)| words.contains(&word.as_str()).then_some(part))
+    }
 
     /// `train`, `val` or `test`.
     pub fn word(self) -> &'static str {
@@ -98,6 +107,7 @@ impl Split {
                 random_state,
             } => sklearn(index.len(), *test, *val, *random_state as u32),
             SplitConfig::Manifest { file } => from_manifest(index, file)?,
+            SplitConfig::AsFound {} => as_found(index)?,
         })
     }
 
@@ -109,7 +119,7 @@ impl Split {
                 [true, *val > 0.0, true]
             }
             SplitConfig::InnerFolds { .. } => [true, true, false],
-            SplitConfig::Manifest { .. } => [true, false, false],
+            SplitConfig::Manifest { .. } | SplitConfig::AsFound {} => [true, false, false],
         };
         for ((name, part), wanted) in self.parts().into_iter().zip(wanted) {
             ensure!(
@@ -163,6 +173,30 @@ impl Split {
             test: names(&self.test),
         }
     }
+}
+
+/// The parts in which the images were given.
+fn as_found(index: &Index) -> Result<Split> {
+    ensure!(
+        index.parts.iter().any(Option::is_some),
+        "data.split: as_found takes the parts that a source gives, in folders train, val and test or in a column of a table, \
+         and this source gives none"
+    );
+    let of = |part| {
+        let images = (0..index.len()).filter(move |&image| index.parts[image] == Some(part));
+        images.collect()
+    };
+    if let Some(image) = index.parts.iter().position(Option::is_none) {
+        bail!(
+            "data.split: {:?} is in no part, and as_found takes the parts as they are; give it one",
+            index.names[image]
+        );
+    }
+    Ok(Split {
+        train: of(Part::Train),
+        val: of(Part::Val),
+        test: of(Part::Test),
+    })
 }
 
 /// The same shares of each class, rounded to whole images; train takes the rest. Every part is in the
