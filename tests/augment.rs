@@ -12,7 +12,7 @@ const HEIGHT: i64 = 20;
 const WIDTH: i64 = 28;
 
 /// Every kind with the test of its effect. A kind that the experiment file knows and this list does not is an error.
-const EFFECTS: [(&str, fn()); 8] = [
+const EFFECTS: [(&str, fn()); 12] = [
     (
         "shift",
         shift_moves_all_pixels_by_the_same_distance_up_to_its_bound,
@@ -20,6 +20,16 @@ const EFFECTS: [(&str, fn()); 8] = [
     ("rotate", rotate_turns_about_the_centre_by_up_to_its_bound),
     ("scale", scale_grows_or_shrinks_about_the_centre),
     ("flip_horizontal", flip_horizontal_mirrors_the_columns),
+    ("flip_vertical", flip_vertical_mirrors_the_rows),
+    (
+        "random_resized_crop",
+        random_resized_crop_takes_a_part_of_an_area_and_ratio_within_bounds,
+    ),
+    ("blur", blur_is_a_normal_distribution_of_up_to_its_width),
+    (
+        "color_jitter",
+        color_jitter_draws_brightness_contrast_and_saturation_apart,
+    ),
     ("brightness", brightness_multiplies_all_pixels_by_one_factor),
     ("contrast", contrast_scales_the_distance_from_the_mean),
     ("noise", noise_is_normal_with_the_given_standard_deviation),
@@ -274,15 +284,22 @@ fn assert_moves_as_pillow(augment: Augment, expected: &Middle) {
 
 #[test]
 fn flip_horizontal_mirrors_the_columns() {
-    let row = Tensor::from_slice(&[0.1f32, 0.2, 0.4, 0.8, 1.0, 0.5]);
-    let mirrored = Tensor::from_slice(&[0.5f32, 1.0, 0.8, 0.4, 0.2, 0.1]);
-    let x = Tensor::stack(&[&row, &(&row * 0.5)], 0)
-        .view([1, 1, 2, 6])
-        .expand([1000, 1, 2, 6], false);
-    let expected = Tensor::stack(&[&mirrored, &(&mirrored * 0.5)], 0).view([1, 1, 2, 6]);
+    assert_flips(|p| Augment::FlipHorizontal { p }, 3);
+}
+
+#[test]
+fn flip_vertical_mirrors_the_rows() {
+    assert_flips(|p| Augment::FlipVertical { p }, 2);
+}
+
+/// An image is turned around along `dim` with the probability that is asked for, or kept.
+fn assert_flips(kind: impl Fn(f64) -> Augment, dim: i64) {
+    let x = noise_image(1);
+    let expected = x.flip([dim]);
+    let x = x.expand([1000, 1, HEIGHT, WIDTH], false);
     let indices: Vec<usize> = (0..1000).collect();
     let flipped = |p: f64| {
-        let changed = apply(&[Augment::FlipHorizontal { p }], x.copy(), &indices, 1, 0);
+        let changed = apply(&[kind(p)], x.copy(), &indices, 1, 0);
         let like = |other: &Tensor| {
             let farthest = (&changed - other).abs().amax([1i64, 2, 3], false);
             // Interpolation at pixel centres rounds.
@@ -295,6 +312,132 @@ fn flip_horizontal_mirrors_the_columns() {
     assert_eq!((flipped(0.0), flipped(1.0)), (0, 1000));
     // Four standard deviations of a binomial of 1000 at 0.3.
     assert!((flipped(0.3) - 300).abs() < 58, "{}", flipped(0.3));
+}
+
+#[test]
+fn random_resized_crop_takes_a_part_of_an_area_and_ratio_within_bounds() {
+    let parts = |min_area: f64, max_ratio: f64| -> Vec<[f64; 2]> {
+        let kind = Augment::RandomResizedCrop {
+            min_area,
+            max_ratio,
+        };
+        let part = |origin: Box<dyn Fn(f64, f64) -> [f64; 2]>| {
+            let (first, second) = (origin(0.5, 0.5), origin(5.5, 4.5));
+            let sides = [(second[0] - first[0]) / 5.0, (second[1] - first[1]) / 4.0];
+            let middle = [first[0] - 0.5 * sides[0], first[1] - 0.5 * sides[1]];
+            for [right, down] in PLACES {
+                let expected = [middle[0] + sides[0] * right, middle[1] + sides[1] * down];
+                assert!(close(origin(right, down), expected));
+            }
+            for (axis, length) in [(0, WIDTH as f64), (1, HEIGHT as f64)] {
+                let room = (1.0 - sides[axis]) * length / 2.0;
+                assert!(middle[axis].abs() < room + CLOSE, "{sides:?} at {middle:?}");
+            }
+            sides
+        };
+        let origins = origins(kind).into_iter();
+        origins.map(|origin| part(Box::new(origin))).collect()
+    };
+    let square = parts(0.3, 1.0);
+    assert!(square.iter().all(|[wide, high]| (wide - high).abs() < 1e-4));
+    let areas: Vec<f64> = square.iter().map(|[wide, high]| wide * high).collect();
+    assert_even(&areas, 0.3, 1.0);
+    // So small that no side reaches that of the image.
+    let small = parts(0.04, 1.5);
+    let small = small.iter().filter(|[wide, high]| wide * high < 0.4);
+    let ratios: Vec<f64> = small.map(|[wide, high]| (wide / high).ln() / 2.0).collect();
+    assert!(ratios.len() > 50, "{}", ratios.len());
+    assert_even(&ratios, -1.5f64.ln(), 1.5f64.ln());
+}
+
+#[test]
+fn blur_is_a_normal_distribution_of_up_to_its_width() {
+    let x = Tensor::zeros([200, 1, 31, 31], (Kind::Float, Device::Cpu));
+    let _ = x.narrow(2, 15, 1).narrow(3, 15, 1).fill_(1.0);
+    let indices: Vec<usize> = (0..200).collect();
+    let blurred = apply(&[Augment::Blur { max_sigma_px: 3.0 }], x, &indices, 1, 0);
+    let mut widths = Vec::new();
+    for image in 0..200 {
+        let at = |right: i64, down: i64| blurred.double_value(&[image, 0, 15 + down, 15 + right]);
+        let near = at(1, 0) / at(0, 0);
+        // Below, the neighbours' share is lost among numbers of single precision.
+        let sigma = if near > 1e-6 {
+            (-0.5 / near.ln()).sqrt()
+        } else {
+            0.0
+        };
+        widths.push(sigma);
+        let reach = if sigma > 0.0 {
+            (2.5 * sigma) as i64
+        } else {
+            -1
+        };
+        for right in 0..=reach {
+            for down in 0..=reach {
+                let far = (right * right + down * down) as f64;
+                let expected = at(0, 0) * (-0.5 * far / sigma.powi(2)).exp();
+                for found in [at(right, down), at(-right, down), at(right, -down)] {
+                    assert!((found - expected).abs() < 1e-5, "{sigma}: {right}, {down}");
+                }
+            }
+        }
+        let sum = blurred.get(image).sum(Kind::Double).double_value(&[]);
+        assert!((sum - 1.0).abs() < 1e-5, "{sigma}: {sum}");
+    }
+    let wide: Vec<f64> = widths.into_iter().filter(|sigma| *sigma > 0.3).collect();
+    assert_even(&wide, 0.3, 3.0);
+}
+
+#[test]
+fn color_jitter_draws_brightness_contrast_and_saturation_apart() {
+    let kind = |brightness, contrast, saturation, hue| Augment::ColorJitter {
+        brightness,
+        contrast,
+        saturation,
+        hue,
+    };
+    let x = noise_image(1) * 0.5 + 0.1;
+    let found = factors(kind(0.4, 0.0, 0.0, 0.0), &x, |x, factor| x * factor);
+    assert_even(&found, 0.6, 1.4);
+    let about_mean =
+        |x: &Tensor, factor: f64| (x - x.mean(Kind::Float)) * factor + x.mean(Kind::Float);
+    let found = factors(kind(0.0, 0.4, 0.0, 0.0), &x, about_mean);
+    assert_even(&found, 0.6, 1.4);
+    // Three colours, none of which leaves the range.
+    let x = noise_image(3).view([1, 3, HEIGHT, WIDTH]) * 0.2 + 0.4;
+    let luma = |x: &Tensor| {
+        let weights = Tensor::from_slice(&[0.213f32, 0.715, 0.072]).view([1, 3, 1, 1]);
+        (x * weights).sum_dim_intlist(&[1i64][..], true, Kind::Float)
+    };
+    let indices: Vec<usize> = (0..200).collect();
+    let many = x.expand([200, 3, HEIGHT, WIDTH], false).copy();
+    let paler = apply(&[kind(0.0, 0.0, 0.5, 0.0)], many.copy(), &indices, 1, 0);
+    let distance = |x: &Tensor| (x - luma(x)).abs().mean(Kind::Double).double_value(&[]);
+    let mut saturations = Vec::new();
+    for image in 0..200 {
+        let own = paler.narrow(0, image, 1);
+        let factor = distance(&own) / distance(&x);
+        let expected = luma(&x) + (&x - luma(&x)) * factor;
+        assert!(
+            (&own - expected).abs().max().double_value(&[]) < 1e-6,
+            "{factor}"
+        );
+        saturations.push(factor);
+    }
+    assert_even(&saturations, 0.5, 1.5);
+    let turned = apply(&[kind(0.0, 0.0, 0.0, 90.0)], many.copy(), &indices, 1, 0);
+    assert!(
+        (luma(&turned) - luma(&many)).abs().max().double_value(&[]) < 1e-3,
+        "W3C rounds to thousandths"
+    );
+    assert!((&turned - &many).abs().max().double_value(&[]) > 0.1);
+    // Grey has no hue and no saturation.
+    let grey = x
+        .narrow(1, 0, 1)
+        .expand([1, 3, HEIGHT, WIDTH], false)
+        .copy();
+    let same = apply(&[kind(0.0, 0.0, 0.5, 90.0)], grey.copy(), &[3], 1, 0);
+    assert!((same - grey).abs().max().double_value(&[]) < 1e-6);
 }
 
 /// The factor by which each of 200 images was changed, once it is known that all its pixels were changed by it.

@@ -1,9 +1,9 @@
 //! Random changes to training images: the same for the same (seed, epoch, image), on any device.
 //!
-//! All changes of place (shift, turn, scale, mirror) are one affine map, sampled once, so that an image
+//! All changes of place (crop, shift, turn, scale, mirror) are one affine map, sampled once, so that an image
 //! is blurred by interpolation once and not four times. Beyond the edge the edge goes on.
 
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use crate::bridge;
 use crate::config::data::Augment;
@@ -36,10 +36,7 @@ pub fn apply(augment: &[Augment], x: Tensor, indices: &[usize], seed: u64, epoch
         }
     }
     let device = x.device();
-    let column = |number: &dyn Fn(&Transform) -> f64| {
-        let list: Vec<f32> = changes.iter().map(|change| number(change) as f32).collect();
-        bridge::upload(Tensor::from_slice(&list), device).view([-1, 1, 1, 1])
-    };
+    let column = |number: &dyn Fn(&Transform) -> f64| column(&changes, device, number);
     let mut x = bridge::in_unit(&x).expect("a batch has four dimensions");
     if changes.iter().any(Transform::moves) {
         let maps = changes.iter();
@@ -48,12 +45,27 @@ pub fn apply(augment: &[Augment], x: Tensor, indices: &[usize], seed: u64, epoch
             .collect();
         x = bridge::warp(&x, &maps).expect("there is a map for each image");
     }
+    let widest = changes
+        .iter()
+        .fold(0.0, |widest: f64, change| widest.max(change.blur_px));
+    if widest > 0.0 {
+        x = blurred(&x, &changes, 3);
+        x = blurred(&x, &changes, 2);
+    }
     if changes.iter().any(|change| change.contrast != 1.0) {
         let mean = x.mean_dim(&[1i64, 2, 3][..], true, None); // [B, 1, 1, 1]
         x = (x - &mean) * column(&|change| change.contrast) + mean;
     }
     if changes.iter().any(|change| change.brightness != 1.0) {
         x *= column(&|change| change.brightness);
+    }
+    if channels == 3 && changes.iter().any(Transform::recolours) {
+        let colours = [0, 1, 2].map(|channel| x.narrow(1, channel, 1));
+        let row = |to: usize| {
+            let term = |from: usize| &colours[from] * column(&|change| change.colours()[to][from]);
+            term(0) + term(1) + term(2)
+        };
+        x = Tensor::cat(&[row(0), row(1), row(2)], 1);
     }
     if noisy {
         let noise = bridge::upload(Tensor::from_slice(&noise), device);
@@ -71,6 +83,45 @@ pub fn apply(augment: &[Augment], x: Tensor, indices: &[usize], seed: u64, epoch
     x.clamp_(0.0, 1.0).to_kind(Kind::Float)
 }
 
+/// A number of each image, `[B, 1, 1, 1]` on `device`.
+fn column(changes: &[Transform], device: Device, number: &dyn Fn(&Transform) -> f64) -> Tensor {
+    let list: Vec<f32> = changes.iter().map(|change| number(change) as f32).collect();
+    bridge::upload(Tensor::from_slice(&list), device).view([-1, 1, 1, 1])
+}
+
+/// How far a blur reaches, in standard deviations: beyond lies a hundredth of it.
+const REACH: f64 = 2.6;
+
+/// Weighted sums of neighbours along a dimension, the weights a normal distribution; beyond the edge the edge goes on.
+fn blurred(x: &Tensor, changes: &[Transform], dim: i64) -> Tensor {
+    let column = |number: &dyn Fn(&Transform) -> f64| column(changes, x.device(), number);
+    let side = x.size()[dim as usize];
+    let places = Tensor::arange(side, (Kind::Int64, x.device()));
+    let weight = |change: &Transform, at: i64| match change.blur_px {
+        0.0 => f64::from(u8::from(at == 0)),
+        sigma => (-0.5 * (at as f64 / sigma).powi(2)).exp(),
+    };
+    let reach = |change: &Transform| (REACH * change.blur_px).ceil() as i64;
+    let within = |change: &Transform, at: i64| {
+        if at.abs() > reach(change) {
+            0.0
+        } else {
+            weight(change, at)
+        }
+    };
+    let sum = |change: &Transform| {
+        let all = -reach(change)..=reach(change);
+        all.map(|at| weight(change, at)).sum::<f64>()
+    };
+    let mut result = x * column(&|change| weight(change, 0) / sum(change));
+    for at in 1..=changes.iter().map(reach).max().unwrap_or(0) {
+        let [before, behind] =
+            [-at, at].map(|step| x.index_select(dim, &(&places + step).clamp(0, side - 1)));
+        result += (before + behind) * column(&|change| within(change, at) / sum(change));
+    }
+    result
+}
+
 /// What happens to one image.
 struct Transform {
     /// Pixels to the right and down.
@@ -78,8 +129,15 @@ struct Transform {
     degrees: f64,
     scale: f64,
     mirrored: bool,
+    upside_down: bool,
+    /// Middle (-1..1) and size (share) of the part that is taken, across and down.
+    crop: [(f64, f64); 2],
+    /// Standard deviation.
+    blur_px: f64,
     brightness: f64,
     contrast: f64,
+    saturation: f64,
+    hue_degrees: f64,
     noise: f64,
     /// Left, top, width and height, as shares of the image.
     erased: Option<[f64; 4]>,
@@ -92,14 +150,20 @@ impl Transform {
             degrees: 0.0,
             scale: 1.0,
             mirrored: false,
+            upside_down: false,
+            crop: [(0.0, 1.0); 2],
+            blur_px: 0.0,
             brightness: 1.0,
             contrast: 1.0,
+            saturation: 1.0,
+            hue_degrees: 0.0,
             noise: 0.0,
             erased: None,
         }
     }
 
     fn draw(&mut self, kind: &Augment, stream: &mut Stream) {
+        let around_one = |stream: &mut Stream, most: f64| stream.uniform(1.0 - most, 1.0 + most);
         match *kind {
             Augment::Shift { max_px } => {
                 self.shift = [(); 2].map(|()| stream.uniform(-max_px, max_px))
@@ -107,10 +171,36 @@ impl Transform {
             Augment::Rotate { max_degrees } => {
                 self.degrees = stream.uniform(-max_degrees, max_degrees)
             }
-            Augment::Scale { max } => self.scale = stream.uniform(1.0 - max, 1.0 + max),
+            Augment::Scale { max } => self.scale = around_one(stream, max),
             Augment::FlipHorizontal { p } => self.mirrored = stream.chance(p),
-            Augment::Brightness { max } => self.brightness = stream.uniform(1.0 - max, 1.0 + max),
-            Augment::Contrast { max } => self.contrast = stream.uniform(1.0 - max, 1.0 + max),
+            Augment::FlipVertical { p } => self.upside_down = stream.chance(p),
+            Augment::RandomResizedCrop {
+                min_area,
+                max_ratio,
+            } => {
+                let area = stream.uniform(min_area, 1.0);
+                // Wide and high are as likely; a part of a square is as likely to be as wide as another is high.
+                let wider = stream.uniform(-max_ratio.ln(), max_ratio.ln()).exp();
+                let sides = [area.sqrt() * wider, area.sqrt() / wider];
+                self.crop = sides.map(|side| {
+                    let side = side.min(1.0);
+                    (stream.uniform(side - 1.0, 1.0 - side), side)
+                });
+            }
+            Augment::Blur { max_sigma_px } => self.blur_px = stream.uniform(0.0, max_sigma_px),
+            Augment::ColorJitter {
+                brightness,
+                contrast,
+                saturation,
+                hue,
+            } => {
+                self.brightness *= around_one(stream, brightness);
+                self.contrast *= around_one(stream, contrast);
+                self.saturation = around_one(stream, saturation);
+                self.hue_degrees = stream.uniform(-hue, hue);
+            }
+            Augment::Brightness { max } => self.brightness *= around_one(stream, max),
+            Augment::Contrast { max } => self.contrast *= around_one(stream, max),
             Augment::Noise { std } => self.noise = std,
             Augment::Erase { p, max_area } => {
                 let wanted = stream.chance(p);
@@ -128,11 +218,38 @@ impl Transform {
     }
 
     fn moves(&self) -> bool {
-        self.shift != [0.0; 2] || self.degrees != 0.0 || self.scale != 1.0 || self.mirrored
+        let turned = self.degrees != 0.0 || self.mirrored || self.upside_down;
+        turned || self.shift != [0.0; 2] || self.scale != 1.0 || self.crop != [(0.0, 1.0); 2]
+    }
+
+    fn recolours(&self) -> bool {
+        self.saturation != 1.0 || self.hue_degrees != 0.0
+    }
+
+    /// What red, green and blue become: a row for each, of the shares of red, green and blue. The hue is turned, and then
+    /// the saturation multiplied (W3C, Filter Effects Module Level 1, `feColorMatrix`, hueRotate and saturate).
+    fn colours(&self) -> [[f64; 3]; 3] {
+        const LUMA: [f64; 3] = [0.213, 0.715, 0.072];
+        const ACROSS: [[f64; 3]; 3] = [
+            [-0.213, -0.715, 0.928],
+            [0.143, 0.140, -0.283],
+            [-0.787, 0.715, 0.072],
+        ];
+        let (sin, cos) = self.hue_degrees.to_radians().sin_cos();
+        let turned = |to: usize, from: usize| {
+            let own = f64::from(u8::from(to == from));
+            LUMA[from] + cos * (own - LUMA[from]) + sin * ACROSS[to][from]
+        };
+        let luma = |from: usize| (0..3).map(|to| LUMA[to] * turned(to, from)).sum::<f64>();
+        [0, 1, 2].map(|to| {
+            [0, 1, 2].map(|from| {
+                self.saturation * turned(to, from) + (1.0 - self.saturation) * luma(from)
+            })
+        })
     }
 
     /// Where each target pixel comes from, in the coordinates of `affine_grid` (-1..1 along both axes):
-    /// the inverse of "mirror, scale, turn, shift". Turning happens in pixels, so that it stays a turn
+    /// the inverse of "crop, mirror, scale, turn, shift". Turning happens in pixels, so that it stays a turn
     /// in images that are not square.
     fn map(&self, height: f64, width: f64) -> [f64; 6] {
         if !self.moves() {
@@ -145,8 +262,18 @@ impl Transform {
             mirror * sin / self.scale * height / width,
         );
         let (c, d) = (-sin / self.scale * width / height, cos / self.scale);
+        let flip = if self.upside_down { -1.0 } else { 1.0 };
+        let (c, d) = (flip * c, flip * d);
         let (right, down) = (2.0 * self.shift[0] / width, 2.0 * self.shift[1] / height);
-        [a, b, -(a * right + b * down), c, d, -(c * right + d * down)]
+        let [(x, wide), (y, high)] = self.crop;
+        [
+            wide * a,
+            wide * b,
+            x - wide * (a * right + b * down),
+            high * c,
+            high * d,
+            y - high * (c * right + d * down),
+        ]
     }
 
     /// 0 where the image is painted over, else 1; `[H, W]`.
@@ -188,6 +315,36 @@ mod tests {
         assert!(both.narrow(0, 1, 1).equal(&second));
         assert!(!both.equal(&apply(&augment, ramp(), &[7, 8], 1, 4)));
         assert!(!both.equal(&apply(&augment, ramp(), &[7, 8], 2, 3)));
+    }
+
+    #[test]
+    fn hue_and_saturation_are_those_of_the_filter_effects_of_the_web() {
+        let mut change = Transform::none();
+        change.hue_degrees = 90.0;
+        // hueRotate of 90 degrees and saturate of 0.5, written out from the matrices of the specification.
+        let turned = [
+            [0.0, 0.0, 1.0],
+            [0.356, 0.855, -0.211],
+            [-0.574, 1.43, 0.144],
+        ];
+        let paler = [
+            [0.6065, 0.3575, 0.036],
+            [0.1065, 0.8575, 0.036],
+            [0.1065, 0.3575, 0.536],
+        ];
+        let close = |found: [[f64; 3]; 3], expected: [[f64; 3]; 3]| {
+            let pairs = found
+                .into_iter()
+                .flatten()
+                .zip(expected.into_iter().flatten());
+            pairs
+                .into_iter()
+                .all(|(found, expected)| (found - expected).abs() < 1e-12)
+        };
+        assert!(close(change.colours(), turned), "{:?}", change.colours());
+        change = Transform::none();
+        change.saturation = 0.5;
+        assert!(close(change.colours(), paler), "{:?}", change.colours());
     }
 
     #[test]

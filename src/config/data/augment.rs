@@ -25,6 +25,34 @@ kinds! {
             /// Probability that an image is changed.
             p: f64 [= 0.5, within(0.0, 1.0)],
         },
+        /// Mirrors top and bottom with probability `p`.
+        "flip_vertical" FlipVertical {
+            /// Probability that an image is changed.
+            p: f64 [= 0.5, within(0.0, 1.0)],
+        } since "0.3",
+        /// Takes a part of the image, as large as the whole.
+        "random_resized_crop" RandomResizedCrop {
+            /// Smallest share of the image's area.
+            min_area: f64 [= 0.25, within(0.01, 1.0)],
+            /// The part is up to so many times as wide, or as high, as an image of that area would be.
+            max_ratio: f64 [= 1.15, within(1.0, 10.0)],
+        } since "0.3",
+        /// Blurs by a normal distribution.
+        "blur" Blur {
+            /// Largest standard deviation, drawn from 0 to it.
+            max_sigma_px: f64 [= 1.0, within(0.0, 16.0)] unit "px",
+        } since "0.3",
+        /// Changes contrast, brightness, saturation and hue, the latter two of images in colour.
+        "color_jitter" ColorJitter {
+            /// Share of the brightness, by which it grows or shrinks at most.
+            brightness: f64 [= 0.2, within(0.0, 1.0)],
+            /// Share of the contrast.
+            contrast: f64 [= 0.2, within(0.0, 1.0)],
+            /// Share of the saturation.
+            saturation: f64 [= 0.2, within(0.0, 1.0)],
+            /// Largest turn of the hue either way.
+            hue: f64 [= 10.0, within(0.0, 180.0)] unit "degrees",
+        } since "0.3",
         /// Multiplies all pixels by a factor in 1 - max .. 1 + max.
         "brightness" Brightness {
             /// Share of the brightness.

@@ -25,7 +25,7 @@ keys! {
         source: Source [needs "a section with a kind" else Source::Generated { images: 205, seed: 0 }],
         /// The classes, in the order of the model's outputs; null takes all there are, by name.
         classes: Option<Vec<String>> [by read_classes; Shape::List(Box::new(Shape::Text), 2), "null"],
-        /// At most this many of each class, the first in `order`.
+        /// At most this many of each class, the first in `order`; of each part, where the source gives its images in parts.
         per_class: Option<usize> [= None, at_least(1)] unit "images",
         /// The order of images before they are split.
         order: Order [= Order::Name],
@@ -41,7 +41,7 @@ keys! {
         /// How pixels are shifted and scaled before the first layer.
         normalize: Normalize [by |section| Normalize::read(section, image.depth()); Normalize::shape(), "train_stats"],
         /// Random changes to training images, anew each epoch, one of each kind: first all changes of place at once, then
-        /// contrast, brightness, noise, erasing.
+        /// blur, contrast, brightness, saturation and hue, noise, erasing.
         augment: Vec<Augment> [= Vec::new()] resume Branch,
     }
     check(data, section) {
