@@ -10,7 +10,7 @@ use super::formats::{self, ARE_READ, FileKind};
 use super::listing::{ImageFile, LeftOut, Listing, NOT_UTF8};
 use super::split::Part;
 use super::{Dataset, order};
-use crate::config::data::DataConfig;
+use crate::config::data::{DataConfig, Layout};
 use crate::disk;
 
 /// The folder of one class, in one part.
@@ -48,31 +48,24 @@ impl<'r> ClassFolders<'r> {
             passed_over: PassedOver::default(),
             notes: Vec::new(),
         };
-        let mut at = PathBuf::new();
-        let mut names = found.level(&at)?;
-        while let ([only], None) = (&names[..], depth) {
-            let inner = at.join(only);
-            if !found.holds_folders(&inner)? {
-                break;
-            }
-            names = found.level(&inner)?;
-            at = inner;
+        let layout = Layout::of(root, depth, classes);
+        let at = layout.place();
+        let mut above = PathBuf::new();
+        for name in &layout.behind {
+            found.level(&above)?; // what lies beside the way is noted
+            above.push(name);
         }
-        if !at.as_os_str().is_empty() {
+        if !layout.behind.is_empty() {
             let place = root.join(&at);
-            found
-                .notes
-                .push(format!("the classes are in {}", place.display()));
+            let note = format!("the classes are in {}", place.display());
+            found.notes.push(note);
         }
         let depth = depth.unwrap_or(1);
-        let asked = |classes: &[String]| classes.iter().all(|class| names.contains(class));
-        match found.parts(&at, &names)? {
-            Some(parts) if !classes.is_some_and(asked) => {
-                for (part, path) in parts {
-                    found.classes(&path, Some(part), depth)?;
-                }
-            }
-            _ => found.classes_among(names, &at, None, depth)?,
+        if layout.parts.is_empty() {
+            found.classes(&at, None, depth)?;
+        } else {
+            found.level(&at)?;
+            found.parts(&at, layout.parts, depth)?;
         }
         ensure!(
             !found.folders.is_empty(),
@@ -110,54 +103,28 @@ impl<'r> ClassFolders<'r> {
         Ok(folders)
     }
 
-    /// The parts that the folders called `names` at `at` are, if all of them are parts and hold folders.
-    fn parts(&self, at: &Path, names: &[String]) -> Result<Option<Vec<(Part, PathBuf)>>> {
-        let mut parts = Vec::new();
-        for name in names {
-            let path = at.join(name);
-            match Part::called(name) {
-                Some(part) if self.holds_folders(&path)? => parts.push((part, path)),
-                _ => return Ok(None),
-            }
-        }
-        parts.sort();
-        let twice = parts.windows(2).find(|pair| pair[0].0 == pair[1].0);
-        if let Some([(part, one), (_, other)]) = twice {
+    /// Adds the class folders in the folders at `at` that are `parts`.
+    fn parts(&mut self, at: &Path, parts: Vec<(usize, String)>, depth: usize) -> Result<()> {
+        if let Some([(part, one), (_, other)]) =
+            parts.windows(2).find(|pair| pair[0].0 == pair[1].0)
+        {
+            let place = self.root.join(at);
             bail!(
-                "both {} and {} are the {part} part; rename one of them",
-                self.root.join(one).display(),
-                self.root.join(other).display()
+                "both {} and {} are the {} part; rename one of them",
+                place.join(one).display(),
+                place.join(other).display(),
+                Part::ALL[*part]
             );
         }
-        // A class may well be called "test", but classes have no other classes in them.
-        let has_train = parts.first().is_some_and(|(part, _)| *part == Part::Train);
-        Ok(has_train.then_some(parts))
-    }
-
-    fn holds_folders(&self, at: &Path) -> Result<bool> {
-        let folder = self.root.join(at);
-        for entry in folder::entries(&folder, &mut PassedOver::default())? {
-            if is_folder(&folder.join(entry))? {
-                return Ok(true);
-            }
+        for (part, name) in parts {
+            self.classes(&at.join(name), Some(Part::ALL[part]), depth)?;
         }
-        Ok(false)
+        Ok(())
     }
 
     /// Adds the class folders that lie `depth` folders below `at`.
     fn classes(&mut self, at: &Path, part: Option<Part>, depth: usize) -> Result<()> {
-        let names = self.level(at)?;
-        self.classes_among(names, at, part, depth)
-    }
-
-    fn classes_among(
-        &mut self,
-        names: Vec<String>,
-        at: &Path,
-        part: Option<Part>,
-        depth: usize,
-    ) -> Result<()> {
-        for class in names {
+        for class in self.level(at)? {
             let path = at.join(&class);
             if depth > 1 {
                 self.classes(&path, part, depth - 1)?;

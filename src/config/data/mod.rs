@@ -2,6 +2,7 @@
 
 mod augment;
 mod image;
+mod layout;
 mod source;
 mod split;
 
@@ -9,7 +10,8 @@ pub use augment::Augment;
 pub use image::{
     Background, Channels, Fit, FixedNormalize, ImageConfig, NamedNormalize, Normalize, Preprocess,
 };
-pub use source::{NpyLabels, PART_WORDS, Source, TableConfig};
+pub use layout::{Layout, PART_WORDS};
+pub use source::{NpyLabels, Source, TableConfig};
 pub use split::SplitConfig;
 
 use super::declare::keys;

@@ -1,9 +1,10 @@
-//! `data.source`: folders of images, arrays, or drawings.
+//! `data.source`: folders of images, tables, arrays, or drawings.
 
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use super::layout::Layout;
 use crate::config::declare::{keys, kinds};
 use crate::config::document::variables::escape;
 use crate::config::entry::Entry;
@@ -57,13 +58,6 @@ keys! {
     }
 }
 
-/// What the folders and values of the parts are called: train, val, test.
-pub const PART_WORDS: [&[&str]; 3] = [
-    &["train", "training"],
-    &["val", "valid", "validation", "dev"],
-    &["test", "testing"],
-];
-
 /// How rows of an array get their class.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(untagged)]
@@ -82,16 +76,6 @@ pub enum NpyLabels {
         #[serde(serialize_with = "as_map")]
         rows: Vec<(String, Vec<u64>)>,
     },
-}
-
-/// The names of the folders in `folder` that are not hidden.
-fn folders_in(folder: &Path) -> Vec<String> {
-    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    let folders = entries.filter(|entry| entry.path().is_dir());
-    let names = folders.map(|entry| entry.file_name().to_string_lossy().into_owned());
-    names
-        .filter(|name| !name.starts_with('.') && name != "__MACOSX")
-        .collect()
 }
 
 fn as_map<T: Serialize, S: serde::Serializer>(
@@ -123,19 +107,7 @@ impl Source {
     pub(super) fn gives_parts(&self, classes: Option<&[String]>) -> bool {
         match self {
             Source::ClassFolders { root, depth } => {
-                let (mut at, mut names) = (root.clone(), folders_in(root));
-                while let ([only], None) = (&names[..], depth) {
-                    at.push(only);
-                    names = folders_in(&at);
-                }
-                let part = |name: &String| {
-                    let name = name.to_lowercase();
-                    PART_WORDS.iter().position(|words| words.contains(&&*name))
-                };
-                let asked = |classes: &[String]| classes.iter().all(|class| names.contains(class));
-                let parts: Option<Vec<usize>> = names.iter().map(part).collect();
-                let parts = parts.filter(|_| !classes.is_some_and(asked));
-                parts.is_some_and(|parts| parts.len() > 1 && parts.contains(&0))
+                !Layout::of(root, *depth, classes).parts.is_empty()
             }
             Source::Table(table) => table.part.is_some(),
             Source::Npy { .. } | Source::Generated { .. } => false,
