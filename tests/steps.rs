@@ -187,32 +187,6 @@ fn a_run_that_accumulates_resumes_exactly_from_the_middle_of_an_epoch() {
 }
 
 #[test]
-fn batches_that_make_no_step_are_refused_by_key() {
-    let workshop = Workshop::small(20);
-    let cases = [
-        (
-            ["train.accumulate=0", "train.batch_size=4"],
-            2,
-            "train.accumulate: expected 1 to 4096, found 0",
-        ),
-        (
-            ["train.accumulate=2", "train.batch_size=full"],
-            2,
-            "train.accumulate: 2 cannot be: batch_size: full is one batch an epoch",
-        ),
-        (
-            ["train.accumulate=8", "train.batch_size=4"],
-            2,
-            "train.accumulate: 8 batches of 4 are more than the training part of 24 images; use at most 6",
-        ),
-    ];
-    for (settings, code, words) in cases {
-        let run = ["train", "own.yaml", "-s", settings[0], "-s", settings[1]];
-        workshop.call(&run).assert_failed(code, words);
-    }
-}
-
-#[test]
 fn a_run_in_shards_resumes_exactly_and_has_its_own_bits() {
     let workshop = Workshop::small(20);
     for shards in ["1", "2", "4"] {
@@ -234,7 +208,7 @@ fn a_run_in_shards_resumes_exactly_and_has_its_own_bits() {
 }
 
 #[test]
-fn shards_that_do_not_fit_are_refused_by_key() {
+fn shards_and_batches_that_make_no_step_are_refused_by_key() {
     let workshop = Workshop::small(20);
     let cases = [
         (
@@ -248,6 +222,18 @@ fn shards_that_do_not_fit_are_refused_by_key() {
         (
             ["train.shards=8", "train.batch_size=5"],
             "train.shards: 8 shards are too many for a batch of 4 of the 24 images",
+        ),
+        (
+            ["train.accumulate=0", "train.batch_size=4"],
+            "train.accumulate: expected 1 to 4096, found 0",
+        ),
+        (
+            ["train.accumulate=2", "train.batch_size=full"],
+            "train.accumulate: 2 cannot be: batch_size: full is one batch an epoch",
+        ),
+        (
+            ["train.accumulate=8", "train.batch_size=4"],
+            "train.accumulate: 8 batches of 4 are more than the training part of 24 images; use at most 6",
         ),
     ];
     for (set, words) in cases {
