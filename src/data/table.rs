@@ -165,7 +165,7 @@ impl<'t> Columns<'t> {
             label: needed("label", &table.label)?,
             part: match &table.part {
                 Some(name) => Some(needed("part", name)?),
-                None => None,
+                None => find(TableConfig::USUAL_PART),
             },
             count: names.len(),
         })
@@ -194,7 +194,8 @@ impl<'t> Columns<'t> {
             Ok(value.trim().to_owned())
         };
         let part = |column: usize| -> Result<Part> {
-            let name = self.table.part.as_deref().unwrap_or_default();
+            let name = self.table.part.as_deref();
+            let name = name.unwrap_or(TableConfig::USUAL_PART);
             let word = value(column, name)?;
             Part::called(&word)
                 .with_context(|| format!("{name}: {word:?} is not one of train, val, test"))

@@ -1,5 +1,7 @@
 //! `data.source`: folders of images, tables, arrays, or drawings.
 
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -53,8 +55,23 @@ keys! {
         path: String [= "path".to_owned()],
         /// The column with their classes.
         label: String [= "label".to_owned()],
-        /// The column that says train, val or test; null for none.
+        /// The column that says train, val or test; null is a column called part, if there is one.
         part: Option<String> [= None],
+    }
+}
+
+impl TableConfig {
+    /// The column with the parts that is taken without being named.
+    pub const USUAL_PART: &str = "part";
+
+    /// Whether its first line names that column; not where it cannot be read, which whoever reads the rest will say.
+    fn has_parts(&self) -> bool {
+        let mut first = String::new();
+        let read = File::open(&self.file)
+            .and_then(|file| BufReader::new(file.take(1 << 16)).read_line(&mut first));
+        let names = first.trim_start_matches('\u{feff}').split([',', ';', '\t']);
+        let mut names = names.map(|name| name.trim().trim_matches('"'));
+        read.is_ok() && names.any(|name| name == TableConfig::USUAL_PART)
     }
 }
 
@@ -109,7 +126,7 @@ impl Source {
             Source::ClassFolders { root, depth } => {
                 !Layout::of(root, *depth, classes).parts.is_empty()
             }
-            Source::Table(table) => table.part.is_some(),
+            Source::Table(table) => table.part.is_some() || table.has_parts(),
             Source::Npy { .. } | Source::Generated { .. } => false,
         }
     }
