@@ -16,7 +16,8 @@ pub enum Purpose {
     Split,
     /// The order of an epoch; position: epoch.
     Order,
-    /// Shifting, turning, erasing one image; position: epoch, image.
+    /// Shifting, turning, erasing one image; position: epoch, image, and how often the epoch has met
+    /// it before, if it has.
     Augment,
     /// libtorch's own generator (dropout); position: step.
     Libtorch,

@@ -5,7 +5,8 @@ use std::path::Path;
 use signet::config::Experiment;
 use signet::config::data::Augment;
 use signet::config::document::Document;
-use signet::data::augment::apply;
+use signet::data::augment;
+use signet::data::sampler::{Sample, once};
 use tch::{Device, Kind, Tensor};
 
 const HEIGHT: i64 = 20;
@@ -36,6 +37,11 @@ const EFFECTS: [(&str, fn()); 12] = [
     ("erase", erase_paints_one_rectangle_with_the_mean),
 ];
 
+/// `x` of the images at `indices`, changed as when an epoch meets them first.
+fn apply(augment: &[Augment], x: Tensor, indices: &[usize], seed: u64, epoch: usize) -> Tensor {
+    augment::apply(augment, x, &once(indices), seed, epoch)
+}
+
 fn read(augment: &str) -> Result<Vec<Augment>, String> {
     let text = format!(
         "version: 1\ndata: {{source: {{kind: generated}}, augment: [{augment}]}}\nmodel: {{kind: cnn}}\n"
@@ -60,6 +66,21 @@ fn kinds() -> Vec<String> {
 fn every_kind_has_a_test_of_its_effect() {
     let tested: Vec<&str> = EFFECTS.iter().map(|(kind, _)| *kind).collect();
     assert_eq!(kinds(), tested);
+}
+
+#[test]
+fn an_image_that_an_epoch_meets_again_is_changed_anew_and_the_same_each_time() {
+    let x = noise_image(1);
+    for kind in kinds() {
+        let augment = read(&format!("{{kind: {kind}}}")).unwrap();
+        let meet = |image: usize, again: usize| {
+            augment::apply(&augment, x.copy(), &[Sample { image, again }], 7, 2)
+        };
+        let times: Vec<Tensor> = (0..8).map(|again| meet(3, again)).collect();
+        assert!(times[1].equal(&meet(3, 1)), "{kind}");
+        let others = times[1..].iter().filter(|other| !other.equal(&times[0]));
+        assert!(others.count() > 0, "{kind}");
+    }
 }
 
 #[test]
@@ -507,7 +528,7 @@ fn noise_is_normal_with_the_given_standard_deviation() {
     for (power, moment, variance) in [(1, 0.0, 1.0), (2, 1.0, 2.0), (3, 0.0, 15.0), (4, 3.0, 96.0)]
     {
         let found = mean(noise.pow_tensor_scalar(power));
-        let far = 4.0 * (variance / count as f64).sqrt();
+        let far = 4.0 * (variance / count).sqrt();
         assert!((found - moment).abs() < far, "moment {power}: {found}");
     }
     // No two neighbours, channels or images have it in common.

@@ -38,8 +38,9 @@ fn a_paused_run_goes_on_where_it_was_and_says_that_its_bits_are_others() {
             (&found["epoch"], &found["step"], &found["lr"]),
             (&expected["epoch"], &expected["step"], &expected["lr"])
         );
-        // Dropout draws other masks now. Other seeds come to val losses from 0.61 to 0.76.
-        for (part, most) in [("train", 0.03), ("val", 0.003)] {
+        // Dropout draws other masks now, which move the val loss by 0.003 on one machine and a little more on another.
+        // Other seeds come to val losses from 0.61 to 0.76.
+        for (part, most) in [("train", 0.03), ("val", 0.01)] {
             let loss = |epoch: &serde_json::Value| epoch[part]["loss"].as_f64().unwrap();
             let difference = (loss(found) - loss(expected)).abs();
             assert!(difference < most, "{part} {found} is not {expected}");

@@ -10,7 +10,7 @@ use signet::config::document::Document;
 use signet::model::layer::Phase;
 use signet::model::network::{Network, Normalization};
 use signet::model::plan::{Plan, check};
-use signet::train::metrics;
+use signet::train::loss::Criterion;
 use signet::train::optimizer::Optimizer;
 use tch::{Device, Tensor};
 
@@ -116,8 +116,9 @@ fn logits_losses_and_three_steps_of_training_are_those_of_pytorch() {
             parameters,
         );
         optimizer.set_lr(train.optimizer.lr());
+        let criterion = Criterion::new(&train.loss, None, Device::Cpu);
         for step in 0..3 {
-            let loss = metrics::loss(&train.loss, &network.forward(x, Phase::Train), y);
+            let loss = criterion.mean(&network.forward(x, Phase::Train), y);
             loss.backward();
             let gradients = optimizer.take_gradients().unwrap();
             optimizer.step(&gradients, &loss).unwrap();

@@ -102,11 +102,14 @@ fn describe(evaluation: &Evaluation) -> String {
     let [low, high] = evaluation.accuracy_interval.map(percent);
     let right = evaluation.images - evaluation.wrong.len();
     let mut text = format!(
-        "{} part: {right} of {} right, accuracy {} % (95 % Wilson interval {low} to {high}), loss {:.4}\n\n",
+        "{} part: {right} of {} right, accuracy {} % (95 % Wilson interval {low} to {high}), loss {:.4}\n\
+         balanced accuracy {} %, macro F1 {} %\n\n",
         evaluation.part,
         evaluation.images,
         percent(evaluation.accuracy),
-        evaluation.loss
+        evaluation.loss,
+        percent(evaluation.balanced_accuracy),
+        percent(evaluation.macro_f1)
     );
     let mut classes = Table::new(1, &["class", "precision %", "recall %", "F1 %", "images"]);
     for metrics in &evaluation.classes {

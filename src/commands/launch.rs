@@ -47,8 +47,9 @@ pub(super) fn go(
     let began = Instant::now();
     let mut logs = Logs::open(session, folder)?;
     let mut checkpointer = Checkpointer::new(session, folder);
-    let epochs = session.experiment.train.epochs;
-    let mut shown = display::listener(style, done, epochs, trainer.steps_per_epoch());
+    let (epochs, steps) = (train.epochs, trainer.steps_per_epoch());
+    let metric = session.experiment.checkpoint.metric;
+    let mut shown = display::listener(style, done, epochs, steps, metric);
     let ended = trainer.run(
         &mut state,
         &mut [&mut logs, &mut checkpointer, shown.as_mut()],

@@ -18,7 +18,8 @@ pub(super) fn run(command: &ResumeArguments, style: Style) -> Result<()> {
         pair.earlier.document.progress.epoch - 1,
         pair.later.document.progress.epoch - 1,
     );
-    let mut shown = display::listener(style, done, epochs.max(done + 1), 1);
+    let metric = experiment.checkpoint.metric;
+    let mut shown = display::listener(style, done, epochs.max(done + 1), 1, metric);
     let proof = prove::prove(&folder, pair, experiment, shown.as_mut())?;
     crate::show!("{}", summary::proof(&proof))?;
     if proof.differences.is_empty() {

@@ -1,5 +1,7 @@
 //! What can stand under a key: a plain value, a section, a list of either, or names with either.
 
+use serde::{Serialize, Serializer};
+
 use super::key::{Rule, Shape};
 use super::section::Slot;
 use super::setting::Setting;
@@ -73,4 +75,15 @@ impl<T: Entry> Entry for Vec<(String, T)> {
             .collect();
         read.into_iter().collect()
     }
+}
+
+/// Names with their values as a map, in their order.
+///
+/// # Errors
+/// Those of the serializer.
+pub fn as_map<T: Serialize, S: Serializer>(
+    entries: &[(String, T)],
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(entries.iter().map(|(key, value)| (key, value)))
 }

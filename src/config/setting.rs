@@ -240,6 +240,9 @@ macro_rules! words {
         pub enum $name { $($(#[doc = $doc])* #[serde(rename = $word)] $variant),+ }
 
         impl $name {
+            /// All of them.
+            pub const ALL: &'static [$name] = &[$($name::$variant),+];
+
             /// The word in the experiment file.
             pub fn word(self) -> &'static str {
                 match self { $($name::$variant => $word),+ }

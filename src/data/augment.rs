@@ -1,10 +1,12 @@
-//! Random changes to training images: the same for the same (seed, epoch, image), on any device.
+//! Random changes to training images: the same for the same (seed, epoch, image), on any device; an image that an epoch
+//! meets again is changed anew.
 //!
 //! All changes of place (crop, shift, turn, scale, mirror) are one affine map, sampled once, so that an image
 //! is blurred by interpolation once and not four times. Beyond the edge the edge goes on.
 
 use tch::{Device, Kind, Tensor};
 
+use super::sampler::Sample;
 use crate::bridge;
 use crate::config::data::Augment;
 use crate::rng::{Purpose, Stream};
@@ -12,20 +14,32 @@ use crate::rng::{Purpose, Stream};
 /// Changes a batch.
 ///
 /// # Shapes
-/// `x`: `[B, C, H, W]`, bytes or numbers in 0..1; `indices` name its images. The result is the same in 0..1, or `x` itself
+/// `x`: `[B, C, H, W]`, bytes or numbers in 0..1; `samples` are its images. The result is the same in 0..1, or `x` itself
 /// where nothing is to be changed.
-pub fn apply(augment: &[Augment], x: Tensor, indices: &[usize], seed: u64, epoch: usize) -> Tensor {
+pub fn apply(
+    augment: &[Augment],
+    x: Tensor,
+    samples: &[Sample],
+    seed: u64,
+    epoch: usize,
+) -> Tensor {
     if augment.is_empty() {
         return x;
     }
     let (_, channels, height, width) = x.size4().expect("a batch has four dimensions");
-    let mut changes: Vec<Transform> = indices.iter().map(|_| Transform::none()).collect();
+    let mut changes: Vec<Transform> = samples.iter().map(|_| Transform::none()).collect();
     let mut noise: Vec<f32> = Vec::new();
     let noisy = augment
         .iter()
         .any(|kind| matches!(kind, Augment::Noise { .. }));
-    for (change, &index) in changes.iter_mut().zip(indices) {
-        let mut stream = Stream::new(seed, Purpose::Augment, &[epoch as u64, index as u64]);
+    for (change, sample) in changes.iter_mut().zip(samples) {
+        let place = [epoch, sample.image, sample.again].map(|number| number as u64);
+        let place = if sample.again == 0 {
+            &place[..2]
+        } else {
+            &place[..]
+        };
+        let mut stream = Stream::new(seed, Purpose::Augment, place);
         augment
             .iter()
             .for_each(|kind| change.draw(kind, &mut stream));
@@ -294,6 +308,7 @@ impl Transform {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::sampler::once;
 
     fn ramp() -> Tensor {
         Tensor::arange(2 * 36, (Kind::Float, tch::Device::Cpu)).view([2, 1, 6, 6]) / 72.0
@@ -310,11 +325,11 @@ mod tests {
                 max_area: 0.3,
             },
         ];
-        let both = apply(&augment, ramp(), &[7, 8], 1, 3);
-        let second = apply(&augment, ramp().narrow(0, 1, 1), &[8], 1, 3);
+        let both = apply(&augment, ramp(), &once(&[7, 8]), 1, 3);
+        let second = apply(&augment, ramp().narrow(0, 1, 1), &once(&[8]), 1, 3);
         assert!(both.narrow(0, 1, 1).equal(&second));
-        assert!(!both.equal(&apply(&augment, ramp(), &[7, 8], 1, 4)));
-        assert!(!both.equal(&apply(&augment, ramp(), &[7, 8], 2, 3)));
+        assert!(!both.equal(&apply(&augment, ramp(), &once(&[7, 8]), 1, 4)));
+        assert!(!both.equal(&apply(&augment, ramp(), &once(&[7, 8]), 2, 3)));
     }
 
     #[test]
@@ -349,7 +364,13 @@ mod tests {
 
     #[test]
     fn mirroring_and_whole_shifts_move_pixels_without_changing_them() {
-        let mirrored = apply(&[Augment::FlipHorizontal { p: 1.0 }], ramp(), &[0, 1], 1, 0);
+        let mirrored = apply(
+            &[Augment::FlipHorizontal { p: 1.0 }],
+            ramp(),
+            &once(&[0, 1]),
+            1,
+            0,
+        );
         let difference = (mirrored - ramp().flip([3])).abs().max().double_value(&[]);
         // Interpolation at pixel centres: a few units in the last place of numbers up to 1.
         assert!(difference < 1e-6, "{difference}");

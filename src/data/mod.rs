@@ -1,12 +1,11 @@
 //! Images: where they come from (`source`, with `class_folders`, `table`, `arrays`, `generated` and
 //! `fetch`), which files they are (`listing`, `folder`, `formats`), how a file becomes bytes (`images`, with `decode`,
 //! `orientation`, `resize` and `memory`), what is known of them (`index`) apart from what they look like (`pixels`), their
-//! order, and how they are split (`split`). `ahead` reads them while libtorch starts.
+//! order, how they are split (`split`), and in which order an epoch meets them (`sampler`). `ahead` reads them while libtorch starts.
 
 pub mod ahead;
 pub mod arrays;
 pub mod augment;
-pub mod batches;
 pub mod class_folders;
 mod decode;
 pub mod doubts;
@@ -22,6 +21,7 @@ mod order;
 mod orientation;
 pub mod pixels;
 mod resize;
+pub mod sampler;
 pub mod source;
 pub mod split;
 mod table;

@@ -185,7 +185,8 @@ fn show_run(run: &RunEntry) -> Result<String> {
             parent.step
         ));
     }
-    let metrics = best_and_last(run.best.as_ref(), run.last.as_ref());
+    let metric = run.experiment.checkpoint.metric;
+    let metrics = best_and_last(run.best.as_ref(), run.last.as_ref(), metric);
     Ok(format!(
         "{}\n\n{metrics}\n\n{}",
         lines.join("\n"),

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::config::Experiment;
 use crate::config::document::Document;
+use crate::config::train::{Metric, Mode};
 use crate::export::artefacts::Exported;
 use crate::export::gate::Report;
 use crate::messages::{escaped, shell_quote};
@@ -14,7 +15,7 @@ use crate::report::table::Table;
 use crate::run::changes::Change;
 use crate::run::prove::Proof;
 use crate::run::session::Session;
-use crate::train::metrics::{EpochRecord, Metrics};
+use crate::train::metrics::EpochRecord;
 use crate::train::progress::Progress;
 
 /// One line: what is trained on what, where, into which folder.
@@ -67,7 +68,8 @@ pub fn before(session: &Session, steps_per_epoch: usize) -> String {
 
 /// The closing table, and what one would do next.
 pub fn after(session: &Session, progress: &Progress, folder: &Path, took: Duration) -> String {
-    let table = best_and_last(progress.ranking.first(), progress.last.as_ref());
+    let (best, last) = (progress.ranking.first(), progress.last.as_ref());
+    let table = best_and_last(best, last, session.experiment.checkpoint.metric);
     let part = match (&*session.split.test, &*session.split.val) {
         ([], []) => " --part train",
         ([], _) => " --part val",
@@ -82,29 +84,35 @@ pub fn after(session: &Session, progress: &Progress, folder: &Path, took: Durati
     )
 }
 
-/// Loss (mean per image) and accuracy (per cent) of the best and the last epoch, on the train and val parts.
-pub fn best_and_last(best: Option<&EpochRecord>, last: Option<&EpochRecord>) -> Table {
-    let header = [
-        "",
-        "epoch",
-        "train loss",
-        "train acc. %",
-        "val loss",
-        "val acc. %",
+/// Loss (mean per image) and accuracy (per cent) of the best and the last epoch, on the train and val parts, and what the
+/// best was chosen by, if it is another `metric`.
+pub fn best_and_last(
+    best: Option<&EpochRecord>,
+    last: Option<&EpochRecord>,
+    metric: Metric,
+) -> Table {
+    let mut columns = vec![
+        ("train loss", Metric::TrainLoss),
+        ("train acc. %", Metric::TrainAccuracy),
+        ("val loss", Metric::ValLoss),
+        ("val acc. %", Metric::ValAccuracy),
     ];
-    let mut table = Table::new(1, &header);
+    match metric {
+        Metric::ValMacroF1 => columns.push(("val macro F1 %", metric)),
+        Metric::ValBalancedAccuracy => columns.push(("val bal. acc. %", metric)),
+        Metric::TrainLoss | Metric::TrainAccuracy | Metric::ValLoss | Metric::ValAccuracy => {}
+    }
+    let names: Vec<&str> = columns.iter().map(|(name, _)| *name).collect();
+    let mut table = Table::new(1, &[&["", "epoch"], &names[..]].concat());
     for (name, record) in [("best", best), ("last", last)] {
         let Some(record) = record else { continue };
-        let [train_loss, train_accuracy] = cells(Some(record.train));
-        let [val_loss, val_accuracy] = cells(record.val);
-        table.add_row([
-            name.to_owned(),
-            record.epoch.to_string(),
-            train_loss,
-            train_accuracy,
-            val_loss,
-            val_accuracy,
-        ]);
+        let cell = |(_, metric): &(&str, Metric)| match (record.get(*metric), metric.mode()) {
+            (None, _) => "-".to_owned(),
+            (Some(loss), Mode::Min) => format!("{loss:.4}"),
+            (Some(share), Mode::Max) => format!("{:.2}", 100.0 * share),
+        };
+        let start = [name.to_owned(), record.epoch.to_string()].into_iter();
+        table.add_row(start.chain(columns.iter().map(cell)));
     }
     table
 }
@@ -278,15 +286,6 @@ pub fn gate(report: &Report) -> String {
         )
     });
     format!("{checks}\n\n{verdict}{accuracy}")
-}
-
-fn cells(metrics: Option<Metrics>) -> [String; 2] {
-    match metrics {
-        Some(Metrics { loss, accuracy }) => {
-            [format!("{loss:.4}"), format!("{:.2}", 100.0 * accuracy)]
-        }
-        None => ["-".to_owned(), "-".to_owned()],
-    }
 }
 
 /// Bytes in mebibytes.

@@ -6,6 +6,7 @@ use anyhow::Result;
 use clap::ValueEnum;
 use indicatif::{HumanDuration, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::config::train::Metric;
 use crate::train::event::{Event, Observer};
 use crate::train::metrics::{EpochRecord, Metrics};
 
@@ -37,29 +38,31 @@ impl Style {
     }
 }
 
-/// The listener for a style; `done` epochs lie behind it.
+/// The listener for a style; `done` epochs lie behind it, and the best of all is chosen by `metric`.
 pub fn listener(
     style: Style,
     done: usize,
     epochs: usize,
     steps_per_epoch: usize,
+    metric: Metric,
 ) -> Box<dyn Observer> {
     match style {
         Style::None => Box::new(Silent),
-        style if style.draws_bars() => Box::new(Bars::new(done, epochs, steps_per_epoch)),
+        style if style.draws_bars() => Box::new(Bars::new(done, epochs, steps_per_epoch, metric)),
         _ => Box::new(Lines {
             json: style == Style::Json,
             epochs,
+            metric,
             began: Instant::now(),
         }),
     }
 }
 
-/// One epoch in one line.
-pub fn plain_line(record: &EpochRecord, epochs: usize, seconds: f64) -> String {
-    let val = record
-        .val
-        .map_or(String::new(), |val| format!("  val {}", describe(&val)));
+/// One epoch in one line, with what the best is chosen by.
+pub fn plain_line(record: &EpochRecord, epochs: usize, metric: Metric, seconds: f64) -> String {
+    let val = record.val.map_or(String::new(), |val| {
+        format!("  val {}{}", describe(&val), chosen_by(record, metric))
+    });
     let width = epochs.to_string().len();
     format!(
         "epoch {:>width$}/{epochs}  train {}{val}  lr {:.2e}  {seconds:.1} s",
@@ -77,6 +80,21 @@ fn describe(metrics: &Metrics) -> String {
     )
 }
 
+/// The value of `metric` of the val part, if it is neither its loss nor its accuracy, which are shown anyway.
+fn chosen_by(record: &EpochRecord, metric: Metric) -> String {
+    let name = match metric {
+        Metric::ValMacroF1 => "macro F1",
+        Metric::ValBalancedAccuracy => "balanced accuracy",
+        Metric::TrainLoss | Metric::TrainAccuracy | Metric::ValLoss | Metric::ValAccuracy => {
+            return String::new();
+        }
+    };
+    let value = record.get(metric);
+    value.map_or(String::new(), |value| {
+        format!(" {name} {:6.2} %", 100.0 * value)
+    })
+}
+
 struct Silent;
 
 impl Observer for Silent {
@@ -88,6 +106,7 @@ impl Observer for Silent {
 struct Lines {
     json: bool,
     epochs: usize,
+    metric: Metric,
     began: Instant,
 }
 
@@ -102,7 +121,7 @@ impl Observer for Lines {
                     line["seconds"] = seconds.into();
                     crate::messages::record(&line);
                 } else {
-                    crate::status!("{}", plain_line(record, self.epochs, seconds));
+                    crate::status!("{}", plain_line(record, self.epochs, self.metric, seconds));
                 }
             }
             _ => {}
@@ -125,6 +144,7 @@ struct Bars {
     epochs: ProgressBar,
     steps: ProgressBar,
     steps_per_epoch: usize,
+    metric: Metric,
     /// Metrics of the last epoch that ended.
     last: String,
     /// Steps of this launch, and when it began.
@@ -140,7 +160,7 @@ impl Bars {
     /// Often enough to look alive, seldom enough not to hold up a GPU.
     const PAUSE: Duration = Duration::from_millis(100);
 
-    fn new(done: usize, epochs: usize, steps_per_epoch: usize) -> Bars {
+    fn new(done: usize, epochs: usize, steps_per_epoch: usize, metric: Metric) -> Bars {
         let both = MultiProgress::new();
         let bar = |length: usize, name: &str| {
             both.add(ProgressBar::new(length as u64).with_style(bar_style(name)))
@@ -153,6 +173,7 @@ impl Bars {
             epochs,
             steps,
             steps_per_epoch,
+            metric,
             last: String::new(),
             taken: 0,
             began: now,
@@ -211,7 +232,8 @@ impl Observer for Bars {
             Event::EpochEnded { record, .. } => {
                 self.epochs.set_position(record.epoch as u64);
                 let (part, metrics) = record.shown();
-                self.last = format!("{part} {}  ", describe(&metrics));
+                let chosen_by = chosen_by(record, self.metric);
+                self.last = format!("{part} {}{chosen_by}  ", describe(&metrics));
             }
             Event::Evaluated { .. } => {}
             Event::Finished => {

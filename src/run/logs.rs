@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{ErrorKind, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Write};
 use std::path::Path;
 use std::time::Instant;
 
@@ -18,23 +18,15 @@ use super::samples;
 use super::session::Session;
 use super::tensorboard::{self, EventFile};
 use crate::config::run::SampleLog;
+use crate::config::train::Metric;
 use crate::disk::{self, Folder};
 use crate::train::event::{Event, Observer};
 use crate::train::metrics::EpochRecord;
 
-const CSV_HEADER: [&str; 7] = [
-    "epoch",
-    "step",
-    "lr",
-    "train_loss",
-    "train_accuracy",
-    "val_loss",
-    "val_accuracy",
-];
-
 /// The log files, from the run directory; TensorBoard's lie in their own folder.
-const LOGS: [&str; 5] = [METRICS, "metrics.csv", SAMPLES, "timing.jsonl", "train.log"];
+const LOGS: [&str; 5] = [METRICS, TABLE, SAMPLES, "timing.jsonl", "train.log"];
 const METRICS: &str = "metrics.jsonl";
+const TABLE: &str = "metrics.csv";
 const SAMPLES: &str = "samples.jsonl";
 const TENSORBOARD: &str = "tensorboard";
 
@@ -157,7 +149,7 @@ pub struct Logs<'a> {
     session: &'a Session,
     folder: &'a RunDir,
     jsonl: File,
-    csv: Option<csv::Writer<File>>,
+    table: Option<MetricsTable>,
     samples: Option<File>,
     timing: File,
     log: File,
@@ -210,6 +202,57 @@ impl Clock {
     }
 }
 
+/// `metrics.csv`: a line for each epoch.
+struct MetricsTable {
+    /// What its first line says: that of a run of signet 0.2 knows less than ours.
+    columns: Vec<String>,
+    writer: csv::Writer<File>,
+}
+
+impl MetricsTable {
+    /// Goes on at its end, or begins it.
+    fn open(folder: &RunDir) -> Result<MetricsTable> {
+        let mut first = String::new();
+        if let Ok(file) = File::open(folder.file(TABLE)) {
+            BufReader::new(file).read_line(&mut first)?;
+        }
+        let mut writer = csv::Writer::from_writer(folder.folder().append(TABLE)?);
+        let metrics = Metric::ALL.iter().map(|metric| column(*metric));
+        let own = ["epoch", "step", "lr"].map(str::to_owned).into_iter();
+        let columns: Vec<String> = match first.trim_end() {
+            "" => own.chain(metrics).collect(),
+            known => known.split(',').map(str::to_owned).collect(),
+        };
+        if first.is_empty() {
+            writer.write_record(&columns)?;
+            writer.flush()?;
+        }
+        Ok(MetricsTable { columns, writer })
+    }
+
+    fn write(&mut self, record: &EpochRecord) -> Result<()> {
+        let cell = |name: &String| match &**name {
+            "epoch" => record.epoch.to_string(),
+            "step" => record.step.to_string(),
+            "lr" => record.lr.to_string(),
+            name => {
+                let mut metrics = Metric::ALL.iter();
+                let metric = metrics.find(|metric| column(**metric) == name);
+                let value = metric.and_then(|metric| record.get(*metric));
+                value.map_or(String::new(), |value| value.to_string())
+            }
+        };
+        self.writer.write_record(self.columns.iter().map(cell))?;
+        self.writer.flush()?;
+        Ok(())
+    }
+}
+
+/// What the column of `metric` is called: `val_loss`.
+fn column(metric: Metric) -> String {
+    metric.word().replace('.', "_")
+}
+
 impl<'a> Logs<'a> {
     /// Opens the files that `log` asks for, at their ends.
     ///
@@ -218,21 +261,11 @@ impl<'a> Logs<'a> {
     pub fn open(session: &'a Session, folder: &'a RunDir) -> Result<Logs<'a>> {
         let open = |name: &str| folder.folder().append(name);
         let log = &session.experiment.log;
-        let csv = || -> Result<csv::Writer<File>> {
-            let file = open("metrics.csv")?;
-            let new = file.metadata()?.len() == 0;
-            let mut table = csv::Writer::from_writer(file);
-            if new {
-                table.write_record(CSV_HEADER)?;
-                table.flush()?;
-            }
-            Ok(table)
-        };
         let samples = log.samples != SampleLog::None;
         let events = || EventFile::open(&folder.folder().make_folder(TENSORBOARD)?);
         Ok(Logs {
             jsonl: open(METRICS)?,
-            csv: log.csv.then(csv).transpose()?,
+            table: log.csv.then(|| MetricsTable::open(folder)).transpose()?,
             samples: samples.then(|| open(SAMPLES)).transpose()?,
             timing: open("timing.jsonl")?,
             log: open("train.log")?,
@@ -245,25 +278,21 @@ impl<'a> Logs<'a> {
 
     fn write_epoch(&mut self, record: &EpochRecord) -> Result<()> {
         let timing = self.clock.end(record.epoch);
+        let experiment = &self.session.experiment;
         writeln!(self.jsonl, "{}", serde_json::to_string(record)?)?;
-        if let Some(table) = &mut self.csv {
-            let val = record.val.map(|val| [val.loss, val.accuracy]);
-            table.write_record([
-                record.epoch.to_string(),
-                record.step.to_string(),
-                record.lr.to_string(),
-                record.train.loss.to_string(),
-                record.train.accuracy.to_string(),
-                val.map_or(String::new(), |[loss, _]| loss.to_string()),
-                val.map_or(String::new(), |[_, accuracy]| accuracy.to_string()),
-            ])?;
-            table.flush()?;
+        if let Some(table) = &mut self.table {
+            table.write(record)?;
         }
         writeln!(self.timing, "{}", serde_json::to_string(&timing)?)?;
         writeln!(
             self.log,
             "{}",
-            plain_line(record, self.session.experiment.train.epochs, timing.seconds)
+            plain_line(
+                record,
+                experiment.train.epochs,
+                experiment.checkpoint.metric,
+                timing.seconds
+            )
         )?;
         if let Some(file) = &mut self.tensorboard {
             file.write(record)?;

@@ -137,6 +137,7 @@ mod tests {
         let metrics = Metrics {
             loss: 0.1,
             accuracy: 1.0,
+            ..Metrics::default()
         };
         let record = |step| EpochRecord {
             epoch: 1,

@@ -23,6 +23,7 @@ use crate::fault::{Blame, Fault};
 use crate::model::network::{Network, Normalization};
 use crate::model::plan::Plan;
 use crate::model::transfer::{Transfer, transfer};
+use crate::train::loss::{Criterion, class_weights};
 use crate::train::snapshot;
 use crate::train::trainer::Trainer;
 
@@ -46,6 +47,8 @@ pub struct Session {
     pub threads: Settled,
     /// With its initial weights.
     pub network: Network,
+    /// What is made small.
+    pub criterion: Criterion,
     /// What became of the weights to begin with, if the experiment names some.
     pub transfer: Option<Transfer>,
     /// The folder from which relative paths of the experiment are found.
@@ -111,6 +114,7 @@ impl Session {
             network: &self.network,
             images: &self.data,
             split: &self.split,
+            criterion: &self.criterion,
         }
     }
 
@@ -138,6 +142,9 @@ impl Session {
             &normalization,
             device,
         );
+        let loss = &experiment.train.loss;
+        let weights = class_weights(loss, &data.index, &split.train)?;
+        let criterion = Criterion::new(loss, weights, device);
         data.pixels.to_device(device);
         let fingerprints = Fingerprints {
             data: data.index.fingerprint().to_owned(),
@@ -155,6 +162,7 @@ impl Session {
             device,
             threads,
             network,
+            criterion,
             transfer: None,
             working_folder: std::env::current_dir().unwrap_or_default(),
         })
@@ -286,11 +294,15 @@ fn normalization(experiment: &Experiment, data: &Dataset, split: &Split) -> Resu
 /// computed yet.
 ///
 /// # Errors
-/// Layers that do not fit the images, batches that do not fit the split.
+/// Layers that do not fit the images, batches that do not fit the split, weights of a class that is none.
 pub fn fit(experiment: &Experiment, index: &Index, split: &Split) -> Result<Plan> {
     Plan::new(&experiment.model, index.shape, index.classes.len())
         .map_err(|(key, message)| anyhow!("{key}: {message}"))
-        .and_then(|plan| check_batches(experiment, split, &plan).map(|()| plan))
+        .and_then(|plan| {
+            check_batches(experiment, split, &plan)?;
+            class_weights(&experiment.train.loss, index, &split.train)?;
+            Ok(plan)
+        })
         .blame(Fault::Config)
 }
 

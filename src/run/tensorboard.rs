@@ -11,6 +11,7 @@ use anyhow::{Context, Result};
 use crc::{CRC_32_ISCSI, Crc};
 use prost::Message;
 
+use crate::config::train::Metric;
 use crate::disk::Folder;
 use crate::train::metrics::EpochRecord;
 
@@ -94,16 +95,14 @@ impl EventFile {
     /// # Errors
     /// A disk that is full.
     pub fn write(&mut self, record: &EpochRecord) -> Result<()> {
-        let mut scalars = vec![
-            ("lr", record.lr),
-            ("train/loss", record.train.loss),
-            ("train/accuracy", record.train.accuracy),
-        ];
-        if let Some(val) = record.val {
-            scalars.extend([("val/loss", val.loss), ("val/accuracy", val.accuracy)]);
-        }
-        let value = |(tag, value): (&str, f64)| ValueProto {
-            tag: tag.to_owned(),
+        let of_metric = |metric: &Metric| {
+            let tag = metric.word().replace('.', "/");
+            Some((tag, record.get(*metric)?))
+        };
+        let mut scalars = vec![("lr".to_owned(), record.lr)];
+        scalars.extend(Metric::ALL.iter().filter_map(of_metric));
+        let value = |(tag, value): (String, f64)| ValueProto {
+            tag,
             simple_value: Some(value as f32),
         };
         self.append(&EventProto {
@@ -157,12 +156,14 @@ mod tests {
             train: Metrics {
                 loss: 0.25,
                 accuracy: 0.0,
+                ..Metrics::default()
             },
             val,
         };
         let val = Metrics {
             loss: 2.0,
             accuracy: 0.75,
+            ..Metrics::default()
         };
         for (epoch, val) in [(1, None), (2, Some(val))] {
             let mut file = EventFile::open(&folder).unwrap();

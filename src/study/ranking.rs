@@ -115,6 +115,7 @@ mod tests {
             let metrics = Metrics {
                 loss,
                 accuracy: value,
+                ..Metrics::default()
             };
             Score {
                 trial: name.to_owned(),

@@ -4,6 +4,8 @@ use anyhow::Result;
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
+use super::confusion::Confusion;
+
 /// The evidence on one part of the data.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Evaluation {
@@ -17,6 +19,10 @@ pub struct Evaluation {
     pub accuracy: f64,
     /// Its 95 % Wilson interval.
     pub accuracy_interval: [f64; 2],
+    /// Mean F1 of the classes that have one.
+    pub macro_f1: f64,
+    /// Mean recall of the classes that have images.
+    pub balanced_accuracy: f64,
     /// By class, in the order of the outputs.
     pub classes: Vec<ClassMetrics>,
     /// `confusion[i][j]`: images of class i taken for class j.
@@ -69,13 +75,13 @@ impl Evaluation {
         classes: &[String],
     ) -> Result<Evaluation> {
         let log_probabilities = log_probabilities(logits)?;
-        let mut confusion = vec![vec![0; classes.len()]; classes.len()];
+        let mut confusion = Confusion(vec![vec![0; classes.len()]; classes.len()]);
         let mut predictions = Vec::new();
         let mut loss = 0.0;
         for ((row, &label), name) in log_probabilities.iter().zip(labels).zip(names) {
             let label = label as usize;
             let predicted = likeliest(row);
-            confusion[label][predicted] += 1;
+            confusion.0[label][predicted] += 1;
             loss -= row[label];
             predictions.push(Prediction {
                 name: (*name).to_owned(),
@@ -85,27 +91,30 @@ impl Evaluation {
             });
         }
         let count = labels.len();
-        let right: usize = (0..classes.len())
-            .map(|class| confusion[class][class])
-            .sum();
+        let right = confusion.correct();
+        let class_metrics = |(class, name): (usize, &String)| ClassMetrics {
+            class: name.clone(),
+            precision: confusion.precision(class),
+            recall: confusion.recall(class),
+            f1: confusion.f1(class),
+            support: confusion.support(class),
+        };
         Ok(Evaluation {
             part: part.to_owned(),
             images: count,
             loss: loss / count as f64,
             accuracy: right as f64 / count as f64,
             accuracy_interval: wilson(right, count),
-            classes: classes
-                .iter()
-                .enumerate()
-                .map(|(class, name)| class_metrics(name, class, &confusion))
-                .collect(),
+            macro_f1: confusion.macro_f1(),
+            balanced_accuracy: confusion.balanced_accuracy(),
+            classes: classes.iter().enumerate().map(class_metrics).collect(),
             wrong: predictions
                 .iter()
                 .filter(|made| made.label != made.predicted)
                 .cloned()
                 .collect(),
             predictions,
-            confusion,
+            confusion: confusion.0,
         })
     }
 }
@@ -125,20 +134,6 @@ pub fn likeliest(row: &[f64]) -> usize {
     classes
         .max_by(|&a, &b| row[a].total_cmp(&row[b]))
         .unwrap_or(0)
-}
-
-fn class_metrics(name: &str, class: usize, confusion: &[Vec<usize>]) -> ClassMetrics {
-    let right = confusion[class][class];
-    let support: usize = confusion[class].iter().sum();
-    let taken: usize = confusion.iter().map(|row| row[class]).sum();
-    let ratio = |a: usize, b: usize| (b > 0).then(|| a as f64 / b as f64);
-    ClassMetrics {
-        class: name.to_owned(),
-        precision: ratio(right, taken),
-        recall: ratio(right, support),
-        f1: ratio(2 * right, support + taken),
-        support,
-    }
 }
 
 /// The 95 % score interval of a share (Wilson, 1927), which stays inside 0..1 and holds for few images.

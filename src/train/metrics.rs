@@ -4,7 +4,9 @@ use anyhow::Result;
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Reduction, Tensor};
 
-use crate::config::train::{Loss, Metric};
+use super::confusion::Confusion;
+use crate::bridge::upload;
+use crate::config::train::Metric;
 use crate::data::Dataset;
 use crate::data::split::Part;
 use crate::model::layer::Phase;
@@ -14,12 +16,18 @@ use crate::model::network::Network;
 const EVAL_BATCH: usize = 256;
 
 /// What a part of the data gave.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Metrics {
     /// Mean loss over images.
     pub loss: f64,
     /// Share of images recognised.
     pub accuracy: f64,
+    /// Mean F1 of the classes; none of what was met during an epoch, and of what signet 0.2 evaluated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub macro_f1: Option<f64>,
+    /// Mean recall of the classes; none where there is no mean F1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub balanced_accuracy: Option<f64>,
 }
 
 /// One line of `metrics.jsonl`: an epoch's end.
@@ -47,13 +55,15 @@ impl EpochRecord {
         }
     }
 
-    /// The value of `metric`; none if it needs a val part and there is none.
+    /// The value of `metric`; none if it needs a val part and there is none, or if nobody computed it then.
     pub fn get(&self, metric: Metric) -> Option<f64> {
         match metric {
             Metric::TrainLoss => Some(self.train.loss),
             Metric::TrainAccuracy => Some(self.train.accuracy),
             Metric::ValLoss => self.val.map(|val| val.loss),
             Metric::ValAccuracy => self.val.map(|val| val.accuracy),
+            Metric::ValMacroF1 => self.val.and_then(|val| val.macro_f1),
+            Metric::ValBalancedAccuracy => self.val.and_then(|val| val.balanced_accuracy),
         }
     }
 }
@@ -144,14 +154,10 @@ impl Tally {
         Ok(Metrics {
             loss: sums.loss / count,
             accuracy: sums.correct as f64 / count,
+            macro_f1: None,
+            balanced_accuracy: None,
         })
     }
-}
-
-/// The mean loss of a batch.
-pub fn loss(settings: &Loss, logits: &Tensor, labels: &Tensor) -> Tensor {
-    let Loss::CrossEntropy { label_smoothing } = *settings;
-    logits.cross_entropy_loss::<Tensor>(labels, None, Reduction::Mean, -100, label_smoothing)
 }
 
 /// Logits of the images at `part`, `[N, classes]`, in evaluation mode.
@@ -163,18 +169,25 @@ pub fn logits(network: &Network, images: &Dataset, part: &[usize]) -> Tensor {
     Tensor::cat(&batches.collect::<Vec<_>>(), 0)
 }
 
-/// Metrics of `logits`, `[N, classes]`, of images with `labels`, `[N]`; without label smoothing.
+/// Metrics of `logits`, `[N, classes]`, of images with `labels`; the loss is their mean cross-entropy, each counted alike.
 ///
 /// # Errors
 /// None that is known.
-pub fn evaluate(logits: &Tensor, labels: &Tensor) -> Result<Metrics> {
-    let mut tally = Tally::new(logits.device());
-    let plain = Loss::CrossEntropy {
-        label_smoothing: 0.0,
-    };
-    tally.add(logits, labels, &loss(&plain, logits, labels));
-    tally.count(labels.size()[0] as usize);
-    tally.metrics()
+pub fn evaluate(logits: &Tensor, labels: &[i64]) -> Result<Metrics> {
+    let (count, classes) = logits.size2()?;
+    let labels = upload(Tensor::from_slice(labels), logits.device());
+    let loss = logits.cross_entropy_loss::<Tensor>(&labels, None, Reduction::Mean, -100, 0.0);
+    // A number for each pair of classes, which is counted.
+    let pairs = labels * classes + logits.argmax(1, false);
+    let counts = Vec::<i64>::try_from(pairs.bincount::<Tensor>(None, classes * classes))?;
+    let row = |counts: &[i64]| counts.iter().map(|&count| count as usize).collect();
+    let confusion = Confusion(counts.chunks(classes as usize).map(row).collect());
+    Ok(Metrics {
+        loss: f64::try_from(loss)?,
+        accuracy: confusion.correct() as f64 / count as f64,
+        macro_f1: Some(confusion.macro_f1()),
+        balanced_accuracy: Some(confusion.balanced_accuracy()),
+    })
 }
 
 #[cfg(test)]

@@ -2,8 +2,10 @@
 //! `snapshot`), told in events (`event`),
 //! with its optimiser, schedule and metrics, and what a model gets right, image by image (`evaluation`).
 
+pub mod confusion;
 pub mod evaluation;
 pub mod event;
+pub mod loss;
 pub mod metrics;
 pub mod optimizer;
 pub mod patience;

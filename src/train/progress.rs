@@ -179,7 +179,11 @@ mod tests {
     use crate::train::schedule::{Position, rate};
 
     fn record(epoch: usize, accuracy: f64, loss: f64) -> EpochRecord {
-        let metrics = Metrics { loss, accuracy };
+        let metrics = Metrics {
+            loss,
+            accuracy,
+            ..Metrics::default()
+        };
         EpochRecord {
             epoch,
             step: epoch * 10,

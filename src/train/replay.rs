@@ -20,7 +20,7 @@ pub struct Inputs {
     pub x: Tensor,
     /// `[B]`.
     pub labels: Tensor,
-    /// What part of its step's images it is.
+    /// How much its images count of those of its step, from 0 to 1.
     pub share: f64,
 }
 

@@ -10,7 +10,6 @@ use std::ops::Range;
 use anyhow::Result;
 use tch::{Kind, Tensor};
 
-use super::metrics;
 use super::progress::Progress;
 use super::replay::{Inputs, Replay};
 use super::schedule::{self, Position};
@@ -19,6 +18,7 @@ use super::trainer::Trainer;
 use crate::bridge::Autocast;
 use crate::config::train::Precision;
 use crate::data::augment;
+use crate::data::sampler::Sample;
 use crate::model::layer::Phase;
 use crate::rng::{Purpose, Stream};
 
@@ -48,7 +48,7 @@ fn rows(size: usize, shard: usize, shards: usize) -> Range<usize> {
 }
 
 impl Trainer<'_> {
-    /// Takes one step on `images`, whose batches must each be at least as many as there are shards. From the first loss or
+    /// Takes one step on `samples`, whose batches must each be at least as many as there are shards. From the first loss or
     /// gradient on that is not finite, no weight is changed; see [`TrainState::ensure_finite`].
     ///
     /// # Errors
@@ -57,7 +57,7 @@ impl Trainer<'_> {
         &self,
         state: &mut TrainState,
         replay: &mut Replay,
-        images: &[usize],
+        samples: &[Sample],
     ) -> Result<()> {
         let train = &self.experiment.train;
         let position = Position::new(
@@ -69,35 +69,35 @@ impl Trainer<'_> {
         let lr = schedule::rate(&train.schedule, train.optimizer.lr(), position);
         state.optimizer.set_lr(lr);
         if (train.accumulate, train.shards) == (1, 1) {
-            replay.run(self.inputs(&state.progress, images, 0), |inputs| {
+            replay.run(self.inputs(&state.progress, samples, 0), |inputs| {
                 let (gradients, loss) = self.gradients(state, inputs)?;
                 state.optimizer.step(&gradients, &loss)
             })?;
         } else {
-            let mut whole = self.batch(state, images, 0)?;
-            for batch in 1..images.len().div_ceil(self.batch_size()) {
-                whole.add(&self.batch(state, images, batch)?);
+            let mut whole = self.batch(state, samples, 0)?;
+            for batch in 1..samples.len().div_ceil(self.batch_size()) {
+                whole.add(&self.batch(state, samples, batch)?);
             }
             state.optimizer.step(&whole.gradients, &whole.loss)?;
         }
-        state.tally.count(images.len());
+        state.tally.count(samples.len());
         state.progress.lr = lr;
         state.progress.step += 1;
-        state.progress.images += images.len();
+        state.progress.images += samples.len();
         Ok(())
     }
 
-    /// What one batch of a step's `images` gives, whose running statistics and counters become those of the network.
+    /// What one batch of a step's `samples` gives, whose running statistics and counters become those of the network.
     fn batch(
         &self,
         state: &mut TrainState,
-        images: &[usize],
+        samples: &[Sample],
         batch: usize,
     ) -> Result<Contribution> {
         let shards = self.experiment.train.shards;
         let before: Vec<Tensor> = self.network.buffers().map(|buffer| buffer.copy()).collect();
         let first = batch * shards;
-        let mut whole = self.sum(state, images, &before, first..first + shards)?;
+        let mut whole = self.sum(state, samples, &before, first..first + shards)?;
         for (mut buffer, sum) in self
             .network
             .buffers()
@@ -117,16 +117,16 @@ impl Trainer<'_> {
     fn sum(
         &self,
         state: &mut TrainState,
-        images: &[usize],
+        samples: &[Sample],
         before: &[Tensor],
         pieces: Range<usize>,
     ) -> Result<Contribution> {
         if pieces.len() == 1 {
-            return self.contribution(state, images, before, pieces.start);
+            return self.contribution(state, samples, before, pieces.start);
         }
         let middle = pieces.start + pieces.len() / 2;
-        let mut left = self.sum(state, images, before, pieces.start..middle)?;
-        left.add(&self.sum(state, images, before, middle..pieces.end)?);
+        let mut left = self.sum(state, samples, before, pieces.start..middle)?;
+        left.add(&self.sum(state, samples, before, middle..pieces.end)?);
         Ok(left)
     }
 
@@ -134,14 +134,14 @@ impl Trainer<'_> {
     fn contribution(
         &self,
         state: &mut TrainState,
-        images: &[usize],
+        samples: &[Sample],
         before: &[Tensor],
         piece: usize,
     ) -> Result<Contribution> {
         for (mut buffer, before) in self.network.buffers().zip(before) {
             buffer.copy_(before);
         }
-        let inputs = self.inputs(&state.progress, images, piece);
+        let inputs = self.inputs(&state.progress, samples, piece);
         let (gradients, loss) = self.gradients(state, &inputs)?;
         Ok(Contribution {
             gradients,
@@ -150,21 +150,25 @@ impl Trainer<'_> {
         })
     }
 
-    /// The host's part of the passes of one piece of a step's `images`, counted shard by shard through all batches: its
+    /// The host's part of the passes of one piece of a step's `samples`, counted shard by shard through all batches: its
     /// images, changed at random, and a seed for dropout.
-    fn inputs(&self, progress: &Progress, images: &[usize], piece: usize) -> Inputs {
+    fn inputs(&self, progress: &Progress, samples: &[Sample], piece: usize) -> Inputs {
         let (seed, shards) = (self.experiment.seed, self.experiment.train.shards);
         let start = piece / shards * self.batch_size();
-        let batch = &images[start..images.len().min(start + self.batch_size())];
-        let indices = &batch[rows(batch.len(), piece % shards, shards)];
-        let (x, labels) = self.images.batch(indices);
+        let batch = &samples[start..samples.len().min(start + self.batch_size())];
+        let own = &batch[rows(batch.len(), piece % shards, shards)];
+        let (x, labels) = self.images.batch(&images(own));
         let augment = &self.experiment.data.augment;
-        let x = augment::apply(augment, x, indices, seed, progress.epoch);
+        let x = augment::apply(augment, x, own, seed, progress.epoch);
         tch::manual_seed(dropout_seed(seed, progress.step, piece));
+        let weight = |samples| {
+            let labels = self.images.index.labels_of(&images(samples));
+            self.criterion.weight(&labels)
+        };
         Inputs {
             x,
             labels,
-            share: indices.len() as f64 / images.len() as f64,
+            share: weight(own) / weight(samples),
         }
     }
 
@@ -178,12 +182,17 @@ impl Trainer<'_> {
             };
             self.network.forward(&inputs.x, Phase::Train)
         };
-        let mean = metrics::loss(&train.loss, &logits, &inputs.labels);
+        let mean = self.criterion.mean(&logits, &inputs.labels);
         let loss = &mean * inputs.share;
         loss.backward();
         state.tally.add(&logits, &inputs.labels, &mean);
         Ok((state.optimizer.take_gradients()?, loss.detach()))
     }
+}
+
+/// The images that are met.
+fn images(samples: &[Sample]) -> Vec<usize> {
+    samples.iter().map(|sample| sample.image).collect()
 }
 
 /// The seed of libtorch's own generator, which draws dropout: a function of (seed, step, piece). The first piece has

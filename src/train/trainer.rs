@@ -3,6 +3,7 @@
 use anyhow::Result;
 
 use super::event::{Event, Observer};
+use super::loss::Criterion;
 use super::metrics::{self, EpochRecord, Metrics};
 use super::optimizer::Optimizer;
 use super::progress::Progress;
@@ -10,7 +11,7 @@ use super::replay::Replay;
 use super::snapshot::{Snapshot, TrainState, diverged};
 use crate::config::Experiment;
 use crate::data::Dataset;
-use crate::data::batches::order;
+use crate::data::sampler::Sampler;
 use crate::data::split::{Part, Split};
 use crate::model::network::Network;
 
@@ -24,6 +25,8 @@ pub struct Trainer<'a> {
     pub images: &'a Dataset,
     /// Which images train, validate and test.
     pub split: &'a Split,
+    /// What is made small.
+    pub criterion: &'a Criterion,
 }
 
 /// How a training ended.
@@ -51,6 +54,16 @@ impl<'a> Trainer<'a> {
     /// Steps in an epoch.
     pub fn steps_per_epoch(&self) -> usize {
         self.split.train.len().div_ceil(self.step_size())
+    }
+
+    /// What the epochs meet of the training part.
+    pub fn sampler(&self) -> Sampler<'a> {
+        Sampler {
+            part: &self.split.train,
+            labels: &self.images.index.labels,
+            sampling: self.experiment.train.sampling,
+            seed: self.experiment.seed,
+        }
     }
 
     /// The state before the first step.
@@ -124,27 +137,23 @@ impl<'a> Trainer<'a> {
         listeners: &mut [&mut dyn Observer],
         pause: &dyn Fn(&Progress) -> bool,
     ) -> Result<Ended> {
-        let order = order(
-            &self.split.train,
-            self.experiment.seed,
-            state.progress.epoch,
-        );
+        let samples = self.sampler().epoch(state.progress.epoch);
         let ended = loop {
-            let rest = &order[state.progress.images..];
+            let rest = &samples[state.progress.images..];
             if pause(&state.progress) {
                 break Ended::Paused;
             }
             if rest.is_empty() {
                 break Ended::Complete;
             }
-            let images = &rest[..self.step_size().min(rest.len())];
-            self.step(state, replay, images)?;
+            let samples = &rest[..self.step_size().min(rest.len())];
+            self.step(state, replay, samples)?;
             let wanted = listeners.iter().any(|listener| listener.wants_metrics());
             let event = Event::Stepped {
                 step: state.progress.images.div_ceil(self.step_size()),
-                images: images.len(),
+                images: samples.len(),
                 lr: state.progress.lr,
-                last: images.len() == rest.len(),
+                last: samples.len() == rest.len(),
                 metrics: wanted.then(|| state.tally.metrics()).transpose()?,
                 state,
             };
@@ -170,8 +179,7 @@ impl<'a> Trainer<'a> {
                 return Ok(None);
             }
             let logits = metrics::logits(self.network, self.images, images);
-            let labels = self.images.labels(images, logits.device());
-            let found = metrics::evaluate(&logits, &labels)?;
+            let found = metrics::evaluate(&logits, &self.images.index.labels_of(images))?;
             if !found.loss.is_finite() {
                 return diverged(&format!("the {part} loss of epoch {epoch}"), lr);
             }

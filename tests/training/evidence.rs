@@ -50,6 +50,7 @@ fn samples_tell_what_each_epoch_made_of_each_image_and_go_on_after_a_resume() {
             let Metrics {
                 loss: known,
                 accuracy,
+                ..
             } = record.val.unwrap();
             assert_eq!(right as f64 / val.len() as f64, accuracy);
             // The loss of metrics.jsonl is a mean in float32.

@@ -19,7 +19,6 @@ use signet::run::samples::SampleRecord;
 use signet::run::session::Session;
 use signet::train::metrics::{self, Metrics};
 use signet::train::optimizer::Optimizer;
-use signet::train::trainer::Trainer;
 use support::{SMALL, Workshop};
 use tch::Tensor;
 
@@ -34,25 +33,13 @@ fn session(yaml: &str) -> Session {
 }
 
 fn train(session: &Session) -> Metrics {
-    let Session {
-        experiment,
-        network,
-        data,
-        split,
-        ..
-    } = session;
-    let trainer = Trainer {
-        experiment,
-        network,
-        images: data,
-        split,
-    };
+    let trainer = session.trainer();
     trainer
         .run(&mut trainer.begin(), &mut [], &|_| false)
         .unwrap();
-    let logits = metrics::logits(network, data, &split.train);
-    let labels = data.labels(&split.train, logits.device());
-    metrics::evaluate(&logits, &labels).unwrap()
+    let (data, part) = (&session.data, &session.split.train);
+    let logits = metrics::logits(&session.network, data, part);
+    metrics::evaluate(&logits, &data.index.labels_of(part)).unwrap()
 }
 
 fn equal(a: &BTreeMap<String, Tensor>, b: &BTreeMap<String, Tensor>) -> bool {

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::layout::Layout;
 use crate::config::declare::{keys, kinds};
 use crate::config::document::variables::escape;
-use crate::config::entry::Entry;
+use crate::config::entry::{Entry, as_map};
 use crate::config::key::{Absent, Key, Rule, Shape};
 use crate::config::policy::Policy;
 use crate::config::section::Section;
@@ -93,13 +93,6 @@ pub enum NpyLabels {
         #[serde(serialize_with = "as_map")]
         rows: Vec<(String, Vec<u64>)>,
     },
-}
-
-fn as_map<T: Serialize, S: serde::Serializer>(
-    entries: &[(String, T)],
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    serializer.collect_map(entries.iter().map(|(key, value)| (key, value)))
 }
 
 impl Source {

@@ -1,5 +1,6 @@
 //! The `train` section: how weights are moved, and when that ends.
 
+mod loss;
 mod optimizer;
 mod schedule;
 
@@ -8,10 +9,11 @@ use std::path::PathBuf;
 use serde::{Serialize, Serializer};
 use serde_yaml::Value;
 
+pub use loss::{ClassWeights, Loss, NamedWeights};
 pub use optimizer::{AdamConfig, OptimizerConfig};
 pub use schedule::Schedule;
 
-use super::declare::{keys, kinds};
+use super::declare::keys;
 use super::entry::Entry;
 use super::key::{Rule, Shape};
 use super::section::Section;
@@ -26,6 +28,8 @@ keys! {
         batch_size: BatchSize [= BatchSize::Images(32)],
         /// Batches whose gradients make one step together: as one of so many times the images, for the memory of one.
         accumulate: usize [= 1, within(1, 4096)] unit "batches" since "0.3",
+        /// How often an epoch meets each image of the training part.
+        sampling: Sampling [= Sampling::Natural] since "0.3",
         /// Pieces of each batch whose gradients are added in a fixed tree; a power of two. Batch statistics are those of a
         /// piece, and running statistics the means over them.
         shards: usize [= 1, Rule::PowersOfTwo(1024.0)] since "0.3",
@@ -58,6 +62,10 @@ keys! {
         if train.accumulate > 1 && train.batch_size == BatchSize::Full {
             let message = format!("{} cannot be: batch_size: full is one batch an epoch", train.accumulate);
             section.wrong("accumulate", message);
+        }
+        if let (Sampling::Balanced, ClassWeights::Named(NamedWeights::Balanced)) = (train.sampling, train.loss.class_weights()) {
+            let message = "balanced weighs rare classes more, and so does train.sampling: balanced; use one of them";
+            section.wrong("loss.class_weights", message.to_owned());
         }
         let lr = train.optimizer.lr();
         if let Schedule::Cosine { min_lr, .. } | Schedule::Plateau { min_lr, .. } = train.schedule
@@ -116,14 +124,14 @@ impl Setting for BatchSize {
     }
 }
 
-kinds! {
-    /// What is made small.
-    Loss or "cross_entropy" {
-        /// Cross-entropy of softmax(logits).
-        "cross_entropy" CrossEntropy {
-            /// Share of the target spread over all classes (Szegedy et al., 2016).
-            label_smoothing: f64 [= 0.0, below(0.0, 1.0)],
-        },
+words! {
+    /// How often an epoch meets each image of the training part.
+    Sampling {
+        /// Once.
+        Natural = "natural",
+        /// So often that each class is met equally often, in as many images as the part has: those of rare classes more than
+        /// once, those of common ones in some epochs only.
+        Balanced = "balanced",
     }
 }
 
@@ -192,21 +200,28 @@ words! {
         ValLoss = "val.loss",
         /// Share of val images recognised.
         ValAccuracy = "val.accuracy",
+        /// Mean over the classes of the F1 on the val part.
+        ValMacroF1 = "val.macro_f1",
+        /// Mean over the classes of the share of their val images recognised.
+        ValBalancedAccuracy = "val.balanced_accuracy",
     }
 }
 
 impl Metric {
-    /// Whether smaller (loss) or larger (accuracy) is better.
+    /// Whether smaller (loss) or larger (all else) is better.
     pub fn mode(self) -> Mode {
         match self {
             Metric::TrainLoss | Metric::ValLoss => Mode::Min,
-            Metric::TrainAccuracy | Metric::ValAccuracy => Mode::Max,
+            Metric::TrainAccuracy
+            | Metric::ValAccuracy
+            | Metric::ValMacroF1
+            | Metric::ValBalancedAccuracy => Mode::Max,
         }
     }
 
     /// Whether it needs a val part.
     pub fn needs_val(self) -> bool {
-        matches!(self, Metric::ValLoss | Metric::ValAccuracy)
+        !matches!(self, Metric::TrainLoss | Metric::TrainAccuracy)
     }
 }
 
