@@ -10,6 +10,7 @@ use indicatif::ProgressBar;
 use rayon::prelude::*;
 
 use crate::cli::DataCommand;
+use crate::config::data::SplitConfig;
 use crate::data::doubts::doubts;
 use crate::data::fetch::{Archive, fetch};
 use crate::data::generated;
@@ -27,7 +28,7 @@ pub(super) fn run(command: DataCommand, style: Style) -> Result<()> {
             let experiment = load(&config, &overrides)?;
             let data = Dataset::load(&experiment.data)?;
             let split = Split::new(&data.index, &experiment.data.split, experiment.seed)?;
-            messages::show_text(&describe(&data, &split))
+            messages::show_text(&describe(&data, &split, &experiment.data.split))
         }
         DataCommand::Npy {
             config,
@@ -155,7 +156,7 @@ fn counted(sizes: &[(u32, u32)]) -> String {
 }
 
 /// What a person wants to know of a data set before training on it.
-fn describe(data: &Dataset, split: &Split) -> String {
+fn describe(data: &Dataset, split: &Split, config: &SplitConfig) -> String {
     let index = &data.index;
     let [channels, height, width] = index.shape;
     let mut lines = vec![format!(
@@ -196,7 +197,7 @@ fn describe(data: &Dataset, split: &Split) -> String {
             .map(|group| group.collect::<Vec<_>>().join(", "))
             .map(|names| format!("  equal      {}", escaped(&names))),
     );
-    let doubts = doubts(index, split).into_iter();
+    let doubts = doubts(index, split, config).into_iter();
     lines.extend(doubts.map(|doubt| escaped(&format!("doubtful     {doubt}")).into_owned()));
     let notes = data.notes.iter();
     lines.extend(notes.map(|note| escaped(&format!("note         {note}")).into_owned()));

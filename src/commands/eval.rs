@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Context, Result, anyhow};
 
 use crate::cli::{EvalArguments, PartArgument};
-use crate::config::data::DataConfig;
+use crate::config::data::{DataConfig, Group};
 use crate::data::split::{Part, Split};
 use crate::data::{Dataset, class_folders};
 use crate::export::classifier::Classifier;
@@ -60,6 +60,7 @@ fn other_images(classifier: &Classifier, folder: &Path) -> Result<Dataset> {
     let config = classifier.card.experiment()?.data;
     let config = DataConfig {
         per_class: None,
+        group: Group::NONE,
         ..config
     };
     class_folders::load_known(folder, &classifier.card.classes, &config)

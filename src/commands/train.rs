@@ -70,7 +70,8 @@ fn dry_run(experiment: Experiment) -> Result<()> {
 /// Says what was left out, what is doubtful, and what became of the weights to begin with.
 fn report_findings(session: &Session) {
     super::report_reading(&session.data);
-    for doubt in doubts(&session.data.index, &session.split) {
+    let split = &session.experiment.data.split;
+    for doubt in doubts(&session.data.index, &session.split, split) {
         crate::status!("signet: {doubt}");
     }
     if let Some(transfer) = &session.transfer {

@@ -198,6 +198,7 @@ impl<'r> ClassFolders<'r> {
                         path: root.join(path),
                         label: *label as i64,
                         part: folder.part,
+                        group: None,
                     };
                     (within, file)
                 };

@@ -2,13 +2,15 @@
 
 use super::index::Index;
 use super::split::{Part, Split};
+use crate::config::data::SplitConfig;
 
 /// The doubts, one sentence each.
-pub fn doubts(index: &Index, split: &Split) -> Vec<String> {
+pub fn doubts(index: &Index, split: &Split, config: &SplitConfig) -> Vec<String> {
     let equal = index.duplicates();
     let mut found = Vec::new();
     found.extend(in_two_classes(index, &equal));
     found.extend(on_both_sides(index, split, &equal));
+    found.extend(far_from_shares(index, split, config));
     for (name, part) in [("val", &split.val), ("test", &split.test)] {
         let lacking = index.lacks(part);
         if !part.is_empty() && !lacking.is_empty() {
@@ -63,6 +65,28 @@ fn on_both_sides(index: &Index, split: &Split, equal: &[Vec<usize>]) -> Option<S
         times(pairs.len()),
         index.names[train],
         index.names[held_back]
+    ))
+}
+
+/// Parts that groups keep from the shares that were asked for, by more than an image and a tenth of the part.
+fn far_from_shares(index: &Index, split: &Split, config: &SplitConfig) -> Option<String> {
+    let (groups, shares) = (index.groups.as_ref()?, config.shares()?);
+    let asked = shares.map(|share| share * index.len() as f64);
+    let found = split.parts().map(|(_, part)| part.len());
+    let mut pairs = found.iter().zip(asked);
+    if pairs.all(|(found, asked)| (*found as f64 - asked).abs() <= (0.1 * asked).max(1.0)) {
+        return None;
+    }
+    let largest = groups.within(&(0..index.len()).collect::<Vec<_>>());
+    let largest = largest.into_iter().max_by_key(Vec::len)?;
+    let words = |numbers: [String; 3]| numbers.join(", ");
+    Some(format!(
+        "groups allow no better parts than {} images, where {} were asked for (train, val, test); the largest group, {:?}, \
+         has {}",
+        words(found.map(|count| count.to_string())),
+        words(asked.map(|count| format!("{count:.0}"))),
+        groups.name_of(largest[0]),
+        largest.len()
     ))
 }
 

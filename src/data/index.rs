@@ -2,6 +2,7 @@
 
 use sha2::{Digest, Sha256};
 
+use super::groups::Groups;
 use super::hex;
 use super::pixels::Pixels;
 use super::split::Part;
@@ -17,6 +18,8 @@ pub struct Index {
     pub classes: Vec<String>,
     /// The part that each image was given in; empty where the source gives none.
     pub parts: Vec<Option<Part>>,
+    /// Which images belong together, if that is known.
+    pub groups: Option<Groups>,
     /// Channels, height, width.
     pub shape: [usize; 3],
     /// SHA-256 of each image's numbers: `[C, H, W]` in 0..1, as float32, little-endian.
@@ -45,6 +48,7 @@ impl Index {
             labels,
             classes,
             parts: Vec::new(),
+            groups: None,
             shape,
             digests,
         }

@@ -7,10 +7,11 @@ use rayon::prelude::*;
 
 use super::Dataset;
 use super::folder::PassedOver;
+use super::groups::{GroupRule, Groups};
 use super::images::{self, Prepared};
 use super::pixels::Levels;
 use super::split::Part;
-use crate::config::data::{DataConfig, OnBadImage};
+use crate::config::data::{DataConfig, Group, OnBadImage};
 
 /// Why a file or folder cannot be an image or a class: names go into JSON and YAML.
 pub const NOT_UTF8: &str = "has a name that is not UTF-8; rename it";
@@ -42,6 +43,8 @@ pub struct ImageFile {
     pub label: i64,
     /// The part it was given in, if it was given in one.
     pub part: Option<Part>,
+    /// The value of the column that says what it belongs to, if there is one.
+    pub group: Option<String>,
 }
 
 impl Listing {
@@ -60,11 +63,13 @@ impl Listing {
             .collect();
         let bad = read.iter().filter(|image| image.is_err()).count();
         let (mut bytes, mut names, mut labels) = (Vec::new(), Vec::new(), Vec::new());
-        let (mut sizes, mut parts) = (Vec::new(), Vec::new());
+        let (mut sizes, mut parts, mut groups) = (Vec::new(), Vec::new(), Vec::new());
+        let rule = GroupRule::new(&config.group);
         let (mut transparent, mut profiles) = (0, 0);
         for (file, image) in self.files.into_iter().zip(read) {
             match (image, config.on_bad_image) {
                 (Ok(image), _) => {
+                    groups.extend(rule.of(&file)?);
                     bytes.extend(image.bytes);
                     sizes.push(image.size);
                     transparent += usize::from(image.transparent);
@@ -99,6 +104,14 @@ impl Listing {
         }
         let mut data = Dataset::new(Levels::Bytes(bytes), names, labels, classes, config);
         data.index.parts = parts;
+        if config.group != Group::NONE {
+            let groups = Groups::new(groups);
+            self.notes.push(format!(
+                "the images of each of {} groups (data.group) stay in one part",
+                groups.count()
+            ));
+            data.index.groups = Some(groups);
+        }
         Ok(Dataset {
             sizes,
             left_out: self.left_out,

@@ -1,6 +1,6 @@
 //! Images: where they come from (`source`, with `class_folders`, `table`, `arrays`, `generated` and
 //! `fetch`), which files they are (`listing`, `folder`, `formats`), how a file becomes bytes (`images`, with `decode`,
-//! `orientation`, `resize` and `memory`), what is known of them (`index`) apart from what they look like (`pixels`), their
+//! `orientation`, `resize` and `memory`), what is known of them (`index`, and `groups` that belong together) apart from what they look like (`pixels`), their
 //! order, how they are split (`split`), and in which order an epoch meets them (`sampler`). `ahead` reads them while libtorch starts.
 
 pub mod ahead;
@@ -13,6 +13,7 @@ pub mod fetch;
 pub mod folder;
 mod formats;
 pub mod generated;
+pub mod groups;
 pub mod images;
 pub mod index;
 mod listing;

@@ -25,6 +25,7 @@ struct Row {
     path: String,
     label: String,
     part: Option<Part>,
+    group: Option<String>,
 }
 
 /// The images that the table of `config` names.
@@ -33,7 +34,7 @@ struct Row {
 /// A table that cannot be read, lacks a column, or contradicts itself; an image that cannot be read.
 pub fn load(table: &TableConfig, config: &DataConfig) -> Result<Dataset> {
     let place = || format!("data.source.file: {}", table.file.display());
-    let rows = rows(table).with_context(place)?;
+    let rows = rows(table, config.group.column()).with_context(place)?;
     ensure!(!rows.is_empty(), "{}: has no line but the first", place());
     let classes = match &config.classes {
         Some(classes) => classes.clone(),
@@ -70,14 +71,15 @@ pub fn load(table: &TableConfig, config: &DataConfig) -> Result<Dataset> {
                 name: row.path,
                 label: label as i64,
                 part: row.part,
+                group: row.group,
             });
         }
     }
     listing.read(classes, config)
 }
 
-/// The lines of the table, every path once.
-fn rows(table: &TableConfig) -> Result<Vec<Row>> {
+/// The lines of the table, every path once, with the value of the column `group`.
+fn rows(table: &TableConfig, group: Option<&str>) -> Result<Vec<Row>> {
     let text = disk::read(&table.file).with_context(|| {
         let here = std::env::current_dir().unwrap_or_default();
         let here = here.display();
@@ -89,7 +91,7 @@ fn rows(table: &TableConfig) -> Result<Vec<Row>> {
         .flexible(true)
         .from_reader(text);
     let header = reader.byte_headers().context("its first line")?.clone();
-    let columns = Columns::of(&header, table)?;
+    let columns = Columns::of(&header, table, group)?;
     let mut rows: Vec<Row> = Vec::new();
     let mut lines: HashMap<String, usize> = HashMap::new();
     let mut record = ByteRecord::new();
@@ -141,11 +143,16 @@ struct Columns<'t> {
     path: usize,
     label: usize,
     part: Option<usize>,
+    group: Option<(usize, &'t str)>,
     count: usize,
 }
 
 impl<'t> Columns<'t> {
-    fn of(header: &ByteRecord, table: &'t TableConfig) -> Result<Columns<'t>> {
+    fn of(
+        header: &ByteRecord,
+        table: &'t TableConfig,
+        group: Option<&'t str>,
+    ) -> Result<Columns<'t>> {
         let names: Vec<String> = header
             .iter()
             .map(|name| String::from_utf8_lossy(name).trim().to_owned())
@@ -154,18 +161,22 @@ impl<'t> Columns<'t> {
         let needed = |key: &str, name: &str| {
             find(name).with_context(|| {
                 format!(
-                    "has no column {name:?}; it has {}; name the one with -s data.source.{key}=COLUMN",
+                    "has no column {name:?}; it has {}; name the one with -s data.{key}=COLUMN",
                     names.join(", ")
                 )
             })
         };
         Ok(Columns {
             table,
-            path: needed("path", &table.path)?,
-            label: needed("label", &table.label)?,
+            path: needed("source.path", &table.path)?,
+            label: needed("source.label", &table.label)?,
             part: match &table.part {
-                Some(name) => Some(needed("part", name)?),
+                Some(name) => Some(needed("source.part", name)?),
                 None => find(TableConfig::USUAL_PART),
+            },
+            group: match group {
+                Some(name) => Some((needed("group.column", name)?, name)),
+                None => None,
             },
             count: names.len(),
         })
@@ -205,6 +216,10 @@ impl<'t> Columns<'t> {
             path: value(self.path, &self.table.path)?,
             label: value(self.label, &self.table.label)?,
             part: self.part.map(part).transpose()?,
+            group: match self.group {
+                Some((column, name)) => Some(value(column, name)?),
+                None => None,
+            },
         })
     }
 }

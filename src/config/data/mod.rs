@@ -1,12 +1,14 @@
 //! The `data` section: where images come from, how they are cut, split and disturbed.
 
 mod augment;
+mod group;
 mod image;
 mod layout;
 mod source;
 mod split;
 
 pub use augment::Augment;
+pub use group::{Group, NamedGroup};
 pub use image::{
     Background, Channels, Fit, FixedNormalize, ImageConfig, NamedNormalize, Normalize, Preprocess,
 };
@@ -31,6 +33,12 @@ keys! {
         per_class: Option<usize> [= None, at_least(1)] unit "images",
         /// The order of images before they are split.
         order: Order [= Order::Name],
+        /// Which images belong together, as those of one film do: each group stays in one part of every split, and the parts have
+        /// the shares of the classes as nearly as the groups allow.
+        group: Group [
+            by |section| Group::read(section, &source);
+            Group::shape(), "none, or the column group of a table that has one"
+        ] since "0.3",
         /// What becomes of each image before a model sees it.
         image: ImageConfig [section],
         /// Whether an image that cannot be read ends the run.
@@ -51,8 +59,19 @@ keys! {
             let why = "applies to kind class_folders only; other sources keep their order";
             section.wrong("order", format!("{} {why}", data.order.word()));
         }
+        if data.group.column().is_some() && !matches!(data.source, Source::Table(_)) {
+            let message = "only a source of kind table has columns; use pattern or folder";
+            section.wrong("group.column", message.to_owned());
+        }
+        if data.group != Group::NONE && data.split.is_by_sklearn() {
+            let message = "train_test_split knows no groups; use data.split.kind: stratified";
+            section.wrong("group", message.to_owned());
+        }
         if !matches!(data.source, Source::ClassFolders { .. } | Source::Table(_)) {
             let why = "applies to image files only; other sources come prepared";
+            if data.group != Group::NONE {
+                section.wrong("group", why.to_owned());
+            }
             let background = data.image.background;
             if background != Background::BLACK {
                 section.wrong("image.background", format!("{background} {why}"));

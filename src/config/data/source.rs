@@ -64,14 +64,14 @@ impl TableConfig {
     /// The column with the parts that is taken without being named.
     pub const USUAL_PART: &str = "part";
 
-    /// Whether its first line names that column; not where it cannot be read, which whoever reads the rest will say.
-    fn has_parts(&self) -> bool {
+    /// Whether its first line names `column`; not where it cannot be read, which whoever reads the rest will say.
+    fn has_column(&self, column: &str) -> bool {
         let mut first = String::new();
         let read = File::open(&self.file)
             .and_then(|file| BufReader::new(file.take(1 << 16)).read_line(&mut first));
         let names = first.trim_start_matches('\u{feff}').split([',', ';', '\t']);
         let mut names = names.map(|name| name.trim().trim_matches('"'));
-        read.is_ok() && names.any(|name| name == TableConfig::USUAL_PART)
+        read.is_ok() && names.any(|name| name == column)
     }
 }
 
@@ -119,9 +119,16 @@ impl Source {
             Source::ClassFolders { root, depth } => {
                 !Layout::of(root, *depth, classes).parts.is_empty()
             }
-            Source::Table(table) => table.part.is_some() || table.has_parts(),
+            Source::Table(table) => {
+                table.part.is_some() || table.has_column(TableConfig::USUAL_PART)
+            }
             Source::Npy { .. } | Source::Generated { .. } => false,
         }
+    }
+
+    /// Whether it is a table with that column.
+    pub(super) fn has_column(&self, column: &str) -> bool {
+        matches!(self, Source::Table(table) if table.has_column(column))
     }
 
     /// The override that sets it.

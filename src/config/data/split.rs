@@ -78,6 +78,31 @@ kinds! {
     }
 }
 
+impl SplitConfig {
+    /// The shares of train, val and test that it asks for; nothing where its images are named or counted otherwise.
+    pub fn shares(&self) -> Option<[f64; 3]> {
+        match *self {
+            SplitConfig::Stratified {
+                train, val, test, ..
+            } => Some([train, val, test]),
+            SplitConfig::Folds { folds, val, .. } => {
+                let test = 1.0 / folds as f64;
+                Some([(1.0 - test) * (1.0 - val), (1.0 - test) * val, test])
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether scikit-learn says which images are tested on.
+    pub(super) fn is_by_sklearn(&self) -> bool {
+        match self {
+            SplitConfig::Sklearn { .. } => true,
+            SplitConfig::InnerFolds { outer, .. } => outer.is_by_sklearn(),
+            _ => false,
+        }
+    }
+}
+
 impl Entry for Box<SplitConfig> {
     fn shape(rule: Rule) -> Shape {
         <SplitConfig as Entry>::shape(rule)

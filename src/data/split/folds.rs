@@ -2,7 +2,7 @@
 
 use anyhow::{Result, ensure};
 
-use super::Split;
+use super::{Split, grouped};
 use crate::data::index::Index;
 use crate::rng::Stream;
 
@@ -15,6 +15,11 @@ pub(super) fn in_folds(
     stream: &mut Stream,
 ) -> Result<Split> {
     let all: Vec<usize> = (0..index.len()).collect();
+    if let Some(groups) = &index.groups {
+        let (test, rest) = grouped::fold(index, groups, &all, (folds, fold), stream)?;
+        let [val, train] = grouped::two(index, groups, &rest, val, stream);
+        return Ok(Split { train, val, test }.in_order());
+    }
     let (test, rest) = hand_out(index, &all, folds, fold, stream)?;
     let mut split = Split {
         train: Vec::new(),
@@ -39,9 +44,15 @@ pub(super) fn in_inner_folds(
 ) -> Result<Split> {
     let mut pool = [outer.train, outer.val].concat();
     pool.sort_unstable();
-    let (val, rest) = hand_out(index, &pool, folds, fold, stream)?;
+    let (val, train) = match &index.groups {
+        Some(groups) => grouped::fold(index, groups, &pool, (folds, fold), stream)?,
+        None => {
+            let (held, rest) = hand_out(index, &pool, folds, fold, stream)?;
+            (held, rest.concat())
+        }
+    };
     let split = Split {
-        train: rest.concat(),
+        train,
         val,
         test: outer.test,
     };

@@ -1,14 +1,18 @@
 //! Splitting images into train, val and test.
 
 mod folds;
+mod grouped;
 mod manifest;
 mod sklearn;
+
+use std::collections::HashMap;
 
 use anyhow::{Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 
 pub use manifest::Manifest;
 
+use super::groups::Groups;
 use super::index::Index;
 use crate::config::data::{PART_WORDS, SplitConfig};
 use crate::fault::{Blame, Fault};
@@ -85,7 +89,13 @@ impl Split {
         Ok(match config {
             SplitConfig::Stratified {
                 val, test, repeat, ..
-            } => stratified(index, *val, *test, &mut stream(seed, *repeat)),
+            } => {
+                let mut stream = stream(seed, *repeat);
+                match &index.groups {
+                    None => stratified(index, *val, *test, &mut stream),
+                    Some(groups) => grouped::stratified(index, groups, *val, *test, &mut stream),
+                }
+            }
             SplitConfig::Folds {
                 folds,
                 fold,
@@ -124,9 +134,13 @@ impl Split {
         for ((name, part), wanted) in self.parts().into_iter().zip(wanted) {
             ensure!(
                 !wanted || !part.is_empty(),
-                "data.split: the {name} part of {} images is empty; give it a larger share or use more images",
-                index.len()
+                "data.split: the {name} part of {} images{} is empty; give it a larger share or use more images",
+                index.len(),
+                in_groups(index)
             );
+        }
+        if let Some(groups) = &index.groups {
+            self.ensure_whole(groups, index)?;
         }
         if let Some(class) = index.lacks(&self.train).first() {
             bail!(
@@ -135,6 +149,25 @@ impl Split {
             );
         }
         Ok(self)
+    }
+
+    /// Makes sure that each group is in one part.
+    fn ensure_whole(&self, groups: &Groups, index: &Index) -> Result<()> {
+        let mut first: HashMap<usize, (Part, usize)> = HashMap::new();
+        for (part, images) in self.parts() {
+            for &image in images {
+                let &mut (known, other) = first.entry(groups.of(image)).or_insert((part, image));
+                ensure!(
+                    known == part,
+                    "data.group: {:?} and {:?} both belong to {:?}, and data.split puts them into {known} and {part}; let it \
+                     keep groups whole, or set data.group: none",
+                    index.names[other],
+                    index.names[image],
+                    groups.name_of(image)
+                );
+            }
+        }
+        Ok(())
     }
 
     /// Every part in the order of the data set.
@@ -173,6 +206,14 @@ impl Split {
             test: names(&self.test),
         }
     }
+}
+
+/// In how many groups images are, if they are in any.
+fn in_groups(index: &Index) -> String {
+    let groups = index.groups.as_ref();
+    groups.map_or(String::new(), |groups| {
+        format!(" in {} groups", groups.count())
+    })
 }
 
 /// The parts in which the images were given.
