@@ -19,6 +19,8 @@ pub enum Purpose {
     /// Shifting, turning, erasing one image; position: epoch, image, and how often the epoch has met
     /// it before, if it has.
     Augment,
+    /// Mixing an image with another of its batch; position: as of augmentation.
+    Mix,
     /// libtorch's own generator (dropout); position: step.
     Libtorch,
     /// Noise that exported models are tried on; position: image.
@@ -36,6 +38,7 @@ impl Purpose {
             Purpose::Split => "split",
             Purpose::Order => "order",
             Purpose::Augment => "augment",
+            Purpose::Mix => "mix",
             Purpose::Libtorch => "libtorch",
             Purpose::Probe => "probe",
             Purpose::Drawing => "drawing",
@@ -80,6 +83,19 @@ impl Stream {
     pub fn normal(&mut self) -> f64 {
         let radius = (-2.0 * (1.0 - self.unit()).ln()).sqrt();
         radius * (std::f64::consts::TAU * self.unit()).cos()
+    }
+
+    /// A number of the distribution Beta(`alpha`, `alpha`) (Joehnk, 1964, in logarithms, since a small alpha makes powers that
+    /// are too small for floats). For an alpha of 4 it takes 70 tries.
+    pub fn beta(&mut self, alpha: f64) -> f64 {
+        loop {
+            let [x, y] = [(); 2].map(|()| (1.0 - self.unit()).ln() / alpha);
+            let greater = x.max(y);
+            let log_sum = greater + ((x - greater).exp() + (y - greater).exp()).ln();
+            if log_sum <= 0.0 {
+                return (x - log_sum).exp();
+            }
+        }
     }
 
     /// True with probability `p`.
@@ -148,5 +164,24 @@ mod tests {
         }
         // Four standard deviations of a binomial count: 4 sqrt(60000 * 5 / 36) = 365.
         assert!(seen.iter().all(|&n| n.abs_diff(10_000) < 365), "{seen:?}");
+    }
+
+    #[test]
+    fn beta_has_the_moments_and_the_median_of_its_distribution() {
+        // scipy.stats.beta(a, a).cdf(0.1) for a in (0.05, 0.2, 1.0, 4.0)
+        let below_a_tenth = [0.449469, 0.33669, 0.1, 0.002728];
+        for (alpha, expected) in [0.05, 0.2, 1.0, 4.0].into_iter().zip(below_a_tenth) {
+            let mut stream = Stream::new(9, Purpose::Mix, &[]);
+            let count = 20_000;
+            let draws: Vec<f64> = (0..count).map(|_| stream.beta(alpha)).collect();
+            let share = |test: &dyn Fn(f64) -> bool| {
+                draws.iter().filter(|draw| test(**draw)).count() as f64 / count as f64
+            };
+            // Four standard errors of a share: 4 sqrt(p (1 - p) / n), 0.0142 at most.
+            let [low, half] = [share(&|draw| draw < 0.1), share(&|draw| draw < 0.5)];
+            assert!((low - expected).abs() < 0.0142, "{alpha}: {low}");
+            assert!((half - 0.5).abs() < 0.0142, "{alpha}: {half}");
+            assert!(draws.iter().all(|draw| (0.0..=1.0).contains(draw)));
+        }
     }
 }

@@ -10,7 +10,7 @@ use signet::config::document::Document;
 use signet::model::layer::Phase;
 use signet::model::network::{Network, Normalization};
 use signet::model::plan::{Plan, check};
-use signet::train::loss::Criterion;
+use signet::train::loss::{Criterion, Target, Targets};
 use signet::train::optimizer::Optimizer;
 use tch::{Device, Tensor};
 
@@ -116,9 +116,12 @@ fn logits_losses_and_three_steps_of_training_are_those_of_pytorch() {
             parameters,
         );
         optimizer.set_lr(train.optimizer.lr());
+        let labels = Vec::<i64>::try_from(y).unwrap();
+        let labels: Vec<Target> = labels.into_iter().map(Target::one).collect();
+        let targets = Targets::new(&labels, false, Device::Cpu);
         let criterion = Criterion::new(&train.loss, None, Device::Cpu);
         for step in 0..3 {
-            let loss = criterion.mean(&network.forward(x, Phase::Train), y);
+            let loss = criterion.mean(&network.forward(x, Phase::Train), &targets);
             loss.backward();
             let gradients = optimizer.take_gradients().unwrap();
             optimizer.step(&gradients, &loss).unwrap();

@@ -8,6 +8,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use signet::config::Experiment;
 use signet::config::document::Document;
+use signet::data::augment::mix;
+use signet::data::sampler::once;
 use signet::model::layer::Phase;
 use signet::model::plan::check;
 use signet::run::session::Session;
@@ -44,6 +46,15 @@ fn order(session: &Session) -> Vec<usize> {
     samples.map(|sample| sample.image).collect()
 }
 
+/// What those images look like, and their labels.
+fn batch(session: &Session, images: &[usize]) -> (Tensor, Tensor) {
+    let labels = session.data.index.labels_of(images);
+    (
+        session.data.pixels.levels(images),
+        Tensor::from_slice(&labels),
+    )
+}
+
 /// The step that autograd and a few lines of arithmetic take: gradients of four quarters, (0 + 1) + (2 + 3).
 #[test]
 fn gradients_of_shards_are_added_in_a_binary_tree_and_statistics_averaged() {
@@ -66,7 +77,7 @@ fn gradients_of_shards_are_added_in_a_binary_tree_and_statistics_averaged() {
         for (mut buffer, start) in by_hand.network.buffers().zip(&start) {
             buffer.copy_(start);
         }
-        let (x, labels) = by_hand.data.batch(quarter);
+        let (x, labels) = batch(&by_hand, quarter);
         let logits = by_hand.network.forward(&x, Phase::Train);
         let loss =
             logits.cross_entropy_loss::<Tensor>(&labels, None, Reduction::Sum, -100, 0.0) / 16.0;
@@ -125,8 +136,8 @@ fn gradients_of_batches_are_added_in_their_order_each_by_its_share_of_the_images
     let order = order(&by_hand);
     let (names, parameters) = by_hand.network.trained();
     let mut sum: Option<Vec<Tensor>> = None;
-    for batch in order[..15].chunks(5) {
-        let (x, labels) = by_hand.data.batch(batch);
+    for images in order[..15].chunks(5) {
+        let (x, labels) = batch(&by_hand, images);
         let logits = by_hand.network.forward(&x, Phase::Train);
         let loss =
             logits.cross_entropy_loss::<Tensor>(&labels, None, Reduction::Mean, -100, 0.0) / 3.0;
@@ -167,10 +178,55 @@ fn pieces_of_a_step_count_by_the_weights_of_their_images() {
         .unwrap();
 
     let (names, parameters) = by_hand.network.trained();
-    let (x, labels) = by_hand.data.batch(&order(&by_hand));
+    let (x, labels) = batch(&by_hand, &order(&by_hand));
     let logits = by_hand.network.forward(&x, Phase::Train);
     let weights = Tensor::from_slice(&[0.3f32, 4.0]);
     let loss = logits.cross_entropy_loss(&labels, Some(&weights), Reduction::Mean, -100, 0.0);
+    let gradients = Tensor::run_backward(&[loss], &parameters, false, false);
+    let after = session.network.state();
+    for ((name, parameter), gradient) in names.iter().zip(&parameters).zip(gradients) {
+        let expected = parameter.detach() - gradient * 0.1;
+        let difference = (&after[name] - expected).abs().max().double_value(&[]);
+        // Sums over 16 images in another order, of terms below a tenth.
+        assert!(difference < 1e-7, "{name} differs by {difference}");
+        assert!(!after[name].equal(&parameter.detach()), "{name}");
+    }
+}
+
+/// Two pieces of eight images, each mixed within itself.
+#[test]
+fn a_step_on_mixed_images_is_that_on_the_probabilities_of_their_classes() {
+    let _alone = alone();
+    let own = [
+        "train.shards=2",
+        "model.batch_norm=false",
+        "data.augment=[{kind: mixup, alpha: 1}, {kind: cutmix, p: 1}]",
+    ];
+    let (session, by_hand) = (session(&own), session(&own));
+    let trainer = session.trainer();
+    trainer
+        .run(&mut trainer.begin(), &mut [], &|_| false)
+        .unwrap();
+
+    let (names, parameters) = by_hand.network.trained();
+    let order = order(&by_hand);
+    let mut losses = Vec::new();
+    for images in order.chunks(8) {
+        let (x, labels) = batch(&by_hand, images);
+        let augment = &by_hand.experiment.data.augment;
+        let mixes =
+            mix::draw(augment, &once(images), [12, 12], by_hand.experiment.seed, 1).unwrap();
+        let shares: Vec<f32> = mixes.iter().map(|mix| mix.share as f32).collect();
+        let shares = Tensor::from_slice(&shares).view([-1, 1]);
+        let own = labels.one_hot(2).to_kind(Kind::Float);
+        let probabilities = &own * &shares + own.roll([-1i64], [0i64]) * (1.0 - &shares);
+        let logits = by_hand
+            .network
+            .forward(&mix::apply(&x, &mixes), Phase::Train);
+        let each: Tensor = logits.log_softmax(1, None) * probabilities;
+        losses.push(each.sum(None) / -16.0);
+    }
+    let loss = &losses[0] + &losses[1];
     let gradients = Tensor::run_backward(&[loss], &parameters, false, false);
     let after = session.network.state();
     for ((name, parameter), gradient) in names.iter().zip(&parameters).zip(gradients) {

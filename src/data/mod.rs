@@ -27,13 +27,9 @@ pub mod source;
 pub mod split;
 mod table;
 
-use tch::{Device, Tensor};
-
 use folder::PassedOver;
 use index::Index;
 use pixels::Pixels;
-
-use crate::bridge::upload;
 
 /// The images of an experiment, and what came up when they were read.
 #[derive(Debug)]
@@ -50,23 +46,6 @@ pub struct Dataset {
     pub passed_over: PassedOver,
     /// What one should know of how the data was read, one sentence each.
     pub notes: Vec<String>,
-}
-
-impl Dataset {
-    /// The levels of the images at `indices` and their labels, on the device of the images.
-    ///
-    /// # Shapes
-    /// As [`Pixels::levels`], and labels `[B]`.
-    pub fn batch(&self, indices: &[usize]) -> (Tensor, Tensor) {
-        let x = self.pixels.levels(indices);
-        let y = self.labels(indices, x.device());
-        (x, y)
-    }
-
-    /// The labels of the images at `indices`, `[B]`, on `device`.
-    pub fn labels(&self, indices: &[usize], device: Device) -> Tensor {
-        upload(Tensor::from_slice(&self.index.labels_of(indices)), device)
-    }
 }
 
 /// Bytes as hexadecimal digits.

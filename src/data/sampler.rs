@@ -14,6 +14,15 @@ pub struct Sample {
     pub again: usize,
 }
 
+impl Sample {
+    /// Its position in the streams of chance, in that epoch.
+    pub fn place(&self, epoch: usize) -> Vec<u64> {
+        let place = [epoch, self.image, self.again].map(|number| number as u64);
+        let length = if self.again == 0 { 2 } else { 3 };
+        place[..length].to_vec()
+    }
+}
+
 /// What an epoch meets of a training part, in order; as many images as the part has.
 pub struct Sampler<'a> {
     /// The training part.

@@ -3,8 +3,80 @@
 use anyhow::{Result, bail};
 use tch::{Device, Kind, Reduction, Tensor};
 
+use crate::bridge::upload;
 use crate::config::train::{ClassWeights, Loss, NamedWeights};
 use crate::data::index::Index;
+
+/// What an image shows.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Target {
+    /// Its class, or the one of two with the greater share.
+    pub label: i64,
+    /// The other one; the same where there is one.
+    pub other: i64,
+    /// The share of the first, from a half to 1.
+    pub share: f64,
+}
+
+impl Target {
+    /// An image of one class.
+    pub fn one(label: i64) -> Target {
+        Target {
+            label,
+            other: label,
+            share: 1.0,
+        }
+    }
+
+    /// An image of two classes, the first with that `share`, from 0 to 1.
+    pub fn two(label: i64, other: i64, share: f64) -> Target {
+        if share < 0.5 {
+            return Target::two(other, label, 1.0 - share);
+        }
+        Target {
+            label,
+            other,
+            share,
+        }
+    }
+}
+
+/// What the images of a batch show, on the device.
+pub struct Targets {
+    /// The classes, `[B]`.
+    pub labels: Tensor,
+    /// The other classes, `[B]`, and the shares of the first, `[B]`, where images are mixed.
+    mixed: Option<(Tensor, Tensor)>,
+}
+
+impl Targets {
+    /// Of images that are `mixed` or not, on `device`.
+    pub fn new(targets: &[Target], mixed: bool, device: Device) -> Targets {
+        let labels: Vec<i64> = targets.iter().map(|target| target.label).collect();
+        let others: Vec<i64> = targets.iter().map(|target| target.other).collect();
+        let shares: Vec<f32> = targets.iter().map(|target| target.share as f32).collect();
+        let upload = |tensor: Tensor| upload(tensor, device);
+        let pair = || {
+            let (others, shares) = (Tensor::from_slice(&others), Tensor::from_slice(&shares));
+            (upload(others), upload(shares))
+        };
+        Targets {
+            labels: upload(Tensor::from_slice(&labels)),
+            mixed: mixed.then(pair),
+        }
+    }
+
+    /// Takes over what `other` holds, of the same number of images.
+    pub fn copy_(&mut self, other: &Targets) {
+        self.labels.copy_(&other.labels);
+        if let Some(((others, shares), (new_others, new_shares))) =
+            self.mixed.as_mut().zip(other.mixed.as_ref())
+        {
+            others.copy_(new_others);
+            shares.copy_(new_shares);
+        }
+    }
+}
 
 /// A loss, with the weights of the classes.
 pub struct Criterion {
@@ -33,42 +105,81 @@ impl Criterion {
         }
     }
 
-    /// How much images with `labels` count together; their number, where no class counts more than another.
-    pub fn weight(&self, labels: &[i64]) -> f64 {
-        match &self.weights {
-            None => labels.len() as f64,
-            Some(weights) => labels
-                .iter()
-                .map(|&label| weights.numbers[label as usize])
-                .sum(),
+    /// Whether some classes count more than others.
+    pub fn weighs(&self) -> bool {
+        self.weights.is_some()
+    }
+
+    /// How much images with `targets` count together; their number, where no class counts more than another.
+    pub fn weight(&self, targets: &[Target]) -> f64 {
+        let Some(Weights { numbers, .. }) = &self.weights else {
+            return targets.len() as f64;
+        };
+        let weight = |target: &Target| {
+            let [own, other] = [target.label, target.other].map(|label| numbers[label as usize]);
+            target.share * own + (1.0 - target.share) * other
+        };
+        targets.iter().map(weight).sum()
+    }
+
+    /// The mean loss of images with `logits`, `[B, classes]`: the sum of their losses, each times its weight, over the sum of
+    /// the weights, as `torch.nn.CrossEntropyLoss` has it. An image of two classes has its shares of their losses and weights.
+    pub fn mean(&self, logits: &Tensor, targets: &Targets) -> Tensor {
+        let labels = &targets.labels;
+        let Some((others, share)) = &targets.mixed else {
+            return self.mean_of_one(logits, labels);
+        };
+        let rest: Tensor = 1.0 - share;
+        let mixed = |own: Tensor, other: Tensor| (own * share + other * &rest).sum(None);
+        let losses = mixed(self.each(logits, labels), self.each(logits, others));
+        match self.weights_of(labels).zip(self.weights_of(others)) {
+            None => losses / labels.numel() as f64,
+            Some((own, other)) => losses / mixed(own, other),
         }
     }
 
-    /// The mean loss of images with `logits`, `[B, classes]`, and `labels`, `[B]`: the sum of their losses, each times its
-    /// weight, over the sum of the weights, as `torch.nn.CrossEntropyLoss` has it.
-    pub fn mean(&self, logits: &Tensor, labels: &Tensor) -> Tensor {
-        let weights = self
-            .weights
-            .as_ref()
-            .map(|weights| weights.tensor.to_kind(logits.kind()));
+    /// The mean loss of images of one class each.
+    fn mean_of_one(&self, logits: &Tensor, labels: &Tensor) -> Tensor {
+        if let Loss::CrossEntropy { .. } = self.loss {
+            return self.cross_entropy(logits, labels, Reduction::Mean);
+        }
+        let losses = self.each(logits, labels);
+        match self.weights_of(labels) {
+            None => losses.mean(None),
+            Some(weights) => losses.sum(None) / weights.sum(None),
+        }
+    }
+
+    /// The loss of each image times its weight, `[B]`.
+    fn each(&self, logits: &Tensor, labels: &Tensor) -> Tensor {
         match self.loss {
-            Loss::CrossEntropy {
-                label_smoothing, ..
-            } => logits.cross_entropy_loss(
-                labels,
-                weights.as_ref(),
-                Reduction::Mean,
-                -100,
-                label_smoothing,
-            ),
+            Loss::CrossEntropy { .. } => self.cross_entropy(logits, labels, Reduction::None),
             Loss::Focal { gamma, .. } => {
-                let each = focal(logits, labels, gamma);
-                match weights.map(|weights| weights.index_select(0, labels)) {
-                    None => each.mean(None),
-                    Some(weights) => (each * &weights).sum(None) / weights.sum(None),
+                let losses = focal(logits, labels, gamma);
+                match self.weights_of(labels) {
+                    None => losses,
+                    Some(weights) => losses * weights,
                 }
             }
         }
+    }
+
+    fn cross_entropy(&self, logits: &Tensor, labels: &Tensor, reduction: Reduction) -> Tensor {
+        let smoothing = match self.loss {
+            Loss::CrossEntropy {
+                label_smoothing, ..
+            } => label_smoothing,
+            Loss::Focal { .. } => 0.0,
+        };
+        let weights = self.weights.as_ref();
+        let weights = weights.map(|weights| weights.tensor.to_kind(logits.kind()));
+        logits.cross_entropy_loss(labels, weights, reduction, -100, smoothing)
+    }
+
+    /// The weight of each image, `[B]`; none where no class counts more than another.
+    fn weights_of(&self, labels: &Tensor) -> Option<Tensor> {
+        let weights = self.weights.as_ref()?;
+        Some(weights.tensor.index_select(0, labels))
     }
 }
 
@@ -124,12 +235,13 @@ mod tests {
 
     /// logits = torch.tensor([[2.0, -1.0, 0.5], [0.1, 0.2, -0.3], [-1.5, 3.0, 0.0], [0.4, -0.6, 1.2]])
     /// labels = torch.tensor([0, 2, 1, 1])
-    fn batch() -> (Tensor, Tensor) {
+    fn batch() -> (Tensor, Targets) {
         let logits = [
             2.0f32, -1.0, 0.5, 0.1, 0.2, -0.3, -1.5, 3.0, 0.0, 0.4, -0.6, 1.2,
         ];
         let logits = Tensor::from_slice(&logits).view([4, 3]);
-        (logits, Tensor::from_slice(&[0i64, 2, 1, 1]))
+        let targets = [0, 2, 1, 1].map(Target::one);
+        (logits, Targets::new(&targets, false, Device::Cpu))
     }
 
     const WEIGHTS: [f64; 3] = [0.5, 3.0, 1.25];
@@ -145,9 +257,9 @@ mod tests {
 
     /// The loss and its gradient with respect to the first logits.
     fn found(loss: &Loss, weights: Option<Vec<f64>>) -> [f64; 4] {
-        let (logits, labels) = batch();
+        let (logits, targets) = batch();
         let logits = logits.set_requires_grad(true);
-        let mean = Criterion::new(loss, weights, Device::Cpu).mean(&logits, &labels);
+        let mean = Criterion::new(loss, weights, Device::Cpu).mean(&logits, &targets);
         mean.backward();
         let gradient = logits.grad();
         [
@@ -195,6 +307,35 @@ mod tests {
     }
 
     #[test]
+    fn an_image_of_two_classes_has_the_loss_of_its_probabilities_in_pytorch() {
+        // p = torch.zeros(4, 3); p[range(4), [0, 2, 1, 1]] += share; p[range(4), [2, 0, 1, 0]] += 1 - share
+        // share = torch.tensor([0.7, 1.0, 0.5, 0.8])
+        // torch.nn.CrossEntropyLoss(label_smoothing=0.1)(logits, p)
+        // (torch.nn.CrossEntropyLoss(weight, reduction="none")(logits, p)).sum() / (p * weight).sum()
+        let targets = [(0, 2, 0.7), (0, 2, 0.0), (1, 1, 0.5), (0, 1, 0.2)];
+        let targets = targets.map(|(label, other, share)| Target::two(label, other, share));
+        assert_eq!((targets[1].label, targets[1].share), (2, 1.0));
+        let (logits, _) = batch();
+        let mean = |label_smoothing, weights: Option<Vec<f64>>| {
+            let loss = Loss::CrossEntropy {
+                label_smoothing,
+                class_weights: ClassWeights::NONE,
+            };
+            let criterion = Criterion::new(&loss, weights, Device::Cpu);
+            let tensors = Targets::new(&targets, true, Device::Cpu);
+            let weight = criterion.weight(&targets);
+            (criterion.mean(&logits, &tensors).double_value(&[]), weight)
+        };
+        let (plain, count) = mean(0.1, None);
+        assert!((plain - 1.125506003).abs() < 2.5e-7, "{plain}");
+        assert_eq!(count, 4.0);
+        let (weighted, sum) = mean(0.0, Some(WEIGHTS.to_vec()));
+        assert!((weighted - 1.108841230).abs() < 2.5e-7, "{weighted}");
+        // 0.7 * 0.5 + 0.3 * 1.25 + 1.25 + 3 + 0.8 * 3 + 0.2 * 0.5
+        assert!((sum - 7.475).abs() < 1e-12, "{sum}");
+    }
+
+    #[test]
     fn an_image_that_is_recognised_beyond_doubt_has_a_gradient_of_zero() {
         for gamma in [0.0, 0.5, 1.0, 2.0] {
             let logits = Tensor::from_slice(&[200.0f32, -200.0]).view([1, 2]);
@@ -204,9 +345,8 @@ mod tests {
                 class_weights: ClassWeights::NONE,
             };
             let criterion = Criterion::new(&loss, None, Device::Cpu);
-            criterion
-                .mean(&logits, &Tensor::from_slice(&[0i64]))
-                .backward();
+            let targets = Targets::new(&[Target::one(0)], false, Device::Cpu);
+            criterion.mean(&logits, &targets).backward();
             assert_eq!(logits.grad().abs().max().double_value(&[]), 0.0, "{gamma}");
         }
     }

@@ -7,6 +7,7 @@
 use anyhow::{Context, Result, bail};
 use tch::{Device, Tensor};
 
+use super::loss::Targets;
 use crate::bridge::graph::{self, Graph};
 use crate::config::train::TrainConfig;
 use crate::fault::{Blame, Fault};
@@ -18,8 +19,8 @@ const WARM_UP: usize = 3;
 pub struct Inputs {
     /// Images, `[B, C, H, W]`: levels as bytes, or in 0..1 where they were changed at random.
     pub x: Tensor,
-    /// `[B]`.
-    pub labels: Tensor,
+    /// What they show.
+    pub targets: Targets,
     /// How much its images count of those of its step, from 0 to 1.
     pub share: f64,
 }
@@ -83,7 +84,7 @@ impl Replay {
         };
         if let Some((fixed, graph)) = &mut self.recorded {
             fixed.x.copy_(&inputs.x);
-            fixed.labels.copy_(&inputs.labels);
+            fixed.targets.copy_(&inputs.targets);
             return graph.replay();
         }
         self.taken += 1;

@@ -10,6 +10,7 @@ use std::ops::Range;
 use anyhow::Result;
 use tch::{Kind, Tensor};
 
+use super::loss::{Target, Targets};
 use super::progress::Progress;
 use super::replay::{Inputs, Replay};
 use super::schedule::{self, Position};
@@ -18,6 +19,7 @@ use super::trainer::Trainer;
 use crate::bridge::Autocast;
 use crate::config::train::Precision;
 use crate::data::augment;
+use crate::data::augment::mix::{self, Mix};
 use crate::data::sampler::Sample;
 use crate::model::layer::Phase;
 use crate::rng::{Purpose, Stream};
@@ -150,25 +152,65 @@ impl Trainer<'_> {
         })
     }
 
-    /// The host's part of the passes of one piece of a step's `samples`, counted shard by shard through all batches: its
-    /// images, changed at random, and a seed for dropout.
-    fn inputs(&self, progress: &Progress, samples: &[Sample], piece: usize) -> Inputs {
-        let (seed, shards) = (self.experiment.seed, self.experiment.train.shards);
+    /// The samples of one piece of a step, counted shard by shard through all batches.
+    fn piece<'s>(&self, samples: &'s [Sample], piece: usize) -> &'s [Sample] {
+        let shards = self.experiment.train.shards;
         let start = piece / shards * self.batch_size();
         let batch = &samples[start..samples.len().min(start + self.batch_size())];
-        let own = &batch[rows(batch.len(), piece % shards, shards)];
-        let (x, labels) = self.images.batch(&images(own));
-        let augment = &self.experiment.data.augment;
-        let x = augment::apply(augment, x, own, seed, progress.epoch);
-        tch::manual_seed(dropout_seed(seed, progress.step, piece));
-        let weight = |samples| {
-            let labels = self.images.index.labels_of(&images(samples));
-            self.criterion.weight(&labels)
+        &batch[rows(batch.len(), piece % shards, shards)]
+    }
+
+    /// How the images of a piece are mixed, if they are.
+    fn mixes(&self, piece: &[Sample], epoch: usize) -> Option<Vec<Mix>> {
+        let (config, [_, height, width]) = (&self.experiment.data, self.images.index.shape);
+        let size = [height, width].map(|side| side as i64);
+        mix::draw(&config.augment, piece, size, self.experiment.seed, epoch)
+    }
+
+    /// What the images of a piece show.
+    fn targets(&self, piece: &[Sample], mixes: Option<&[Mix]>) -> Vec<Target> {
+        let labels = self.images.index.labels_of(&images(piece));
+        let Some(mixes) = mixes else {
+            return labels.into_iter().map(Target::one).collect();
         };
+        let next = labels.iter().cycle().skip(1);
+        let pairs = labels.iter().zip(next).zip(mixes);
+        pairs
+            .map(|((&own, &next), mix)| Target::two(own, next, mix.share))
+            .collect()
+    }
+
+    /// How much a piece counts of its step.
+    fn share(&self, samples: &[Sample], piece: usize, epoch: usize) -> f64 {
+        if !self.criterion.weighs() {
+            return self.piece(samples, piece).len() as f64 / samples.len() as f64;
+        }
+        let weight = |piece| {
+            let own = self.piece(samples, piece);
+            let mixes = self.mixes(own, epoch);
+            self.criterion.weight(&self.targets(own, mixes.as_deref()))
+        };
+        let pieces = samples.len().div_ceil(self.batch_size()) * self.experiment.train.shards;
+        weight(piece) / (0..pieces).map(weight).sum::<f64>()
+    }
+
+    /// The host's part of the passes of one piece of a step's `samples`: its images, changed at random, what they show, and a
+    /// seed for dropout.
+    fn inputs(&self, progress: &Progress, samples: &[Sample], piece: usize) -> Inputs {
+        let (seed, epoch) = (self.experiment.seed, progress.epoch);
+        let own = self.piece(samples, piece);
+        let mixes = self.mixes(own, epoch);
+        let x = self.images.pixels.levels(&images(own));
+        let mut x = augment::apply(&self.experiment.data.augment, x, own, seed, epoch);
+        if let Some(mixes) = &mixes {
+            x = mix::apply(&x, mixes);
+        }
+        let targets = self.targets(own, mixes.as_deref());
+        tch::manual_seed(dropout_seed(seed, progress.step, piece));
         Inputs {
+            targets: Targets::new(&targets, mixes.is_some(), x.device()),
             x,
-            labels,
-            share: weight(own) / weight(samples),
+            share: self.share(samples, piece, epoch),
         }
     }
 
@@ -182,10 +224,10 @@ impl Trainer<'_> {
             };
             self.network.forward(&inputs.x, Phase::Train)
         };
-        let mean = self.criterion.mean(&logits, &inputs.labels);
+        let mean = self.criterion.mean(&logits, &inputs.targets);
         let loss = &mean * inputs.share;
         loss.backward();
-        state.tally.add(&logits, &inputs.labels, &mean);
+        state.tally.add(&logits, &inputs.targets.labels, &mean);
         Ok((state.optimizer.take_gradients()?, loss.detach()))
     }
 }

@@ -25,7 +25,7 @@ device: cpu
 data:
   source: {kind: generated, pictures: 20}
   image: {height: 16, width: 16}
-  augment: [{kind: shift, max_px: 2}, {kind: rotate}, {kind: noise}]
+  augment: [{kind: shift, max_px: 2}, {kind: rotate}, {kind: trivial_augment}, {kind: noise}, {kind: mixup}, {kind: cutmix}]
 model: {kind: cnn, blocks: [{filters: 4}], hidden: [8], batch_norm: true, dropout: 0.3}
 train:
   epochs: 12

@@ -53,6 +53,9 @@ kinds! {
             /// Largest turn of the hue either way.
             hue: f64 [= 10.0, within(0.0, 180.0)] unit "degrees",
         } since "0.3",
+        /// One of 14 changes, at a strength that is drawn, too: shearing, shifting, turning, brightness, saturation, contrast,
+        /// sharpness, posterizing, solarizing, stretching or equalizing the levels, or nothing (Mueller and Hutter, 2021).
+        "trivial_augment" TrivialAugment {} since "0.3",
         /// Multiplies all pixels by a factor in 1 - max .. 1 + max.
         "brightness" Brightness {
             /// Share of the brightness.
@@ -75,5 +78,27 @@ kinds! {
             /// Largest share of the image's area.
             max_area: f64 [= 0.2, within(0.0, 1.0)],
         },
+        /// Shows through the next image of the batch, whose class the target becomes in part (Zhang et al., 2018). With cutmix, an
+        /// image is changed by one of the two.
+        "mixup" Mixup {
+            /// The share of the image is drawn from Beta(alpha, alpha).
+            alpha: f64 [= 0.2, within(0.05, 4)],
+            /// Probability that an image is changed.
+            p: f64 [= 1.0, within(0.0, 1.0)],
+        } since "0.3",
+        /// Puts a rectangle of the next image of the batch in, whose class the target becomes by its area (Yun et al., 2019).
+        "cutmix" Cutmix {
+            /// The share of the image that is left is drawn from Beta(alpha, alpha), before the edge cuts the rectangle.
+            alpha: f64 [= 1.0, within(0.05, 4)],
+            /// Probability that an image is changed.
+            p: f64 [= 0.5, within(0.0, 1.0)],
+        } since "0.3",
+    }
+}
+
+impl Augment {
+    /// Whether it changes an image for itself, and not with others of its batch.
+    pub fn is_of_an_image(&self) -> bool {
+        !matches!(self, Augment::Mixup { .. } | Augment::Cutmix { .. })
     }
 }

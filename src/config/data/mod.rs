@@ -51,7 +51,7 @@ keys! {
         /// How pixels are shifted and scaled before the first layer.
         normalize: Normalize [by |section| Normalize::read(section, image.depth()); Normalize::shape(), "train_stats"],
         /// Random changes to training images, anew each epoch, one of each kind: first all changes of place at once, then
-        /// blur, contrast, brightness, saturation and hue, noise, erasing.
+        /// blur, contrast, brightness, saturation and hue, noise, erasing, and last what mixes images of a batch.
         augment: Vec<Augment> [= Vec::new()] resume Branch,
     }
     check(data, section) {
