@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 
-use super::{Overrides, completion};
+use super::{FilesArguments, Overrides, completion};
 
 /// The verbs of `signet data`.
 #[derive(Debug, Subcommand)]
@@ -17,6 +17,25 @@ pub enum DataCommand {
         /// Keys set on the command line, which take precedence over the file's.
         #[command(flatten)]
         overrides: Overrides,
+    },
+    /// Look for what is wrong with an experiment's images: files that cannot be read, blank, tiny and odd-shaped images, equal
+    /// and nearly equal ones, classes and groups that the split treats badly.
+    Check {
+        /// Experiment file (YAML).
+        #[arg(add = completion::experiments())]
+        config: PathBuf,
+        /// Keys set on the command line, which take precedence over the file's.
+        #[command(flatten)]
+        overrides: Overrides,
+        /// A finished study of signet cv on the same images, by whose predictions doubtful labels are found.
+        #[arg(long, value_name = "STUDY")]
+        cv: Option<PathBuf>,
+        /// End with exit code 3 if images of two parts are equal, nearly equal, or of one group.
+        #[arg(long)]
+        strict: bool,
+        /// Files to write the findings to.
+        #[command(flatten)]
+        files: FilesArguments,
     },
     /// Write an experiment's images and labels as NumPy files, X.npy and Y.npy.
     Npy {

@@ -381,7 +381,7 @@ pub struct FilesArguments {
     /// Write all results as JSON to FILE (- for standard output).
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
-    /// Write a row per image (eval), run (runs) or setting (runs compare) as CSV to FILE (- for standard output).
+    /// Write a row per image (eval, data check), run (runs) or setting (runs compare) as CSV to FILE (- for standard output).
     #[arg(long, value_name = "FILE")]
     pub csv: Option<PathBuf>,
 }

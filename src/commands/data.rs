@@ -1,4 +1,4 @@
-//! `signet data info`, `npy`, `fetch` and `generate`.
+//! `signet data info`, `npy`, `fetch` and `generate`, and the way to `check`.
 
 use std::collections::BTreeMap;
 use std::io::{BufWriter, Write};
@@ -20,7 +20,7 @@ use crate::disk::Folder;
 use crate::messages::{self, escaped};
 use crate::run::display::Style;
 
-use super::load;
+use super::{check, load};
 
 pub(super) fn run(command: DataCommand, style: Style) -> Result<()> {
     match command {
@@ -30,6 +30,13 @@ pub(super) fn run(command: DataCommand, style: Style) -> Result<()> {
             let split = Split::new(&data.index, &experiment.data.split, experiment.seed)?;
             messages::show_text(&describe(&data, &split, &experiment.data.split))
         }
+        DataCommand::Check {
+            config,
+            overrides,
+            cv,
+            strict,
+            files,
+        } => check::run(&config, &overrides, cv.as_deref(), strict, &files),
         DataCommand::Npy {
             config,
             out,

@@ -1,5 +1,6 @@
 //! One file per verb, each wiring the parts of signet together; decisions live in those parts.
 
+mod check;
 mod config;
 mod cv;
 mod data;
@@ -63,6 +64,9 @@ pub fn before_libraries(words: &[OsString]) -> Result<(), u8> {
         },
         Command::Data(
             DataCommand::Info { config, overrides }
+            | DataCommand::Check {
+                config, overrides, ..
+            }
             | DataCommand::Npy {
                 config, overrides, ..
             },

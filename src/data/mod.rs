@@ -1,7 +1,8 @@
 //! Images: where they come from (`source`, with `class_folders`, `table`, `arrays`, `generated` and
 //! `fetch`), which files they are (`listing`, `folder`, `formats`), how a file becomes bytes (`images`, with `decode`,
 //! `orientation`, `resize` and `memory`), what is known of them (`index`, and `groups` that belong together) apart from what they look like (`pixels`), their
-//! order, how they are split (`split`), and in which order an epoch meets them (`sampler`). `ahead` reads them while libtorch starts.
+//! order, how they are split (`split`), and in which order an epoch meets them (`sampler`). `ahead` reads them while libtorch starts. What is
+//! doubtful about them stands in `doubts`, in short, and in `findings`, image by image.
 
 pub mod ahead;
 pub mod arrays;
@@ -10,6 +11,7 @@ pub mod class_folders;
 mod decode;
 pub mod doubts;
 pub mod fetch;
+pub mod findings;
 pub mod folder;
 mod formats;
 pub mod generated;

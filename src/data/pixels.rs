@@ -87,6 +87,18 @@ impl Pixels {
         }
     }
 
+    /// What `work` makes of the numbers of each image, in parallel.
+    pub fn each<T: Send>(&self, work: impl Fn(&[f32]) -> T + Sync) -> Vec<T> {
+        let numbers = self.numbers();
+        match &self.levels {
+            Levels::Bytes(bytes) => bytes
+                .par_chunks(numbers)
+                .map(|bytes| work(&bytes.iter().map(|&byte| unit(byte)).collect::<Vec<_>>()))
+                .collect(),
+            Levels::Floats(floats) => floats.par_chunks(numbers).map(&work).collect(),
+        }
+    }
+
     /// SHA-256 of each image's numbers: `[C, H, W]` in 0..1, as float32, little-endian.
     pub fn digests(&self) -> Vec<[u8; 32]> {
         let of_bytes: [[u8; 4]; 256] = std::array::from_fn(|byte| unit(byte as u8).to_le_bytes());

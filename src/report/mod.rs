@@ -2,6 +2,7 @@
 //! what lies in folders (`catalog`), and the form they share (`table`).
 
 pub mod catalog;
+pub mod findings;
 pub mod reference;
 pub mod studies;
 pub mod summary;

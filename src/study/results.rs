@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 
 use super::folder::EXPERIMENT;
@@ -79,16 +79,7 @@ pub fn evaluate(folder: &Path, part: Part) -> Result<Option<Evaluated>> {
     if let Some(known) = known(folder, part, best) {
         return Ok(Some(known));
     }
-    let output = process::own_program()?
-        .arg("eval")
-        .arg(folder)
-        .args(moved(folder))
-        .args(["--json", "-", "--part", part.word()])
-        .output()?;
-    let evaluation: Evaluation = serde_json::from_slice(&output.stdout).map_err(|_| {
-        let said = String::from_utf8_lossy(&output.stderr);
-        anyhow!("it cannot be evaluated: {}", said.trim())
-    })?;
+    let evaluation: Evaluation = serde_json::from_slice(&eval(folder, part, "--json")?)?;
     let evaluated = Evaluated {
         trial: name_of(folder),
         step: best.step,
@@ -102,6 +93,38 @@ pub fn evaluate(folder: &Path, part: Part) -> Result<Option<Evaluated>> {
     let trial = study.folder(name)?;
     trial.write_whole(evaluation_of(part), text.as_bytes())?;
     Ok(Some(evaluated))
+}
+
+/// What `signet eval` writes of the trial in `folder` with that `flag`.
+fn eval(folder: &Path, part: Part, flag: &str) -> Result<Vec<u8>> {
+    let output = process::own_program()?
+        .arg("eval")
+        .arg(folder)
+        .args(moved(folder))
+        .args([flag, "-", "--part", part.word()])
+        .output()?;
+    ensure!(
+        output.status.success(),
+        "it cannot be evaluated: {}",
+        String::from_utf8_lossy(&output.stderr).trim()
+    );
+    Ok(output.stdout)
+}
+
+/// The probabilities of the classes that the trial in `folder` gives each image of `part`, by its name.
+///
+/// # Errors
+/// A trial that cannot be evaluated.
+pub fn probabilities(folder: &Path, part: Part) -> Result<Vec<(String, Vec<f64>)>> {
+    let table = eval(folder, part, "--csv")?;
+    let mut reader = csv::Reader::from_reader(&table[..]);
+    let rows = reader.records().map(|row| {
+        let row = row?;
+        // Image, label, prediction, and a probability for each class.
+        let numbers = row.iter().skip(3).map(str::parse);
+        Ok((row[0].to_owned(), numbers.collect::<Result<_, _>>()?))
+    });
+    rows.collect()
 }
 
 /// Where the data of the trial in `folder` lies by now, if it has moved: where the study's own does.

@@ -22,6 +22,7 @@ from PIL import Image
 import networks
 from arrays import Arrays  # noqa: F401, whose tests run with these
 from events import Events  # noqa: F401, whose tests run with these
+from findings import Findings  # noqa: F401, whose tests run with these
 from imbalance import Imbalance  # noqa: F401, whose tests run with these
 from images import Images  # noqa: F401, whose tests run with these
 from schema import Schema  # noqa: F401, whose tests run with these

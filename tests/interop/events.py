@@ -84,7 +84,7 @@ class Events(unittest.TestCase):
 
         expected = []
         for record in map(json.loads, (home / "r" / "metrics.jsonl").read_text().splitlines()):
-            scalars = {f"{part}/{key}": record[part][key] for part in ["train", "val"] for key in ["loss", "accuracy"]}
+            scalars = {f"{part}/{key}": value for part in ["train", "val"] for key, value in record[part].items()}
             scalars["lr"] = record["lr"]
             expected.append((record["step"], {tag: single(value) for tag, value in scalars.items()}))
         self.assertEqual(found, expected)

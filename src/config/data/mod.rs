@@ -67,7 +67,7 @@ keys! {
             let message = "train_test_split knows no groups; use data.split.kind: stratified";
             section.wrong("group", message.to_owned());
         }
-        if !matches!(data.source, Source::ClassFolders { .. } | Source::Table(_)) {
+        if !data.source.has_files() {
             let why = "applies to image files only; other sources come prepared";
             if data.group != Group::NONE {
                 section.wrong("group", why.to_owned());

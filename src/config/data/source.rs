@@ -126,6 +126,11 @@ impl Source {
         }
     }
 
+    /// Whether its images lie in files of their own.
+    pub fn has_files(&self) -> bool {
+        matches!(self, Source::ClassFolders { .. } | Source::Table(_))
+    }
+
     /// Whether it is a table with that column.
     pub(super) fn has_column(&self, column: &str) -> bool {
         matches!(self, Source::Table(table) if table.has_column(column))

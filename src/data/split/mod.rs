@@ -85,7 +85,11 @@ impl Split {
             .blame(Fault::Data)
     }
 
-    fn deal(index: &Index, config: &SplitConfig, seed: u64) -> Result<Split> {
+    /// The same whatever its parts lack, and whichever groups they cut.
+    ///
+    /// # Errors
+    /// A manifest as of [`Split::new`], folds that the images are too few for.
+    pub fn deal(index: &Index, config: &SplitConfig, seed: u64) -> Result<Split> {
         Ok(match config {
             SplitConfig::Stratified {
                 val, test, repeat, ..
@@ -153,21 +157,47 @@ impl Split {
 
     /// Makes sure that each group is in one part.
     fn ensure_whole(&self, groups: &Groups, index: &Index) -> Result<()> {
-        let mut first: HashMap<usize, (Part, usize)> = HashMap::new();
+        let Some(images) = self.cut_groups(groups).into_iter().next() else {
+            return Ok(());
+        };
+        let part_of = |image: usize| {
+            let mut parts = self.parts().into_iter();
+            parts.find_map(|(part, images)| images.contains(&image).then_some(part))
+        };
+        let one = images[0];
+        let other = images
+            .iter()
+            .copied()
+            .find(|&image| part_of(image) != part_of(one));
+        let other = other.unwrap_or(one);
+        let word = |image| part_of(image).map_or("none", Part::word);
+        bail!(
+            "data.group: {:?} and {:?} both belong to {:?}, and data.split puts them into {} and {}; let it keep groups whole, \
+             or set data.group: none",
+            index.names[one],
+            index.names[other],
+            groups.name_of(one),
+            word(one),
+            word(other)
+        )
+    }
+
+    /// The images of each group that is in two parts or more, in their order.
+    pub fn cut_groups(&self, groups: &Groups) -> Vec<Vec<usize>> {
+        let mut part_of: HashMap<usize, Part> = HashMap::new();
+        let mut all = Vec::new();
         for (part, images) in self.parts() {
-            for &image in images {
-                let &mut (known, other) = first.entry(groups.of(image)).or_insert((part, image));
-                ensure!(
-                    known == part,
-                    "data.group: {:?} and {:?} both belong to {:?}, and data.split puts them into {known} and {part}; let it \
-                     keep groups whole, or set data.group: none",
-                    index.names[other],
-                    index.names[image],
-                    groups.name_of(image)
-                );
-            }
+            part_of.extend(images.iter().map(|&image| (image, part)));
+            all.extend(images);
         }
-        Ok(())
+        all.sort_unstable();
+        let mut found = groups.within(&all);
+        found.retain(|images| {
+            images
+                .iter()
+                .any(|image| part_of[image] != part_of[&images[0]])
+        });
+        found
     }
 
     /// Every part in the order of the data set.
