@@ -7,7 +7,11 @@ files = {"signet.json": ""}
 model = torch.jit.load(sys.argv[1], _extra_files=files)
 card = json.loads(files["signet.json"])
 for name in sys.argv[2:]:
-    image = ImageOps.exif_transpose(Image.open(name))
+    image = Image.open(name)
+    size = card["input"]["width"], card["input"]["height"]
+    if card["input"].get("decode") == "scaled":  # large JPEG files in part; turned ones lie on their side still
+        image.draft(None, [2 * side for side in (size[::-1] if image.getexif().get(0x0112, 1) > 4 else size)])
+    image = ImageOps.exif_transpose(image)
     if image.mode.startswith("I"):  # 16 bits a pixel, which Pillow would clip
         image = image.convert("I").point(lambda level: level / 257 + 0.5).convert("L")
     background = card["input"].get("background", "none")  # what is seen behind transparent pixels
@@ -18,7 +22,7 @@ for name in sys.argv[2:]:
         levels = torch.tensor(image.getextrema())  # darkest and brightest, of each colour
         low, high = levels.min().item(), levels.max().item()
         image = image.point(lambda level: (level - low) * 255 / max(high - low, 1) + 0.5)
-    size, fit = (card["input"]["width"], card["input"]["height"]), card["input"].get("fit", "squeeze")
+    fit = card["input"].get("fit", "squeeze")
     if fit == "crop":
         image = ImageOps.fit(image, size, Image.Resampling.BILINEAR)
     elif fit == "pad":

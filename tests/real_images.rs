@@ -71,7 +71,7 @@ fn stretched_images_are_those_of_the_kaggle_file_within_the_decoders_difference(
     ));
     assert_eq!(jpegs.index.labels, array.index.labels);
     let numbers = |data: &Dataset| -> Vec<f32> {
-        let images = (0..data.index.len()).map(|index| data.pixels.image(index));
+        let images = (0..data.index.len()).map(|index| data.pixels.image(index).unwrap());
         images.flatten().collect()
     };
     let differences: Vec<f32> = numbers(&jpegs)
@@ -169,7 +169,7 @@ fn an_image_turned_by_exif_is_read_upright() {
         .iter()
         .position(|name| name.contains("IMG_5874"))
         .unwrap();
-    let image = data.pixels.image(index);
+    let image = data.pixels.image(index).unwrap();
     let row = |y: usize| image[y * 64..(y + 1) * 64].iter().sum::<f32>() / 64.0;
     let column = |x: usize| (0..64).map(|y| image[y * 64 + x]).sum::<f32>() / 64.0;
     assert!(

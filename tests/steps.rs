@@ -50,7 +50,7 @@ fn order(session: &Session) -> Vec<usize> {
 fn batch(session: &Session, images: &[usize]) -> (Tensor, Tensor) {
     let labels = session.data.index.labels_of(images);
     (
-        session.data.pixels.levels(images),
+        session.data.pixels.levels(images).unwrap(),
         Tensor::from_slice(&labels),
     )
 }

@@ -159,17 +159,19 @@ impl<'b> Jpeg<'b> {
         segments
     }
 
-    /// All pixels, row by row.
+    /// All pixels, row by row, of the image in its full size, or divided by 2, 4 or 8 and rounded up: then libjpeg computes so
+    /// many fewer of them from each block.
     ///
     /// # Errors
     /// A file that is damaged or cut anywhere.
-    pub fn decode(self) -> Result<Vec<u8>, Refusal> {
+    pub fn decode(self, divisor: u32) -> Result<Vec<u8>, Refusal> {
         let (wanted, depth) = match self.color {
             Color::Gray => (J_COLOR_SPACE::JCS_GRAYSCALE, 1),
             Color::Rgb => (J_COLOR_SPACE::JCS_RGB, 3),
             Color::Cmyk => (J_COLOR_SPACE::JCS_CMYK, 4),
         };
         let (width, height) = self.size();
+        let [width, height] = [width, height].map(|side| side.div_ceil(divisor));
         let row = width as usize * depth;
         let mut pixels = vec![0; row * height as usize];
         let state = self.state;
@@ -180,10 +182,14 @@ impl<'b> Jpeg<'b> {
             unsafe {
                 let info = &mut (*state).info;
                 info.out_color_space = wanted;
+                (info.scale_num, info.scale_denom) = (1, divisor);
                 sys::jpeg_start_decompress(info);
-                for line in pixels.chunks_exact_mut(row) {
-                    let mut line = line.as_mut_ptr();
-                    sys::jpeg_read_scanlines(info, &raw mut line, 1);
+                // What it rounds otherwise than we do ends with an error of its own, since rows are left.
+                if (info.output_width, info.output_height) == (width, height) {
+                    for line in pixels.chunks_exact_mut(row) {
+                        let mut line = line.as_mut_ptr();
+                        sys::jpeg_read_scanlines(info, &raw mut line, 1);
+                    }
                 }
                 sys::jpeg_finish_decompress(info);
             }

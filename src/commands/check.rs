@@ -37,7 +37,7 @@ pub(super) fn run(
     }
     let data = Dataset::load(&experiment.data)?;
     let split = Split::deal(&data.index, &experiment.data.split, experiment.seed);
-    let mut found = findings::find(&data, split.as_ref().ok());
+    let mut found = findings::find(&data, split.as_ref().ok())?;
     if let Some(study) = study {
         let places = Places::new(&data.index, split.as_ref().ok());
         let issues = label_issues::of_study(study, &data.index)

@@ -136,14 +136,14 @@ impl<'b> Encoded<'b> {
         self.orientation
     }
 
-    /// The pixels, those that are transparent on a `background`.
+    /// The pixels, those that are transparent on a `background`; those of a JPEG in 1 / `divisor` of its width and height.
     ///
     /// # Errors
     /// A file that is truncated or damaged, or of an unsupported kind.
-    pub fn decode(self, background: Background) -> Result<Decoded> {
+    pub fn decode(self, background: Background, divisor: u32) -> Result<Decoded> {
         match self.decoder {
             Decoder::Jpeg(jpeg) => Ok(Decoded {
-                pixels: from_jpeg(jpeg)?,
+                pixels: from_jpeg(jpeg, divisor)?,
                 transparent: false,
             }),
             Decoder::Other(mut decoder) => {
@@ -214,9 +214,10 @@ fn eight_bits(pixels: DynamicImage, grey: bool) -> DynamicImage {
     }
 }
 
-fn from_jpeg(jpeg: Jpeg) -> Result<DynamicImage> {
+fn from_jpeg(jpeg: Jpeg, divisor: u32) -> Result<DynamicImage> {
     let ((width, height), color) = (jpeg.size(), jpeg.color());
-    let bytes = jpeg.decode().map_err(refused)?;
+    let [width, height] = [width, height].map(|side| side.div_ceil(divisor));
+    let bytes = jpeg.decode(divisor).map_err(refused)?;
     let pixels = match color {
         Color::Gray => GrayImage::from_raw(width, height, bytes).map(DynamicImage::from),
         Color::Rgb => RgbImage::from_raw(width, height, bytes).map(DynamicImage::from),
@@ -276,7 +277,7 @@ mod tests {
     const NOISE: &[u8] = include_bytes!("../../tests/support/noise.jpg");
 
     fn decode(bytes: &[u8]) -> Result<DynamicImage> {
-        let decoded = Encoded::open(bytes)?.decode(Background::BLACK)?;
+        let decoded = Encoded::open(bytes)?.decode(Background::BLACK, 1)?;
         Ok(decoded.pixels)
     }
 

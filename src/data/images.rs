@@ -13,7 +13,7 @@ use image::{DynamicImage, GrayImage};
 use super::decode::Encoded;
 use super::memory::{BUDGET, Share};
 use super::resize::{Stretch, resize};
-use crate::config::data::{Background, Channels, Fit, ImageConfig, Preprocess};
+use crate::config::data::{Background, Channels, Decode, Fit, ImageConfig, Preprocess};
 use crate::fault::contained;
 
 /// Largest file that is read, in bytes.
@@ -40,36 +40,21 @@ pub struct Prepared {
 /// A file that cannot be read, is no image of a kind that is read, is truncated or damaged, claims an absurd size, or brings its
 /// decoder down.
 pub fn read(file: &Path, shape: &ImageConfig) -> Result<Prepared> {
-    let (bytes, share) = load(file)?;
-    contained(|| {
-        let encoded = Encoded::open(&bytes)?;
-        let (width, height) = encoded.size();
-        // One plane of it in bytes, and once more while it is turned.
-        let plane = u64::from(width) * u64::from(height);
-        let needed = encoded.memory() + 2 * plane;
-        let _share = match share {
-            Some(all) => Some(all),
-            None => Share::take(needed),
-        };
-        ensure!(
-            _share.is_some() && needed <= BUDGET,
-            "has {width} x {height} pixels, and would take {} MiB to decode of the {} that are allowed",
-            needed >> 20,
-            BUDGET >> 20
-        );
-        let (orientation, has_profile) = (encoded.orientation(), encoded.has_profile);
-        let decoded = encoded.decode(shape.background)?;
-        Ok(Prepared {
-            bytes: prepare(&decoded.pixels, orientation, shape),
-            size: (width, height),
-            transparent: decoded.transparent,
-            has_profile,
-        })
-    })
+    load(file)?.prepare(shape)
 }
 
-/// The bytes of a file, and the whole budget of memory if there are many.
-fn load(file: &Path) -> Result<(Vec<u8>, Option<Share>)> {
+/// A file that was read and not looked at.
+pub struct Loaded {
+    bytes: Vec<u8>,
+    /// The whole budget of memory, if there are many.
+    share: Option<Share>,
+}
+
+/// Reads the bytes of a file.
+///
+/// # Errors
+/// A file that cannot be read, or is too large.
+pub fn load(file: &Path) -> Result<Loaded> {
     let found = std::fs::metadata(file).context("cannot be read")?;
     ensure!(
         found.is_file(),
@@ -84,7 +69,72 @@ fn load(file: &Path) -> Result<(Vec<u8>, Option<Share>)> {
     );
     let share = (size > LARGE_FILE).then(|| Share::take(BUDGET)).flatten();
     let bytes = std::fs::read(file).context("cannot be read")?;
-    Ok((bytes, share))
+    Ok(Loaded { bytes, share })
+}
+
+impl Loaded {
+    /// What lies in the file.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// The image in it, made ready.
+    ///
+    /// # Errors
+    /// As of [`read`].
+    pub fn prepare(self, shape: &ImageConfig) -> Result<Prepared> {
+        let Loaded { bytes, share } = self;
+        contained(|| {
+            let encoded = Encoded::open(&bytes)?;
+            let (width, height) = encoded.size();
+            // One plane of it in bytes, and once more while it is turned.
+            let plane = u64::from(width) * u64::from(height);
+            let needed = encoded.memory() + 2 * plane;
+            let _share = match share {
+                Some(all) => Some(all),
+                None => Share::take(needed),
+            };
+            ensure!(
+                _share.is_some() && needed <= BUDGET,
+                "has {width} x {height} pixels, and would take {} MiB to decode of the {} that are allowed",
+                needed >> 20,
+                BUDGET >> 20
+            );
+            let (orientation, has_profile) = (encoded.orientation(), encoded.has_profile);
+            let divisor = divisor((width, height), orientation, shape);
+            let decoded = encoded.decode(shape.background, divisor)?;
+            Ok(Prepared {
+                bytes: prepare(&decoded.pixels, orientation, shape),
+                size: (width, height),
+                transparent: decoded.transparent,
+                has_profile,
+            })
+        })
+    }
+}
+
+/// By what the width and height of a large JPEG may be divided: 8, 4, 2 or 1, as Pillow's `draft` for twice the size that is
+/// wanted, so that resizing still smooths.
+fn divisor((width, height): (u32, u32), orientation: Orientation, shape: &ImageConfig) -> u32 {
+    if shape.decode == Decode::Full {
+        return 1;
+    }
+    let lies = matches!(
+        orientation,
+        Orientation::Rotate90
+            | Orientation::Rotate270
+            | Orientation::Rotate90FlipH
+            | Orientation::Rotate270FlipH
+    );
+    let [mut wide, mut high] = [shape.width, shape.height].map(|side| side as u32);
+    if lies {
+        (wide, high) = (high, wide);
+    }
+    let scale = (width / (2 * wide)).min(height / (2 * high));
+    [8, 4, 2]
+        .into_iter()
+        .find(|divisor| scale >= *divisor)
+        .unwrap_or(1)
 }
 
 /// From pixels of any size, grey or coloured, to bytes `[C, H, W]`, upright.
@@ -216,6 +266,7 @@ mod tests {
 
     fn shape(side: usize, preprocess: Preprocess) -> ImageConfig {
         ImageConfig {
+            decode: Decode::Full,
             height: side,
             width: side,
             channels: Channels::Gray,

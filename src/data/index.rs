@@ -4,7 +4,6 @@ use sha2::{Digest, Sha256};
 
 use super::groups::Groups;
 use super::hex;
-use super::pixels::Pixels;
 use super::split::Part;
 
 /// What is known of images, in their order.
@@ -28,15 +27,14 @@ pub struct Index {
 }
 
 impl Index {
-    /// Of `pixels`, whose images are called `names`.
+    /// Of images of a `shape` that are called `names` and have these `digests`.
     pub fn new(
         names: Vec<String>,
         labels: Vec<i64>,
         classes: Vec<String>,
-        pixels: &Pixels,
+        shape: [usize; 3],
+        digests: Vec<[u8; 32]>,
     ) -> Index {
-        let shape = pixels.shape();
-        let digests = pixels.digests();
         let mut hash = Sha256::new();
         hash.update(format!("{shape:?} {classes:?} {names:?} {labels:?}"));
         for digest in &digests {
@@ -104,7 +102,7 @@ impl Index {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::pixels::{Levels, unit};
+    use crate::data::pixels::{Levels, Pixels, unit};
 
     #[test]
     fn digests_and_fingerprint_are_those_of_the_numbers_in_float32() {
@@ -123,7 +121,7 @@ mod tests {
             let pixels = Pixels::new(levels, [3, 2, 4]);
             let (names, classes) = (["a/0.png", "b/0.png"], ["a", "b"]);
             let [names, classes] = [names, classes].map(|words| words.map(str::to_owned).to_vec());
-            let index = Index::new(names, vec![0, 1], classes, &pixels);
+            let index = Index::new(names, vec![0, 1], classes, pixels.shape(), pixels.digests());
             assert_eq!(index.digests().collect::<Vec<_>>(), digests);
             assert_eq!(index.fingerprint(), fingerprint);
         }
@@ -134,7 +132,13 @@ mod tests {
         let levels = Levels::Bytes(vec![5, 1, 2, 5, 3, 1, 5]);
         let names = (0..7).map(|image| image.to_string()).collect();
         let pixels = Pixels::new(levels, [1, 1, 1]);
-        let index = Index::new(names, vec![0; 7], vec!["a".to_owned()], &pixels);
+        let index = Index::new(
+            names,
+            vec![0; 7],
+            vec!["a".to_owned()],
+            pixels.shape(),
+            pixels.digests(),
+        );
         assert_eq!(index.duplicates(), [vec![0, 3, 6], vec![1, 5]]);
     }
 }

@@ -1,6 +1,7 @@
 //! Images: where they come from (`source`, with `class_folders`, `table`, `arrays`, `generated` and
 //! `fetch`), which files they are (`listing`, `folder`, `formats`), how a file becomes bytes (`images`, with `decode`,
-//! `orientation`, `resize` and `memory`), what is known of them (`index`, and `groups` that belong together) apart from what they look like (`pixels`), their
+//! `orientation`, `resize` and `memory`), what is known of them (`index`, and `groups` that belong together) apart from what they look like (`pixels`, and
+//! `stream` where they stay on the disk, as `residency` says), their
 //! order, how they are split (`split`), and in which order an epoch meets them (`sampler`). `ahead` reads them while libtorch starts. What is
 //! doubtful about them stands in `doubts`, in short, and in `findings`, image by image.
 
@@ -23,10 +24,12 @@ mod memory;
 mod order;
 mod orientation;
 pub mod pixels;
+mod residency;
 mod resize;
 pub mod sampler;
 pub mod source;
 pub mod split;
+mod stream;
 mod table;
 
 use folder::PassedOver;

@@ -1,30 +1,28 @@
 //! The pixels of all images, and the batches cut from them.
 //!
-//! Bytes stay bytes until a batch is made, a quarter of what floats would take. They lie in memory, or on the device where
-//! a model trains; whoever asks for a batch need not know.
+//! They lie in memory, on the device where a model trains, or on the disk (`stream`); whoever asks for a batch need not know,
+//! and gets the same numbers. Bytes stay bytes until a batch is made, a quarter of what floats would take.
 
+use std::sync::Arc;
+
+use anyhow::{Result, anyhow};
 use rayon::prelude::*;
-use sha2::{Digest, Sha256};
 use tch::{Device, Tensor};
 
+use super::stream::{Reader, Stream, sha256, sums};
 use crate::bridge::{self, upload};
+use crate::config::data::Residency;
+use crate::fault::{Blame, Fault};
 
 /// The levels of images, one image after the other.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug)]
 pub enum Levels {
     /// n stands for n / 255.
     Bytes(Vec<u8>),
     /// Numbers in 0..1, of arrays of floats.
     Floats(Vec<f32>),
-}
-
-impl Levels {
-    fn len(&self) -> usize {
-        match self {
-            Levels::Bytes(bytes) => bytes.len(),
-            Levels::Floats(floats) => floats.len(),
-        }
-    }
+    /// Bytes in files.
+    Streamed(Arc<Stream>),
 }
 
 /// The pixels of images of one shape.
@@ -34,7 +32,9 @@ pub struct Pixels {
     shape: [usize; 3],
     /// `[N, C, H, W]`.
     levels: Levels,
-    /// `[N, H, W, C]` in bytes or floats, where images lie on a device that is not the CPU.
+    /// Where batches are wanted.
+    device: Device,
+    /// `[N, H, W, C]` in bytes or floats, where all images lie on a device that is not the CPU.
     on_device: Option<Tensor>,
 }
 
@@ -44,28 +44,41 @@ pub fn unit(byte: u8) -> f32 {
 }
 
 impl Pixels {
-    /// Images of `shape` (channels, height, width) in memory, `[N, C, H, W]`.
+    /// Images of `shape` (channels, height, width), `[N, C, H, W]`.
     ///
     /// # Panics
     /// Levels that are no whole images.
     pub fn new(levels: Levels, shape: [usize; 3]) -> Pixels {
-        let image: usize = shape.iter().product();
-        assert!(levels.len().is_multiple_of(image), "a part of an image");
-        Pixels {
+        let pixels = Pixels {
             shape,
             levels,
+            device: Device::Cpu,
             on_device: None,
-        }
+        };
+        let numbers = match &pixels.levels {
+            Levels::Bytes(bytes) => bytes.len(),
+            Levels::Floats(floats) => floats.len(),
+            Levels::Streamed(_) => 0,
+        };
+        assert!(
+            numbers.is_multiple_of(pixels.numbers()),
+            "a part of an image"
+        );
+        pixels
     }
 
     /// The number of images.
     pub fn len(&self) -> usize {
-        self.levels.len() / self.numbers()
+        match &self.levels {
+            Levels::Bytes(bytes) => bytes.len() / self.numbers(),
+            Levels::Floats(floats) => floats.len() / self.numbers(),
+            Levels::Streamed(stream) => stream.known().len(),
+        }
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.levels.len() == 0
+        self.len() == 0
     }
 
     /// Channels, height, width.
@@ -79,127 +92,242 @@ impl Pixels {
     }
 
     /// The numbers of one image, `[C, H, W]` in 0..1.
-    pub fn image(&self, index: usize) -> Vec<f32> {
+    ///
+    /// # Errors
+    /// As of [`Pixels::levels`].
+    pub fn image(&self, index: usize) -> Result<Vec<f32>> {
         let own = index * self.numbers()..(index + 1) * self.numbers();
-        match &self.levels {
-            Levels::Bytes(bytes) => bytes[own].iter().map(|&byte| unit(byte)).collect(),
+        Ok(match &self.levels {
+            Levels::Bytes(bytes) => units(&bytes[own]),
             Levels::Floats(floats) => floats[own].to_vec(),
-        }
+            Levels::Streamed(stream) => units(&stream.read(index)?),
+        })
     }
 
     /// What `work` makes of the numbers of each image, in parallel.
-    pub fn each<T: Send>(&self, work: impl Fn(&[f32]) -> T + Sync) -> Vec<T> {
+    ///
+    /// # Errors
+    /// As of [`Pixels::levels`].
+    pub fn each<T: Send>(&self, work: impl Fn(&[f32]) -> T + Sync) -> Result<Vec<T>> {
         let numbers = self.numbers();
         match &self.levels {
-            Levels::Bytes(bytes) => bytes
-                .par_chunks(numbers)
-                .map(|bytes| work(&bytes.iter().map(|&byte| unit(byte)).collect::<Vec<_>>()))
+            Levels::Bytes(bytes) => {
+                let images = bytes.par_chunks(numbers);
+                Ok(images.map(|bytes| work(&units(bytes))).collect())
+            }
+            Levels::Floats(floats) => Ok(floats.par_chunks(numbers).map(&work).collect()),
+            Levels::Streamed(stream) => (0..self.len())
+                .into_par_iter()
+                .map(|image| Ok(work(&units(&stream.read(image)?))))
                 .collect(),
-            Levels::Floats(floats) => floats.par_chunks(numbers).map(&work).collect(),
         }
     }
 
     /// SHA-256 of each image's numbers: `[C, H, W]` in 0..1, as float32, little-endian.
     pub fn digests(&self) -> Vec<[u8; 32]> {
-        let of_bytes: [[u8; 4]; 256] = std::array::from_fn(|byte| unit(byte as u8).to_le_bytes());
         let numbers = self.numbers();
         match &self.levels {
-            Levels::Bytes(bytes) => digests(bytes, numbers, |byte| of_bytes[usize::from(byte)]),
-            Levels::Floats(floats) => digests(floats, numbers, f32::to_le_bytes),
+            Levels::Bytes(bytes) => bytes.par_chunks_exact(numbers).map(digest).collect(),
+            Levels::Floats(floats) => {
+                let images = floats.par_chunks_exact(numbers);
+                images
+                    .map(|image| digest_of(image.iter().copied()))
+                    .collect()
+            }
+            Levels::Streamed(stream) => stream.known().iter().map(|known| known.digest).collect(),
         }
     }
 
-    /// Copies the images to `device`, where batches are cut from then on.
-    pub fn to_device(&mut self, device: Device) {
-        if device != Device::Cpu {
-            let all: Vec<usize> = (0..self.len()).collect();
-            self.on_device = Some(self.gathered(&all).to_device(device));
+    /// Has batches cut for `device`, to which all images are copied, if `residency` lets them and they are not read from the
+    /// disk.
+    ///
+    /// # Errors
+    /// A device that has no room for them.
+    pub fn to_device(&mut self, device: Device, residency: Residency) -> Result<()> {
+        self.device = device;
+        let streams = matches!(self.levels, Levels::Streamed(_));
+        if device == Device::Cpu || residency == Residency::Memory || streams {
+            return Ok(());
         }
+        let all: Vec<usize> = (0..self.len()).collect();
+        match self.gathered(&all)?.f_to_device(device) {
+            Ok(images) => self.on_device = Some(images),
+            Err(_) if residency == Residency::Auto => {
+                crate::status!(
+                    "signet: {device:?} has no room for all images, which stay in memory"
+                );
+            }
+            Err(error) => {
+                let why = bridge::first_words(&error.to_string()).into_owned();
+                let message = "data.residency: the device has no room for all images; use memory";
+                return Err(anyhow!(why).context(message)).blame(Fault::Config);
+            }
+        }
+        Ok(())
     }
 
-    /// The images at `indices`, on the device of the images.
+    /// The images at `indices`, on the device that batches are wanted on.
     ///
     /// # Shapes
     /// `[B, C, H, W]` in 0..1, channels last in memory, which convolutions on the CPU are fastest with.
-    pub fn batch(&self, indices: &[usize]) -> Tensor {
-        bridge::in_unit(&self.levels(indices)).expect("levels have four dimensions")
+    ///
+    /// # Errors
+    /// As of [`Pixels::levels`].
+    pub fn batch(&self, indices: &[usize]) -> Result<Tensor> {
+        bridge::in_unit(&self.levels(indices)?)
     }
 
     /// The same as they lie in memory: bytes, of which n stands for n / 255, or numbers in 0..1.
-    pub fn levels(&self, indices: &[usize]) -> Tensor {
-        let levels = match &self.on_device {
-            None => self.gathered(indices),
-            Some(all) => {
-                let indices: Vec<i64> = indices.iter().map(|&index| index as i64).collect();
-                all.index_select(0, &upload(Tensor::from_slice(&indices), all.device()))
-            }
+    ///
+    /// # Errors
+    /// A file that is gone or has changed.
+    pub fn levels(&self, indices: &[usize]) -> Result<Tensor> {
+        Ok(self.on_device(indices)?.permute([0, 3, 1, 2]))
+    }
+
+    /// The same, `[B, H, W, C]`.
+    fn on_device(&self, indices: &[usize]) -> Result<Tensor> {
+        let Some(all) = &self.on_device else {
+            return Ok(upload(self.gathered(indices)?, self.device));
         };
-        levels.permute([0, 3, 1, 2])
+        let indices: Vec<i64> = indices.iter().map(|&index| index as i64).collect();
+        Ok(all.index_select(0, &upload(Tensor::from_slice(&indices), all.device())))
+    }
+
+    /// The images at the places of `order`, one after the other; those on the disk are read ahead.
+    pub fn in_order(&self, order: Vec<usize>) -> InOrder<'_> {
+        let reader = match &self.levels {
+            Levels::Streamed(stream) => Some(Reader::start(
+                Arc::clone(stream),
+                order.clone(),
+                self.numbers(),
+            )),
+            Levels::Bytes(_) | Levels::Floats(_) => None,
+        };
+        InOrder {
+            pixels: self,
+            order,
+            given: 0,
+            reader,
+        }
     }
 
     /// The levels of the images at `indices` as they lie in memory, `[B, H, W, C]`.
-    fn gathered(&self, indices: &[usize]) -> Tensor {
-        let [channels, height, width] = self.shape;
-        let levels = match &self.levels {
-            Levels::Bytes(bytes) => Tensor::from_slice(&channels_last(bytes, indices, self.shape)),
+    fn gathered(&self, indices: &[usize]) -> Result<Tensor> {
+        let numbers = self.numbers();
+        let own = |index: usize| index * numbers..(index + 1) * numbers;
+        Ok(match &self.levels {
+            Levels::Bytes(bytes) => self.together(indices.iter().map(|&index| &bytes[own(index)])),
             Levels::Floats(floats) => {
-                Tensor::from_slice(&channels_last(floats, indices, self.shape))
+                self.together(indices.iter().map(|&index| &floats[own(index)]))
             }
-        };
+            Levels::Streamed(stream) => {
+                let images: Result<Vec<Vec<u8>>> = indices
+                    .par_iter()
+                    .map(|&index| stream.read(index))
+                    .collect();
+                self.together(images?.iter().map(Vec::as_slice))
+            }
+        })
+    }
+
+    /// `images`, each `[C, H, W]`, as `[B, H, W, C]`.
+    fn together<'i, T: tch::kind::Element + Copy + 'i>(
+        &self,
+        images: impl ExactSizeIterator<Item = &'i [T]>,
+    ) -> Tensor {
+        let [channels, height, width] = self.shape;
+        let levels = Tensor::from_slice(&channels_last(images, self.shape));
         levels.view([-1, height as i64, width as i64, channels as i64])
     }
 
-    /// Bytes that the images take where batches are cut from.
+    /// Bytes that the images take in memory or on the device; 0 where they lie on the disk.
     pub fn bytes(&self) -> usize {
         match &self.levels {
             Levels::Bytes(bytes) => bytes.len(),
             Levels::Floats(floats) => size_of_val(&floats[..]),
+            Levels::Streamed(_) => 0,
         }
     }
 
     /// Mean and standard deviation per channel over the images at `indices`.
     pub fn statistics(&self, indices: &[usize]) -> Vec<(f64, f64)> {
         let plane = self.shape[1] * self.shape[2];
-        let count = (indices.len() * plane) as f64;
-        let of_bytes: [f64; 256] = std::array::from_fn(|byte| unit(byte as u8).into());
-        let statistics = |channel: usize| {
-            let starts = indices
-                .iter()
-                .map(|index| index * self.numbers() + channel * plane);
-            match &self.levels {
-                Levels::Bytes(bytes) => {
-                    let own = starts.flat_map(|start| &bytes[start..start + plane]);
-                    mean_and_sd(own.map(|&byte| of_bytes[usize::from(byte)]), count)
-                }
-                Levels::Floats(floats) => {
-                    let own = starts.flat_map(|start| &floats[start..start + plane]);
-                    mean_and_sd(own.map(|&number| f64::from(number)), count)
-                }
+        let count = (indices.len() * plane) as u64;
+        let starts = |channel: usize| {
+            let starts = indices.iter().map(|index| index * self.numbers());
+            starts.map(move |start| start + channel * plane)
+        };
+        let of_bytes = |sums: &mut dyn Iterator<Item = [u64; 2]>| {
+            let add = |[a, b]: [u128; 2], [c, d]: [u64; 2]| [a + u128::from(c), b + u128::from(d)];
+            mean_and_sd_of_bytes(sums.fold([0, 0], add), count)
+        };
+        let statistics = |channel: usize| match &self.levels {
+            Levels::Bytes(bytes) => {
+                let planes = starts(channel).map(|start| &bytes[start..start + plane]);
+                of_bytes(&mut planes.map(sums))
+            }
+            Levels::Streamed(stream) => {
+                let known = indices.iter().map(|&image| &stream.known()[image]);
+                of_bytes(&mut known.map(|known| known.sums[channel]))
+            }
+            Levels::Floats(floats) => {
+                let own = starts(channel).flat_map(|start| &floats[start..start + plane]);
+                mean_and_sd(own.map(|&number| f64::from(number)), count as f64)
             }
         };
         (0..self.shape[0]).map(statistics).collect()
     }
 }
 
-fn digests<T: Copy + Sync>(
-    all: &[T],
-    image: usize,
-    bytes_of: impl Fn(T) -> [u8; 4] + Sync,
-) -> Vec<[u8; 32]> {
-    let digest = |image: &[T]| {
-        let bytes: Vec<[u8; 4]> = image.iter().map(|&number| bytes_of(number)).collect();
-        Sha256::digest(bytes.as_flattened()).into()
-    };
-    all.par_chunks_exact(image).map(digest).collect()
+/// Images in an order that was said in advance.
+pub struct InOrder<'p> {
+    pixels: &'p Pixels,
+    order: Vec<usize>,
+    /// How many of them were given.
+    given: usize,
+    reader: Option<Reader>,
 }
 
-/// The images at `indices`, each `[H, W, C]`, of `all`, each `[C, H, W]`.
-fn channels_last<T: Copy>(all: &[T], indices: &[usize], shape: [usize; 3]) -> Vec<T> {
-    let [channels, height, width] = shape;
+impl InOrder<'_> {
+    /// The levels of the next `count` images, as of [`Pixels::levels`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn next(&mut self, count: usize) -> Result<Tensor> {
+        let own = self.given..self.given + count;
+        self.given = own.end;
+        let Some(reader) = &mut self.reader else {
+            return self.pixels.levels(&self.order[own]);
+        };
+        let images: Vec<Vec<u8>> = own.map(|_| reader.take()).collect::<Result<_>>()?;
+        let images = self.pixels.together(images.iter().map(Vec::as_slice));
+        Ok(upload(images, self.pixels.device).permute([0, 3, 1, 2]))
+    }
+}
+
+fn units(bytes: &[u8]) -> Vec<f32> {
+    bytes.iter().map(|&byte| unit(byte)).collect()
+}
+
+/// SHA-256 of what bytes stand for, as float32, little-endian.
+pub(super) fn digest(bytes: &[u8]) -> [u8; 32] {
+    digest_of(bytes.iter().map(|&byte| unit(byte)))
+}
+
+fn digest_of(numbers: impl Iterator<Item = f32>) -> [u8; 32] {
+    let bytes: Vec<[u8; 4]> = numbers.map(f32::to_le_bytes).collect();
+    sha256(bytes.as_flattened())
+}
+
+/// `images`, each `[C, H, W]`, as `[B, H, W, C]`.
+fn channels_last<'i, T: Copy + 'i>(
+    images: impl ExactSizeIterator<Item = &'i [T]>,
+    [channels, height, width]: [usize; 3],
+) -> Vec<T> {
     let plane = height * width;
-    let mut gathered = Vec::with_capacity(indices.len() * channels * plane);
-    for &index in indices {
-        let image = &all[index * channels * plane..(index + 1) * channels * plane];
+    let mut gathered = Vec::with_capacity(images.len() * channels * plane);
+    for image in images {
         match channels {
             1 => gathered.extend_from_slice(image),
             _ => {
@@ -209,6 +337,15 @@ fn channels_last<T: Copy>(all: &[T], indices: &[usize], shape: [usize; 3]) -> Ve
         }
     }
     gathered
+}
+
+/// Of `count` bytes with that sum and sum of squares, each standing for a 255th: exact but for the last steps, in whatever order
+/// they were added.
+fn mean_and_sd_of_bytes([sum, squares]: [u128; 2], count: u64) -> (f64, f64) {
+    let count = u128::from(count);
+    let mean = sum as f64 / count as f64 / 255.0;
+    let spread = count * squares - sum * sum;
+    (mean, (spread as f64).sqrt() / count as f64 / 255.0)
 }
 
 /// Added one after the other, so that the sums depend on nothing but the order of the images.
@@ -225,7 +362,7 @@ mod tests {
     #[test]
     fn a_batch_holds_the_very_numbers_of_all_256_bytes() {
         let pixels = Pixels::new(Levels::Bytes((0..=255).collect()), [1, 16, 16]);
-        let found = pixels.batch(&[0]).contiguous().view([-1]);
+        let found = pixels.batch(&[0]).unwrap().contiguous().view([-1]);
         let found = Vec::<f32>::try_from(found).unwrap();
         let expected: Vec<u32> = (0..=255u8)
             .map(|byte| (f32::from(byte) / 255.0).to_bits())
@@ -240,7 +377,7 @@ mod tests {
         let bytes: Vec<u8> = (0..48).collect();
         let floats = bytes.iter().map(|&byte| unit(byte)).collect();
         for levels in [Levels::Bytes(bytes), Levels::Floats(floats)] {
-            let batch = Pixels::new(levels, [3, 2, 4]).batch(&[1, 0, 1]);
+            let batch = Pixels::new(levels, [3, 2, 4]).batch(&[1, 0, 1]).unwrap();
             assert_eq!(batch.size(), [3, 3, 2, 4]);
             assert_eq!(batch.stride(), [24, 1, 12, 3]);
             // Image 1, channel 2, row 1, column 3 is the last byte.
@@ -248,7 +385,9 @@ mod tests {
                 assert_eq!(batch.double_value(&place) as f32, unit(byte));
             }
         }
-        let grey = Pixels::new(Levels::Bytes(vec![0; 24]), [1, 3, 4]).batch(&[0, 1]);
+        let grey = Pixels::new(Levels::Bytes(vec![0; 24]), [1, 3, 4])
+            .batch(&[0, 1])
+            .unwrap();
         assert_eq!(
             (grey.size(), grey.stride()),
             (vec![2, 1, 3, 4], vec![12, 1, 4, 1])

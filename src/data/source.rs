@@ -40,9 +40,10 @@ impl Dataset {
                     arrays::pick(images, labels, classes, config.per_class, &config.image)?;
                 let names = picked.rows.iter().map(|row| format!("row {row}")).collect();
                 let (labels, classes) = (picked.labels, picked.classes);
+                let pixels = Pixels::new(picked.levels, config.image.shape());
                 Ok(Dataset {
                     notes: picked.notes,
-                    ..Dataset::new(picked.levels, names, labels, classes, config)
+                    ..Dataset::new(names, labels, classes, pixels.digests(), pixels)
                 })
             }
             Source::Generated { images, seed } => draw(*images, *seed, config),
@@ -101,21 +102,16 @@ impl Dataset {
         Ok(self)
     }
 
+    /// Of `pixels`, whose images have these `digests`.
     pub(super) fn new(
-        levels: Levels,
         names: Vec<String>,
         labels: Vec<i64>,
         classes: Vec<String>,
-        config: &DataConfig,
+        digests: Vec<[u8; 32]>,
+        pixels: Pixels,
     ) -> Dataset {
-        let shape = [
-            config.image.depth(),
-            config.image.height,
-            config.image.width,
-        ];
-        let pixels = Pixels::new(levels, shape);
         Dataset {
-            index: Index::new(names, labels, classes, &pixels),
+            index: Index::new(names, labels, classes, pixels.shape(), digests),
             pixels,
             sizes: Vec::new(),
             left_out: Vec::new(),
@@ -154,6 +150,7 @@ fn draw(images: usize, seed: u64, config: &DataConfig) -> Result<Dataset> {
         .map(|(digit, index, _)| format!("{digit}/{index:04}"))
         .collect();
     let labels = jobs.iter().map(|(_, _, label)| *label).collect();
-    let levels = Levels::Bytes(drawn.concat());
-    Ok(Dataset::new(levels, names, labels, classes, config))
+    let pixels = Pixels::new(Levels::Bytes(drawn.concat()), config.image.shape());
+    let digests = pixels.digests();
+    Ok(Dataset::new(names, labels, classes, digests, pixels))
 }

@@ -292,6 +292,15 @@ impl Folder {
         }
     }
 
+    /// Bytes that its disk has left for this user.
+    ///
+    /// # Errors
+    /// A disk that does not say.
+    pub fn free_bytes(&self) -> Result<u64> {
+        let found = rustix::fs::fstatvfs(&*self.handle)?;
+        Ok(found.f_bavail.saturating_mul(found.f_frsize))
+    }
+
     /// Makes sure that its names are on the disk.
     ///
     /// # Errors

@@ -246,7 +246,7 @@ fn card(
         }
     };
     if !split.test.is_empty() {
-        let logits = metrics::logits(&network, data, &split.test);
+        let logits = metrics::logits(&network, data, &split.test)?;
         let test = metrics::evaluate(&logits, &data.index.labels_of(&split.test))?;
         ensure_finite(test.loss.is_finite()).with_context(|| found.file.display().to_string())?;
         card.test = Some(TestMetrics {

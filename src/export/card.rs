@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
 use crate::config::Experiment;
-use crate::config::data::{Background, Fit};
+use crate::config::data::{Background, Decode, Fit};
 use crate::config::document::Document as Yaml;
 use crate::model::network::{Network, Normalization};
 use crate::model::plan::{self, Plan};
@@ -77,6 +77,10 @@ pub struct Input {
     /// What becomes of an image of another aspect ratio: `squeeze`, `crop` (its middle) or `pad` (on the background).
     #[serde(default = "squeeze")]
     pub fit: String,
+    /// `full`, or `scaled`: large JPEG files are decoded to a half, a quarter or an eighth, as long as that is twice the size or
+    /// more.
+    #[serde(default = "full")]
+    pub decode: String,
     /// `plain`, or `stretch`: each image's darkest pixel becomes 0 and its brightest 1.
     pub preprocess: String,
     /// How an image of another size is made to fit, after `preprocess`.
@@ -123,6 +127,7 @@ impl Card {
                 color: image.channels.word().to_owned(),
                 background: image.background.to_string(),
                 fit: image.fit.word().to_owned(),
+                decode: image.decode.word().to_owned(),
                 preprocess: image.preprocess.word().to_owned(),
                 resize: "triangle filter, antialiased, to 8-bit levels".to_owned(),
             },
@@ -251,6 +256,11 @@ impl Card {
 /// How cards that do not say so fit images.
 fn squeeze() -> String {
     Fit::Squeeze.word().to_owned()
+}
+
+/// How cards that do not say so decode images.
+fn full() -> String {
+    Decode::Full.word().to_owned()
 }
 
 /// The background of cards that do not know of one.

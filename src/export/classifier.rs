@@ -11,6 +11,7 @@ use super::card::Card;
 use super::onnx_proto::ModelProto;
 use super::onnx_runtime::{OnnxSession, first_line};
 use super::{onnx, onnx_check, safetensors, torchscript};
+use crate::bridge::in_unit;
 use crate::config::run::Format;
 use crate::data::pixels::Pixels;
 use crate::disk;
@@ -129,9 +130,10 @@ impl Classifier {
     /// # Errors
     /// As [`Classifier::batch_logits`].
     pub fn logits(&self, pixels: &Pixels, part: &[usize]) -> Result<Tensor> {
+        let mut images = pixels.in_order(part.to_vec());
         let batches = part.chunks(BATCH);
         let logits: Result<Vec<Tensor>> = batches
-            .map(|batch| self.batch_logits(&pixels.batch(batch)))
+            .map(|batch| self.batch_logits(&in_unit(&images.next(batch.len())?)?))
             .collect();
         Ok(Tensor::cat(&logits?, 0))
     }

@@ -32,7 +32,7 @@ pub struct Samples<'s> {
     /// Images there are.
     pub count: usize,
     /// Those in a range, `[B, C, H, W]` in 0..1.
-    pub batch: Box<dyn Fn(Range<usize>) -> Tensor + 's>,
+    pub batch: Box<dyn Fn(Range<usize>) -> Result<Tensor> + 's>,
     /// The label of each, if known.
     pub labels: Option<Vec<i64>>,
 }
@@ -42,7 +42,7 @@ impl<'s> Samples<'s> {
     pub fn of(images: &'s Tensor) -> Samples<'s> {
         Samples {
             count: images.size()[0] as usize,
-            batch: Box::new(|range| images.narrow(0, range.start as i64, range.len() as i64)),
+            batch: Box::new(|range| Ok(images.narrow(0, range.start as i64, range.len() as i64))),
             labels: None,
         }
     }
@@ -153,7 +153,7 @@ fn hold_against(
     let count = *count;
     ensure!(count > 0, "there is no image to compare on");
     let both = |range: Range<usize>| {
-        let images = batch(range);
+        let images = batch(range)?;
         anyhow::Ok([live(&images)?, artefact.batch_logits(&images)?])
     };
     let mut checks = Vec::new();

@@ -64,7 +64,8 @@ impl Session {
     pub fn open(experiment: Experiment) -> Result<Session> {
         let data = Dataset::load(&experiment.data)?;
         let split = Split::new(&data.index, &experiment.data.split, experiment.seed)?;
-        let mut session = Session::with(experiment, data, split)?;
+        let normalization = normalization(&experiment, &data, &split)?;
+        let mut session = Session::with(experiment, data, split, normalization)?;
         if let Some(init) = session.experiment.train.init_from.clone() {
             session.transfer = Some(begin_with(&session.network, &init)?);
         }
@@ -82,7 +83,8 @@ impl Session {
         folder: &RunDir,
     ) -> Result<Session> {
         let (data, split) = reload(&experiment, &document.fingerprints, Some(folder))?;
-        let mut session = Session::with(experiment, data, split)?;
+        let normalization = document.normalization.clone();
+        let mut session = Session::with(experiment, data, split, normalization)?;
         session.working_folder = working_folder(&session.experiment.data.source, folder);
         let train = session.split.train.len();
         let rest = train.checked_sub(document.progress.images);
@@ -95,15 +97,6 @@ impl Session {
         check_shards(&session.experiment, rest, session.network.plan())
             .context("in the epoch under way, from whose end one can go on with --from")
             .blame(Fault::Config)?;
-        ensure_same(
-            &session.fingerprints.normalization,
-            &document.fingerprints.normalization,
-            || {
-                anyhow!(
-                    "the normalisation is not the one this run was trained with; start a new run"
-                )
-            },
-        )?;
         Ok(session)
     }
 
@@ -118,8 +111,12 @@ impl Session {
         }
     }
 
-    fn with(mut experiment: Experiment, mut data: Dataset, split: Split) -> Result<Session> {
-        let normalization = normalization(&experiment, &data, &split)?;
+    fn with(
+        mut experiment: Experiment,
+        mut data: Dataset,
+        split: Split,
+        normalization: Normalization,
+    ) -> Result<Session> {
         let plan = fit(&experiment, &data.index, &split)?;
         let device = experiment.device.choose()?;
         bridge::set_deterministic(experiment.train.deterministic)?;
@@ -145,7 +142,7 @@ impl Session {
         let loss = &experiment.train.loss;
         let weights = class_weights(loss, &data.index, &split.train)?;
         let criterion = Criterion::new(loss, weights, device);
-        data.pixels.to_device(device);
+        data.pixels.to_device(device, experiment.data.residency)?;
         let fingerprints = Fingerprints {
             data: data.index.fingerprint().to_owned(),
             split: fingerprint(&split, &data.index)?,

@@ -358,7 +358,7 @@ mod tests {
         let names = labels.iter().map(|label| label.to_string()).collect();
         let classes = ["a", "b", "c"].map(str::to_owned).to_vec();
         let pixels = Pixels::new(Levels::Bytes(vec![0; labels.len()]), [1, 1, 1]);
-        let index = Index::new(names, labels, classes, &pixels);
+        let index = Index::new(names, labels, classes, pixels.shape(), pixels.digests());
         let train: Vec<usize> = (0..10).collect();
         let weights = |class_weights| {
             let loss = Loss::Focal {

@@ -161,12 +161,17 @@ impl Tally {
 }
 
 /// Logits of the images at `part`, `[N, classes]`, in evaluation mode.
-pub fn logits(network: &Network, images: &Dataset, part: &[usize]) -> Tensor {
+///
+/// # Errors
+/// A file that is gone or has changed.
+pub fn logits(network: &Network, images: &Dataset, part: &[usize]) -> Result<Tensor> {
     let _guard = tch::no_grad_guard();
-    let batches = part
-        .chunks(EVAL_BATCH)
-        .map(|batch| network.forward(&images.pixels.levels(batch), Phase::Eval));
-    Tensor::cat(&batches.collect::<Vec<_>>(), 0)
+    let mut images = images.pixels.in_order(part.to_vec());
+    let batches = part.chunks(EVAL_BATCH);
+    let logits: Result<Vec<Tensor>> = batches
+        .map(|batch| Ok(network.forward(&images.next(batch.len())?, Phase::Eval)))
+        .collect();
+    Ok(Tensor::cat(&logits?, 0))
 }
 
 /// Metrics of `logits`, `[N, classes]`, of images with `labels`; the loss is their mean cross-entropy, each counted alike.

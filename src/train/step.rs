@@ -20,6 +20,7 @@ use crate::bridge::Autocast;
 use crate::config::train::Precision;
 use crate::data::augment;
 use crate::data::augment::mix::{self, Mix};
+use crate::data::pixels::InOrder;
 use crate::data::sampler::Sample;
 use crate::model::layer::Phase;
 use crate::rng::{Purpose, Stream};
@@ -60,6 +61,7 @@ impl Trainer<'_> {
         state: &mut TrainState,
         replay: &mut Replay,
         samples: &[Sample],
+        images: &mut InOrder,
     ) -> Result<()> {
         let train = &self.experiment.train;
         let position = Position::new(
@@ -71,14 +73,17 @@ impl Trainer<'_> {
         let lr = schedule::rate(&train.schedule, train.optimizer.lr(), position);
         state.optimizer.set_lr(lr);
         if (train.accumulate, train.shards) == (1, 1) {
-            replay.run(self.inputs(&state.progress, samples, 0), |inputs| {
-                let (gradients, loss) = self.gradients(state, inputs)?;
-                state.optimizer.step(&gradients, &loss)
-            })?;
+            replay.run(
+                self.inputs(&state.progress, samples, 0, images)?,
+                |inputs| {
+                    let (gradients, loss) = self.gradients(state, inputs)?;
+                    state.optimizer.step(&gradients, &loss)
+                },
+            )?;
         } else {
-            let mut whole = self.batch(state, samples, 0)?;
+            let mut whole = self.batch(state, samples, 0, images)?;
             for batch in 1..samples.len().div_ceil(self.batch_size()) {
-                whole.add(&self.batch(state, samples, batch)?);
+                whole.add(&self.batch(state, samples, batch, images)?);
             }
             state.optimizer.step(&whole.gradients, &whole.loss)?;
         }
@@ -95,11 +100,12 @@ impl Trainer<'_> {
         state: &mut TrainState,
         samples: &[Sample],
         batch: usize,
+        images: &mut InOrder,
     ) -> Result<Contribution> {
         let shards = self.experiment.train.shards;
         let before: Vec<Tensor> = self.network.buffers().map(|buffer| buffer.copy()).collect();
         let first = batch * shards;
-        let mut whole = self.sum(state, samples, &before, first..first + shards)?;
+        let mut whole = self.sum(state, samples, &before, first..first + shards, images)?;
         for (mut buffer, sum) in self
             .network
             .buffers()
@@ -122,13 +128,14 @@ impl Trainer<'_> {
         samples: &[Sample],
         before: &[Tensor],
         pieces: Range<usize>,
+        images: &mut InOrder,
     ) -> Result<Contribution> {
         if pieces.len() == 1 {
-            return self.contribution(state, samples, before, pieces.start);
+            return self.contribution(state, samples, before, pieces.start, images);
         }
         let middle = pieces.start + pieces.len() / 2;
-        let mut left = self.sum(state, samples, before, pieces.start..middle)?;
-        left.add(&self.sum(state, samples, before, middle..pieces.end)?);
+        let mut left = self.sum(state, samples, before, pieces.start..middle, images)?;
+        left.add(&self.sum(state, samples, before, middle..pieces.end, images)?);
         Ok(left)
     }
 
@@ -139,11 +146,12 @@ impl Trainer<'_> {
         samples: &[Sample],
         before: &[Tensor],
         piece: usize,
+        images: &mut InOrder,
     ) -> Result<Contribution> {
         for (mut buffer, before) in self.network.buffers().zip(before) {
             buffer.copy_(before);
         }
-        let inputs = self.inputs(&state.progress, samples, piece);
+        let inputs = self.inputs(&state.progress, samples, piece, images)?;
         let (gradients, loss) = self.gradients(state, &inputs)?;
         Ok(Contribution {
             gradients,
@@ -196,22 +204,28 @@ impl Trainer<'_> {
 
     /// The host's part of the passes of one piece of a step's `samples`: its images, changed at random, what they show, and a
     /// seed for dropout.
-    fn inputs(&self, progress: &Progress, samples: &[Sample], piece: usize) -> Inputs {
+    fn inputs(
+        &self,
+        progress: &Progress,
+        samples: &[Sample],
+        piece: usize,
+        images: &mut InOrder,
+    ) -> Result<Inputs> {
         let (seed, epoch) = (self.experiment.seed, progress.epoch);
         let own = self.piece(samples, piece);
         let mixes = self.mixes(own, epoch);
-        let x = self.images.pixels.levels(&images(own));
+        let x = images.next(own.len())?;
         let mut x = augment::apply(&self.experiment.data.augment, x, own, seed, epoch);
         if let Some(mixes) = &mixes {
             x = mix::apply(&x, mixes);
         }
         let targets = self.targets(own, mixes.as_deref());
         tch::manual_seed(dropout_seed(seed, progress.step, piece));
-        Inputs {
+        Ok(Inputs {
             targets: Targets::new(&targets, mixes.is_some(), x.device()),
             x,
             share: self.share(samples, piece, epoch),
-        }
+        })
     }
 
     /// The device's part, forward and backward: gradients of the trained tensors, and the share of the step's mean loss.

@@ -138,6 +138,9 @@ impl<'a> Trainer<'a> {
         pause: &dyn Fn(&Progress) -> bool,
     ) -> Result<Ended> {
         let samples = self.sampler().epoch(state.progress.epoch);
+        let left = samples[state.progress.images..].iter();
+        let left = left.map(|sample| sample.image).collect();
+        let mut images = self.images.pixels.in_order(left);
         let ended = loop {
             let rest = &samples[state.progress.images..];
             if pause(&state.progress) {
@@ -147,7 +150,7 @@ impl<'a> Trainer<'a> {
                 break Ended::Complete;
             }
             let samples = &rest[..self.step_size().min(rest.len())];
-            self.step(state, replay, samples)?;
+            self.step(state, replay, samples, &mut images)?;
             let wanted = listeners.iter().any(|listener| listener.wants_metrics());
             let event = Event::Stepped {
                 step: state.progress.images.div_ceil(self.step_size()),
@@ -178,7 +181,7 @@ impl<'a> Trainer<'a> {
             if images.is_empty() {
                 return Ok(None);
             }
-            let logits = metrics::logits(self.network, self.images, images);
+            let logits = metrics::logits(self.network, self.images, images)?;
             let found = metrics::evaluate(&logits, &self.images.index.labels_of(images))?;
             if !found.loss.is_finite() {
                 return diverged(&format!("the {part} loss of epoch {epoch}"), lr);

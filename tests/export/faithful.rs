@@ -254,7 +254,7 @@ fn an_artefact_that_fails_its_gate_does_not_take_the_place_of_one_that_passed() 
     let experiment = resume::experiment(&checkpoint.document, &[]).unwrap();
     let data = Dataset::load(&experiment.data).unwrap();
     let all: Vec<usize> = (0..data.index.len()).collect();
-    let images = data.pixels.batch(&all).view([-1, 256]);
+    let images = data.pixels.batch(&all).unwrap().view([-1, 256]);
     let probes = Card::of(&checkpoint).unwrap().probes().view([-1, 256]);
     let brightness = images.mean_dim(0, false, None);
     let (_, bright) = brightness.topk(64, 0, true, true);

@@ -25,6 +25,7 @@ from events import Events  # noqa: F401, whose tests run with these
 from findings import Findings  # noqa: F401, whose tests run with these
 from imbalance import Imbalance  # noqa: F401, whose tests run with these
 from images import Images  # noqa: F401, whose tests run with these
+from scaled import Scaled  # noqa: F401, whose tests run with these
 from schema import Schema  # noqa: F401, whose tests run with these
 from shells import Completion  # noqa: F401, whose tests run with these
 from yaml_documents import YamlDocuments  # noqa: F401, whose tests run with these

@@ -227,6 +227,12 @@ impl Run<'_> {
             .signet(&self.call(&["train", "own.yaml", "--run"]))
     }
 
+    /// Trains `own.yaml`, whatever comes of it.
+    pub fn call_to_its_end(self) -> Answer {
+        self.workshop
+            .call(&self.call(&["train", "own.yaml", "--run"]))
+    }
+
     /// Begins to train `own.yaml` and does not wait for it.
     pub fn start(self) -> Child {
         self.workshop

@@ -38,7 +38,7 @@ fn train(session: &Session) -> Metrics {
         .run(&mut trainer.begin(), &mut [], &|_| false)
         .unwrap();
     let (data, part) = (&session.data, &session.split.train);
-    let logits = metrics::logits(&session.network, data, part);
+    let logits = metrics::logits(&session.network, data, part).unwrap();
     metrics::evaluate(&logits, &data.index.labels_of(part)).unwrap()
 }
 
@@ -140,7 +140,7 @@ fn dropout_follows_the_mode_between_recurrent_layers_too() {
         let session = session(&format!(
             "version: 1\ndevice: cpu\ndata: {{source: {{kind: generated, pictures: 10}}}}\nmodel: {model}\ntrain: {{batch_size: full}}\n"
         ));
-        let x = session.data.pixels.levels(&[0, 1, 2]);
+        let x = session.data.pixels.levels(&[0, 1, 2]).unwrap();
         let twice = |mode| [(); 2].map(|()| tch::no_grad(|| session.network.forward(&x, mode)));
         let [a, b] = twice(Phase::Eval);
         assert!(a.equal(&b), "{model} drops in evaluation");
@@ -167,7 +167,7 @@ fn a_loss_that_is_not_finite_changes_no_weight_under_any_optimiser() {
         let (names, parameters) = session.network.trained();
         let mut optimizer_ = Optimizer::new(settings, Some(1.0), names, parameters);
         optimizer_.set_lr(0.01);
-        let x = session.data.pixels.levels(&[0, 15]);
+        let x = session.data.pixels.levels(&[0, 15]).unwrap();
         let y = Tensor::from_slice(&session.data.index.labels_of(&[0, 15]));
         let mut step = |scale: f64| {
             let before = session.network.state();
@@ -284,7 +284,7 @@ fn every_shipped_experiment_parses_builds_and_computes_a_batch() {
         let experiment = Experiment::load(&file, &overrides, &[check])
             .unwrap_or_else(|problems| panic!("{problems}"));
         let session = Session::open(experiment).unwrap();
-        let x = session.data.pixels.levels(&[0, 1, 2, 3]);
+        let x = session.data.pixels.levels(&[0, 1, 2, 3]).unwrap();
         let logits = session.network.forward(&x, Phase::Train);
         assert_eq!(
             logits.size(),

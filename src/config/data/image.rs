@@ -25,6 +25,9 @@ keys! {
         fit: Fit [= Fit::Squeeze] since "0.3",
         /// What is seen behind transparent pixels, and beside padded images; none takes their colours as if they were opaque, as signet 0.2 did.
         background: Background [= Background::BLACK] resume Free since "0.3",
+        /// Whether large JPEG files are decoded in part: as Pillow's `draft` does, to a half, a quarter or an eighth of their width
+        /// and height, as long as that is twice what is wanted or more. Other pixels, in a third of the time.
+        decode: Decode [= Decode::Full] since "0.3",
         /// What happens before resizing.
         preprocess: Preprocess [= Preprocess::Plain],
     }
@@ -49,6 +52,16 @@ words! {
         Crop = "crop",
         /// All of it, in the middle of the background (Pillow's `ImageOps.pad`).
         Pad = "pad",
+    }
+}
+
+words! {
+    /// How much of a JPEG file is decoded.
+    Decode {
+        /// All of it.
+        Full = "full",
+        /// As much as a smaller image needs.
+        Scaled = "scaled",
     }
 }
 
@@ -128,6 +141,16 @@ impl Setting for Background {
 }
 
 impl ImageConfig {
+    /// Channels, height, width.
+    pub fn shape(&self) -> [usize; 3] {
+        [self.depth(), self.height, self.width]
+    }
+
+    /// The bytes of a prepared image.
+    pub fn bytes(&self) -> usize {
+        self.shape().iter().product()
+    }
+
     /// The number of channels.
     pub fn depth(&self) -> usize {
         match self.channels {

@@ -4,15 +4,18 @@ mod augment;
 mod group;
 mod image;
 mod layout;
+mod residency;
 mod source;
 mod split;
 
 pub use augment::Augment;
 pub use group::{Group, NamedGroup};
 pub use image::{
-    Background, Channels, Fit, FixedNormalize, ImageConfig, NamedNormalize, Normalize, Preprocess,
+    Background, Channels, Decode, Fit, FixedNormalize, ImageConfig, NamedNormalize, Normalize,
+    Preprocess,
 };
 pub use layout::{Layout, PART_WORDS};
+pub use residency::{Cache, Residency};
 pub use source::{NpyLabels, Source, TableConfig};
 pub use split::SplitConfig;
 
@@ -53,6 +56,11 @@ keys! {
         /// Random changes to training images, anew each epoch, one of each kind: first all changes of place at once, then
         /// blur, contrast, brightness, saturation and hue, noise, erasing, and last what mixes images of a batch.
         augment: Vec<Augment> [= Vec::new()] resume Branch,
+        /// Where images are while a model trains on them.
+        residency: Residency [= Residency::Auto] resume Free since "0.3",
+        /// Where prepared images are kept, so that each file is decoded once: a folder; none; auto is the user's cache folder
+        /// (`$XDG_CACHE_HOME/signet`, or `~/.cache/signet`), for images that are read when they are needed.
+        cache: Cache [= Cache::Auto] resume Free since "0.3",
     }
     check(data, section) {
         if data.order != Order::Name && !matches!(data.source, Source::ClassFolders { .. }) {
@@ -79,9 +87,18 @@ keys! {
             if data.image.fit != Fit::Squeeze {
                 section.wrong("image.fit", format!("{} {why}", data.image.fit.word()));
             }
+            if data.image.decode != Decode::Full {
+                section.wrong("image.decode", format!("{} {why}", data.image.decode.word()));
+            }
             let preprocess = data.image.preprocess;
             if preprocess != Preprocess::Plain {
                 section.wrong("image.preprocess", format!("{} {why}", preprocess.word()));
+            }
+            if data.residency == Residency::Stream {
+                section.wrong("residency", format!("stream {why}"));
+            }
+            if let Cache::Folder(folder) = &data.cache {
+                section.wrong("cache", format!("{} {why}", folder.display()));
             }
             if data.on_bad_image == OnBadImage::Skip {
                 let message = "skip applies to image files only, and this source has none";

@@ -235,27 +235,33 @@ pub fn write(folder: &Folder, images: &Pixels, labels: &[i64]) -> Result<()> {
         size.push(depth);
     }
     let plane = height * width;
-    let numbers = (0..images.len()).flat_map(|index| {
-        let image = images.image(index);
-        (0..plane * depth).map(move |at| image[at % depth * plane + at / depth].to_le_bytes())
+    let images = (0..images.len()).map(|index| {
+        let image = images.image(index)?;
+        let number = |at: usize| image[at % depth * plane + at / depth].to_le_bytes();
+        Ok((0..plane * depth).flat_map(number).collect())
     });
-    write_array(folder, "X.npy", &header::written("<f4", &size), numbers)?;
-    let numbers = labels.iter().map(|label| label.to_le_bytes());
+    write_array(folder, "X.npy", &header::written("<f4", &size), images)?;
+    let numbers = labels.iter().flat_map(|label| label.to_le_bytes());
     let header = header::written("<i8", &[labels.len()]);
-    write_array(folder, "Y.npy", &header, numbers)
+    write_array(
+        folder,
+        "Y.npy",
+        &header,
+        std::iter::once(Ok(numbers.collect())),
+    )
 }
 
-fn write_array<const W: usize>(
+fn write_array(
     folder: &Folder,
     name: &str,
     header: &[u8],
-    numbers: impl Iterator<Item = [u8; W]>,
+    pieces: impl Iterator<Item = Result<Vec<u8>>>,
 ) -> Result<()> {
     let place = || format!("cannot write {}", folder.file(name).display());
     let mut out = BufWriter::new(folder.create(name)?);
     out.write_all(header).with_context(place)?;
-    for number in numbers {
-        out.write_all(&number).with_context(place)?;
+    for piece in pieces {
+        out.write_all(&piece?).with_context(place)?;
     }
     out.flush().with_context(place)
 }

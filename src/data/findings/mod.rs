@@ -4,6 +4,7 @@
 mod near;
 mod sizes;
 
+use anyhow::Result;
 use serde::{Serialize, Serializer};
 
 use super::Dataset;
@@ -139,7 +140,10 @@ impl<'a> Places<'a> {
 }
 
 /// Everything that is found in `data` and, if there is one, its `split`.
-pub fn find(data: &Dataset, split: Option<&Split>) -> Vec<Finding> {
+///
+/// # Errors
+/// A file that is gone or has changed.
+pub fn find(data: &Dataset, split: Option<&Split>) -> Result<Vec<Finding>> {
     let index = &data.index;
     let places = Places::new(index, split);
     let mut found: Vec<Finding> = data.left_out.iter().map(unreadable).collect();
@@ -148,7 +152,7 @@ pub fn find(data: &Dataset, split: Option<&Split>) -> Vec<Finding> {
         let detail = classes_of(index, images);
         found.push(places.finding(FindingKind::Equal, images, detail));
     }
-    for images in near::groups(&data.pixels, &equal) {
+    for images in near::groups(&data.pixels, &equal)? {
         let detail = classes_of(index, &images);
         found.push(places.finding(FindingKind::NearlyEqual, &images, detail));
     }
@@ -159,11 +163,11 @@ pub fn find(data: &Dataset, split: Option<&Split>) -> Vec<Finding> {
         }
     }
     found.extend(split.iter().flat_map(|split| small_classes(index, split)));
-    for (kind, image, detail) in sizes::find(data) {
+    for (kind, image, detail) in sizes::find(data)? {
         found.push(places.finding(kind, &[image], detail));
     }
     found.sort_by_key(|finding| (!finding.across_parts, finding.kind));
-    found
+    Ok(found)
 }
 
 fn unreadable((name, why): &(String, String)) -> Finding {

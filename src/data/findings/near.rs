@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 
+use anyhow::Result;
 use image::{GrayImage, imageops};
 use image_hasher::{HashAlg, Hasher, HasherConfig};
 use rayon::prelude::*;
@@ -38,7 +39,7 @@ impl Look {
 }
 
 /// Groups of images that look alike, unless all of a group are `equal`, as those of its groups are.
-pub(super) fn groups(pixels: &Pixels, equal: &[Vec<usize>]) -> Vec<Vec<usize>> {
+pub(super) fn groups(pixels: &Pixels, equal: &[Vec<usize>]) -> Result<Vec<Vec<usize>>> {
     // The median of the lowest frequencies of a cosine transform ("pHash", Zauner, 2010).
     let hasher = HasherConfig::with_bytes_type::<[u8; 8]>()
         .hash_alg(HashAlg::Median)
@@ -46,7 +47,7 @@ pub(super) fn groups(pixels: &Pixels, equal: &[Vec<usize>]) -> Vec<Vec<usize>> {
         .preproc_dct()
         .to_hasher();
     let shape = pixels.shape();
-    let looks = pixels.each(|levels| look(&hasher, levels, shape));
+    let looks = pixels.each(|levels| look(&hasher, levels, shape))?;
     let mut first: Vec<usize> = (0..looks.len()).collect();
     for group in equal {
         group.iter().for_each(|&image| first[image] = group[0]);
@@ -62,7 +63,7 @@ pub(super) fn groups(pixels: &Pixels, equal: &[Vec<usize>]) -> Vec<Vec<usize>> {
         joined = true;
     }
     if !joined {
-        return Vec::new();
+        return Ok(Vec::new());
     }
     let mut groups: HashMap<usize, Vec<usize>> = HashMap::new();
     for image in 0..looks.len() {
@@ -76,7 +77,7 @@ pub(super) fn groups(pixels: &Pixels, equal: &[Vec<usize>]) -> Vec<Vec<usize>> {
         .filter(|group| group.iter().any(|&image| first[image] != first[group[0]]))
         .collect();
     groups.sort_unstable();
-    groups
+    Ok(groups)
 }
 
 /// The first image of the group that `image` is in.

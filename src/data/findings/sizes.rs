@@ -1,5 +1,7 @@
 //! Images that show nothing, have few pixels, or another aspect ratio than most.
 
+use anyhow::Result;
+
 use super::FindingKind;
 use crate::data::Dataset;
 
@@ -16,8 +18,8 @@ const LEAST_SIDE: u32 = 16;
 const ODD: f64 = 2.0;
 
 /// Each image with what it is, and why.
-pub(super) fn find(data: &Dataset) -> Vec<(FindingKind, usize, String)> {
-    let blank = blank(data).into_iter();
+pub(super) fn find(data: &Dataset) -> Result<Vec<(FindingKind, usize, String)>> {
+    let blank = blank(data)?.into_iter();
     let blank = blank.map(|image| {
         (
             FindingKind::Blank,
@@ -25,10 +27,10 @@ pub(super) fn find(data: &Dataset) -> Vec<(FindingKind, usize, String)> {
             "all of it is of one level".to_owned(),
         )
     });
-    blank.chain(tiny(data)).chain(odd(data)).collect()
+    Ok(blank.chain(tiny(data)).chain(odd(data)).collect())
 }
 
-fn blank(data: &Dataset) -> Vec<usize> {
+fn blank(data: &Dataset) -> Result<Vec<usize>> {
     let channels = data.index.shape[0];
     let of_one_level = data.pixels.each(|levels| {
         levels.chunks(levels.len() / channels).all(|channel| {
@@ -36,11 +38,11 @@ fn blank(data: &Dataset) -> Vec<usize> {
             let high = channel.iter().copied().fold(f32::NEG_INFINITY, f32::max);
             high - low <= ONE_LEVEL
         })
-    });
+    })?;
     let images = of_one_level.into_iter().enumerate();
-    images
+    Ok(images
         .filter_map(|(image, blank)| blank.then_some(image))
-        .collect()
+        .collect())
 }
 
 fn tiny(data: &Dataset) -> Vec<(FindingKind, usize, String)> {

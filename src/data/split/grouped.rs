@@ -303,7 +303,7 @@ mod tests {
         let pixels = Pixels::new(Levels::Bytes(vec![0; count]), [1, 1, 1]);
         let images = (0..count).map(|image| image.to_string()).collect();
         let classes = (0..classes).map(|class| class.to_string()).collect();
-        let mut index = Index::new(images, labels, classes, &pixels);
+        let mut index = Index::new(images, labels, classes, pixels.shape(), pixels.digests());
         index.groups = Some(Groups::new(names));
         index
     }

@@ -312,7 +312,13 @@ mod tests {
             .collect();
         let names = (0..labels.len()).map(|image| image.to_string()).collect();
         let pixels = Pixels::new(Levels::Bytes(vec![0; labels.len()]), [1, 1, 1]);
-        Index::new(names, labels, vec!["a".into(), "b".into()], &pixels)
+        Index::new(
+            names,
+            labels,
+            vec!["a".into(), "b".into()],
+            pixels.shape(),
+            pixels.digests(),
+        )
     }
 
     #[test]
