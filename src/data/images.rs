@@ -140,26 +140,13 @@ fn divisor((width, height): (u32, u32), orientation: Orientation, shape: &ImageC
 /// From pixels of any size, grey or coloured, to bytes `[C, H, W]`, upright.
 pub fn prepare(pixels: &DynamicImage, orientation: Orientation, shape: &ImageConfig) -> Vec<u8> {
     let levels = LevelReader::of(pixels, shape.channels);
-    let channels = 0..shape.depth();
-    let (low, high) = match shape.preprocess {
-        Preprocess::Plain => (0.0, 255.0),
-        Preprocess::Stretch => {
-            let all = || channels.clone().flat_map(|channel| levels.channel(channel));
-            let low = all().fold(f32::INFINITY, f32::min);
-            (low, all().fold(f32::NEG_INFINITY, f32::max))
-        }
-    };
-    // An image of one colour has nothing to stretch; it becomes black.
-    let factor = if high > low {
-        255.0 / (high - low)
-    } else {
-        0.0
-    };
-    let mut prepared = Vec::with_capacity(shape.depth() * shape.height * shape.width);
-    for channel in channels {
-        let bytes = levels.channel(channel);
-        let bytes = bytes.map(|level| ((level - low) * factor + 0.5) as u8);
-        let plane = GrayImage::from_raw(pixels.width(), pixels.height(), bytes.collect());
+    let mut prepared = Vec::with_capacity(shape.bytes());
+    for bytes in match shape.preprocess {
+        Preprocess::Plain => levels.plain(shape.depth()),
+        Preprocess::Stretch => levels.stretched(shape.depth()),
+    } {
+        let channel = prepared.len() / (shape.height * shape.width);
+        let plane = GrayImage::from_raw(pixels.width(), pixels.height(), bytes);
         let plane = plane.expect("a plane has as many bytes as the image has pixels");
         let mut plane = DynamicImage::from(plane);
         plane.apply_orientation(orientation);
@@ -252,6 +239,36 @@ impl<'p> LevelReader<'p> {
                 [red, green, blue] if self.grey_from_colour => luma([*red, *green, *blue]),
                 pixel => f32::from(pixel[channel]),
             })
+    }
+
+    /// The nearest bytes of `depth` channels; several times as fast as one level after the other.
+    fn plain(&self, depth: usize) -> Vec<Vec<u8>> {
+        let plane = |channel: usize| match self.bytes.as_chunks::<3>() {
+            _ if self.step == 1 => self.bytes.to_vec(),
+            (pixels, _) if self.grey_from_colour => pixels
+                .iter()
+                .map(|pixel| (luma(*pixel) + 0.5) as u8)
+                .collect(),
+            (pixels, _) => pixels.iter().map(|pixel| pixel[channel]).collect(),
+        };
+        (0..depth).map(plane).collect()
+    }
+
+    /// The same, where the darkest of all levels becomes 0 and the brightest 255. An image of one level has nothing to stretch; it
+    /// becomes black.
+    fn stretched(&self, depth: usize) -> Vec<Vec<u8>> {
+        let all = || (0..depth).flat_map(|channel| self.channel(channel));
+        let low = all().fold(f32::INFINITY, f32::min);
+        let high = all().fold(f32::NEG_INFINITY, f32::max);
+        let factor = if high > low {
+            255.0 / (high - low)
+        } else {
+            0.0
+        };
+        let byte = |level: f32| ((level - low) * factor + 0.5) as u8;
+        (0..depth)
+            .map(|channel| self.channel(channel).map(byte).collect())
+            .collect()
     }
 }
 

@@ -57,6 +57,9 @@ const TOGETHER: usize = 512;
 /// Bytes of prepared images that are, at most.
 const TOGETHER_BYTES: usize = 16 << 20;
 
+/// After so many files that cannot be read, it is no use to try the others where each of them is an error.
+const ENOUGH: usize = 1000;
+
 /// Reading that takes longer says how far it is, and again after as long.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -161,6 +164,9 @@ impl Listing {
                 }
                 images.add(read);
             }
+            if images.bad.len() >= ENOUGH && config.on_bad_image == OnBadImage::Error {
+                break;
+            }
             done += some.len();
             if said.elapsed() >= PATIENCE {
                 crate::status!("signet: {done} of {} images are read", files.len());
@@ -260,6 +266,9 @@ impl Images {
         if let (Some((number, why)), OnBadImage::Error) = (self.bad.first(), config.on_bad_image) {
             let more = match self.bad.len() - 1 {
                 0 => String::new(),
+                more if self.files < files.len() => {
+                    format!(" (nor can {more} others and maybe more)")
+                }
                 more => format!(" (and {more} more cannot be read)"),
             };
             let advice = "repair or remove it, or set data.on_bad_image: skip";

@@ -215,10 +215,10 @@ impl Packs {
         let free = self.folder.free_bytes()?;
         ensure!(
             needed < free,
-            "{} has {} MiB left, and the images take {}",
+            "{} has {} KiB left, and the images take {}",
             self.folder.path().display(),
-            free >> 20,
-            needed >> 20
+            free >> 10,
+            needed >> 10
         );
         let unfinished = self.folder.unfinished()?;
         let file = unfinished.folder().create("pack")?;
