@@ -16,6 +16,7 @@ use image::{
 
 use super::formats::{self, ARE_READ};
 use super::orientation;
+use super::tiff::{ByPalette, GreyAlpha};
 use crate::bridge::jpeg::{Color, Jpeg, Refusal};
 use crate::config::data::Background;
 
@@ -75,13 +76,20 @@ impl<'b> Encoded<'b> {
                 orientation::of(exif.as_deref(), xmp.as_deref())
             })?,
             // Its own tags are what EXIF is made of, unless they are those of BigTIFF.
-            Some(ImageFormat::Tiff) => Encoded::with(TiffDecoder::new(start), |tiff| {
-                let xmp = tiff.xmp_metadata().ok().flatten();
-                match tiff.orientation() {
-                    Ok(turned) if turned != Orientation::NoTransforms => turned,
-                    _ => orientation::of(Some(bytes), xmp.as_deref()),
+            Some(ImageFormat::Tiff) => {
+                let by_tag = || orientation::of(Some(bytes), None);
+                match (ByPalette::open(bytes), GreyAlpha::open(bytes)) {
+                    (Some(tiff), _) => Encoded::with(Ok(tiff), |_| by_tag())?,
+                    (_, Some(tiff)) => Encoded::with(Ok(tiff), |_| by_tag())?,
+                    (None, None) => Encoded::with(TiffDecoder::new(start), |tiff| {
+                        let xmp = tiff.xmp_metadata().ok().flatten();
+                        match tiff.orientation() {
+                            Ok(turned) if turned != Orientation::NoTransforms => turned,
+                            _ => orientation::of(Some(bytes), xmp.as_deref()),
+                        }
+                    })?,
                 }
-            })?,
+            }
             Some(ImageFormat::Bmp) => {
                 Encoded::with(BmpDecoder::new(start), |_| Orientation::NoTransforms)?
             }

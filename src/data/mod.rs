@@ -31,6 +31,7 @@ pub mod source;
 pub mod split;
 mod stream;
 mod table;
+mod tiff;
 
 use folder::PassedOver;
 use index::Index;

@@ -11,7 +11,7 @@ PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description xmlns:tiff="http://ns.adobe.com/tiff/1.0/" tiff:Orientation="%d"/></rdf:RDF></x:xmpmeta>'
 
 # What the decoder of TIFF does not know.
-REFUSED = ["TIFF, P", "TIFF, LA", "TIFF, 1, group3"]
+REFUSED = ["TIFF, 1, group3"]
 # Pillow paints what the first frame leaves of the canvas in a colour of the palette; in browsers it is transparent.
 UNSURE = ["GIF, a first frame smaller than its canvas"]
 
@@ -101,6 +101,9 @@ def tiff():
         yield f"TIFF, {mode}", saved(drawn(mode), "TIFF")
     for packing in ["tiff_lzw", "tiff_adobe_deflate", "packbits"]:
         for mode in ["L", "RGB", "RGBA"]:
+            yield f"TIFF, {mode}, {packing}", saved(drawn(mode), "TIFF", compression=packing)
+    for packing in ["tiff_lzw", "packbits"]:
+        for mode in ["P", "LA"]:
             yield f"TIFF, {mode}, {packing}", saved(drawn(mode), "TIFF", compression=packing)
     for packing in ["group3", "group4"]:
         yield f"TIFF, 1, {packing}", saved(drawn("1"), "TIFF", compression=packing)
