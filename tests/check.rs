@@ -209,6 +209,10 @@ fn groups_and_classes_that_a_split_treats_badly_are_found() {
     // A split that cannot be made is a finding, too.
     let split = "data.split={kind: folds, folds: 30}";
     let found = findings(&workshop, &["-s", split]);
+    let call = ["data", "check", "own.yaml", "--strict", "-s", split];
+    workshop
+        .call(&call)
+        .assert_failed(3, "parts cannot be compared: data.split.folds: 30 folds");
     let detail = "data.split.folds: 30 folds need 30 images of each class, but \"0\" has 20";
     assert_eq!(
         words(&found[0]),

@@ -207,7 +207,7 @@ fn groups_that_cannot_be_are_refused_by_key() {
         (
             2,
             &["data.split={kind: sklearn}"],
-            "data.group: train_test_split knows no groups; use data.split.kind: stratified",
+            "data.group: train_test_split knows no groups; use data.split.kind: stratified, or group: none",
         ),
         (
             2,

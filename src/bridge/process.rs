@@ -70,7 +70,7 @@ pub(super) fn affinity_count() -> usize {
 
 /// Lets the calling thread use every processor that the process was given. It calls the system and nothing else, as a
 /// child between its making and its program must.
-fn use_all_cpus() {
+pub fn use_all_cpus() {
     #[cfg(target_os = "linux")]
     if let Some(set) = GIVEN.get().and_then(|given| given.affinity) {
         // SAFETY: reads a set of bits. Where it is refused the thread stays where it is.

@@ -70,6 +70,9 @@ pub(super) fn run(
     let found = &document.findings;
     let shown = report::findings::findings(found, document.images);
     super::tell(files, &shown, &document, || report::findings::csv(found))?;
+    if let (true, Err(error)) = (strict, split) {
+        return Err(error.context("parts cannot be compared")).blame(Fault::Data);
+    }
     if strict && document.across_parts > 0 {
         return Err(anyhow!(
             "{} finding(s) across parts, which make metrics look better than they are; take the images out of one part, or name \

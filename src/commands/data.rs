@@ -18,6 +18,7 @@ use crate::data::split::Split;
 use crate::data::{Dataset, arrays};
 use crate::disk::Folder;
 use crate::messages::{self, escaped};
+use crate::report::summary::mebibytes;
 use crate::run::display::Style;
 
 use super::{check, load};
@@ -173,6 +174,10 @@ fn describe(data: &Dataset, split: &Split, config: &SplitConfig) -> String {
     if !data.sizes.is_empty() {
         lines.push(format!("sizes        {}", counted(&data.sizes)));
     }
+    lines.push(match data.pixels.bytes() {
+        0 => "residency    on the disk, read when they are needed".to_owned(),
+        bytes => format!("residency    in memory, {}", mebibytes(bytes)),
+    });
     for (label, class) in index.classes.iter().enumerate() {
         let count = |part: &[usize]| {
             part.iter()

@@ -82,16 +82,20 @@ impl Listing {
             .and_then(|packs| self.prepared(packs, &files));
         let pack = match prepared {
             Some((pack, entries)) => {
+                let mut place = 0; // in the pack
                 for (file, entry) in files.iter().zip(entries) {
                     let bytes = match &entry {
-                        Ok(_) if !streams => pack.read(images.known.len()).map(Some),
+                        Ok(_) if !streams => pack.read(place).map(Some),
                         _ => Ok(None),
                     };
+                    place += usize::from(entry.is_ok());
                     images.add(match (bytes, entry) {
                         (Ok(bytes), Ok(scan)) => Ok((bytes.unwrap_or_default(), scan)),
                         (_, Err(why)) => Err(anyhow!(why)),
-                        // Damaged just there.
-                        (Err(_), Ok(_)) => read(file, config, &ByContent::default()),
+                        (Err(damaged), Ok(_)) => {
+                            self.or_note::<()>(Err(damaged.context("data.cache")));
+                            read(file, config, &ByContent::default())
+                        }
                     });
                 }
                 Some(pack)
@@ -154,6 +158,13 @@ impl Listing {
                 .map(|file| read(file, config, &known))
                 .collect();
             for read in read {
+                // What a file holds stays so; that it could not be read may be over in a moment.
+                if read
+                    .as_ref()
+                    .is_err_and(|error| error.is::<std::io::Error>())
+                {
+                    writer = None;
+                }
                 let entry = read.as_ref().map(|(bytes, scan)| (&bytes[..], scan));
                 let added = writer
                     .as_mut()
@@ -176,7 +187,16 @@ impl Listing {
         let whole = images.bad.is_empty() || config.on_bad_image == OnBadImage::Skip;
         let (writer, packs) = writer.filter(|_| whole).zip(packs)?;
         let written = writer.finish().and_then(|()| packs.find(files));
-        let (pack, _) = self.or_note(written.context("data.cache")).flatten()?;
+        let (pack, entries) = self.or_note(written.context("data.cache")).flatten()?;
+        // Somebody else's of the same name, who could not read the same files.
+        if !entries
+            .iter()
+            .flatten()
+            .map(|scan| &scan.known)
+            .eq(&images.known)
+        {
+            return None;
+        }
         let place = pack.path().display();
         self.notes
             .push(format!("prepared images are kept in {place}"));

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use anyhow::{Result, anyhow};
 use rayon::prelude::*;
-use tch::{Device, Tensor};
+use tch::{Device, Kind, TchError, Tensor};
 
 use super::stream::{Reader, Stream, sha256, sums};
 use crate::bridge::{self, upload};
@@ -149,8 +149,7 @@ impl Pixels {
         if device == Device::Cpu || residency == Residency::Memory || streams {
             return Ok(());
         }
-        let all: Vec<usize> = (0..self.len()).collect();
-        match self.gathered(&all)?.f_to_device(device) {
+        match self.copied_to(device) {
             Ok(images) => self.on_device = Some(images),
             Err(_) if residency == Residency::Auto => {
                 crate::status!(
@@ -158,12 +157,31 @@ impl Pixels {
                 );
             }
             Err(error) => {
-                let why = bridge::first_words(&error.to_string()).into_owned();
                 let message = "data.residency: the device has no room for all images; use memory";
-                return Err(anyhow!(why).context(message)).blame(Fault::Config);
+                return Err(error.context(message)).blame(Fault::Config);
             }
         }
         Ok(())
+    }
+
+    /// All images on `device`, `[N, H, W, C]`, which some are copied to at a time.
+    fn copied_to(&self, device: Device) -> Result<Tensor> {
+        const SOME: usize = 1024;
+        let all: Vec<usize> = (0..self.len()).collect();
+        let in_words =
+            |error: TchError| anyhow!(bridge::first_words(&error.to_string()).into_owned());
+        let [channels, height, width] = self.shape.map(|length| length as i64);
+        let kind = match &self.levels {
+            Levels::Floats(_) => Kind::Float,
+            Levels::Bytes(_) | Levels::Streamed(_) => Kind::Uint8,
+        };
+        let size = [all.len() as i64, height, width, channels];
+        let images = Tensor::f_empty(size, (kind, device)).map_err(in_words)?;
+        for (number, some) in all.chunks(SOME).enumerate() {
+            let mut place = images.narrow(0, (number * SOME) as i64, some.len() as i64);
+            place.copy_(&self.gathered(some)?);
+        }
+        Ok(images)
     }
 
     /// The images at `indices`, on the device that batches are wanted on.

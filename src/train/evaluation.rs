@@ -4,7 +4,7 @@ use anyhow::Result;
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
-use super::confusion::Confusion;
+use super::class_counts::ClassCounts;
 
 /// The evidence on one part of the data.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -75,13 +75,13 @@ impl Evaluation {
         classes: &[String],
     ) -> Result<Evaluation> {
         let log_probabilities = log_probabilities(logits)?;
-        let mut confusion = Confusion(vec![vec![0; classes.len()]; classes.len()]);
+        let mut confusion = vec![vec![0; classes.len()]; classes.len()];
         let mut predictions = Vec::new();
         let mut loss = 0.0;
         for ((row, &label), name) in log_probabilities.iter().zip(labels).zip(names) {
             let label = label as usize;
             let predicted = likeliest(row);
-            confusion.0[label][predicted] += 1;
+            confusion[label][predicted] += 1;
             loss -= row[label];
             predictions.push(Prediction {
                 name: (*name).to_owned(),
@@ -91,13 +91,21 @@ impl Evaluation {
             });
         }
         let count = labels.len();
-        let right = confusion.correct();
+        let sum = |class: usize| confusion.iter().map(|row: &Vec<usize>| row[class]).sum();
+        let counts = ClassCounts {
+            support: confusion.iter().map(|row| row.iter().sum()).collect(),
+            taken: (0..classes.len()).map(sum).collect(),
+            correct: (0..classes.len())
+                .map(|class| confusion[class][class])
+                .collect(),
+        };
+        let right = counts.recognised();
         let class_metrics = |(class, name): (usize, &String)| ClassMetrics {
             class: name.clone(),
-            precision: confusion.precision(class),
-            recall: confusion.recall(class),
-            f1: confusion.f1(class),
-            support: confusion.support(class),
+            precision: counts.precision(class),
+            recall: counts.recall(class),
+            f1: counts.f1(class),
+            support: counts.support[class],
         };
         Ok(Evaluation {
             part: part.to_owned(),
@@ -105,8 +113,8 @@ impl Evaluation {
             loss: loss / count as f64,
             accuracy: right as f64 / count as f64,
             accuracy_interval: wilson(right, count),
-            macro_f1: confusion.macro_f1(),
-            balanced_accuracy: confusion.balanced_accuracy(),
+            macro_f1: counts.macro_f1(),
+            balanced_accuracy: counts.balanced_accuracy(),
             classes: classes.iter().enumerate().map(class_metrics).collect(),
             wrong: predictions
                 .iter()
@@ -114,7 +122,7 @@ impl Evaluation {
                 .cloned()
                 .collect(),
             predictions,
-            confusion: confusion.0,
+            confusion,
         })
     }
 }

@@ -4,7 +4,7 @@ use anyhow::Result;
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Reduction, Tensor};
 
-use super::confusion::Confusion;
+use super::class_counts::ClassCounts;
 use crate::bridge::upload;
 use crate::config::train::Metric;
 use crate::data::Dataset;
@@ -182,16 +182,21 @@ pub fn evaluate(logits: &Tensor, labels: &[i64]) -> Result<Metrics> {
     let (count, classes) = logits.size2()?;
     let labels = upload(Tensor::from_slice(labels), logits.device());
     let loss = logits.cross_entropy_loss::<Tensor>(&labels, None, Reduction::Mean, -100, 0.0);
-    // A number for each pair of classes, which is counted.
-    let pairs = labels * classes + logits.argmax(1, false);
-    let counts = Vec::<i64>::try_from(pairs.bincount::<Tensor>(None, classes * classes))?;
-    let row = |counts: &[i64]| counts.iter().map(|&count| count as usize).collect();
-    let confusion = Confusion(counts.chunks(classes as usize).map(row).collect());
+    let predicted = logits.argmax(1, false);
+    let count_each = |labels: &Tensor| -> Result<Vec<usize>> {
+        let counts = Vec::<i64>::try_from(labels.bincount::<Tensor>(None, classes))?;
+        Ok(counts.into_iter().map(|count| count as usize).collect())
+    };
+    let counts = ClassCounts {
+        support: count_each(&labels)?,
+        taken: count_each(&predicted)?,
+        correct: count_each(&labels.masked_select(&predicted.eq_tensor(&labels)))?,
+    };
     Ok(Metrics {
         loss: f64::try_from(loss)?,
-        accuracy: confusion.correct() as f64 / count as f64,
-        macro_f1: Some(confusion.macro_f1()),
-        balanced_accuracy: Some(confusion.balanced_accuracy()),
+        accuracy: counts.recognised() as f64 / count as f64,
+        macro_f1: Some(counts.macro_f1()),
+        balanced_accuracy: Some(counts.balanced_accuracy()),
     })
 }
 

@@ -2,7 +2,7 @@
 //! `snapshot`), told in events (`event`),
 //! with its optimiser, schedule and metrics, and what a model gets right, image by image (`evaluation`).
 
-pub mod confusion;
+pub mod class_counts;
 pub mod evaluation;
 pub mod event;
 pub mod loss;

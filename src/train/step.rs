@@ -25,6 +25,13 @@ use crate::data::sampler::Sample;
 use crate::model::layer::Phase;
 use crate::rng::{Purpose, Stream};
 
+/// What a step meets.
+struct Step<'s> {
+    samples: &'s [Sample],
+    /// How much they count together.
+    weight: f64,
+}
+
 /// What pieces give a step: one of several, or the sum of some.
 struct Contribution {
     /// Of the trained tensors, in their order.
@@ -64,6 +71,12 @@ impl Trainer<'_> {
         images: &mut InOrder,
     ) -> Result<()> {
         let train = &self.experiment.train;
+        let pieces = samples.len().div_ceil(self.batch_size()) * train.shards;
+        let weight = |piece| self.weight(self.piece(samples, piece), state.progress.epoch);
+        let step = Step {
+            samples,
+            weight: (0..pieces).map(weight).sum(),
+        };
         let position = Position::new(
             &state.progress,
             self.steps_per_epoch(),
@@ -73,17 +86,14 @@ impl Trainer<'_> {
         let lr = schedule::rate(&train.schedule, train.optimizer.lr(), position);
         state.optimizer.set_lr(lr);
         if (train.accumulate, train.shards) == (1, 1) {
-            replay.run(
-                self.inputs(&state.progress, samples, 0, images)?,
-                |inputs| {
-                    let (gradients, loss) = self.gradients(state, inputs)?;
-                    state.optimizer.step(&gradients, &loss)
-                },
-            )?;
+            replay.run(self.inputs(&state.progress, &step, 0, images)?, |inputs| {
+                let (gradients, loss) = self.gradients(state, inputs)?;
+                state.optimizer.step(&gradients, &loss)
+            })?;
         } else {
-            let mut whole = self.batch(state, samples, 0, images)?;
+            let mut whole = self.batch(state, &step, 0, images)?;
             for batch in 1..samples.len().div_ceil(self.batch_size()) {
-                whole.add(&self.batch(state, samples, batch, images)?);
+                whole.add(&self.batch(state, &step, batch, images)?);
             }
             state.optimizer.step(&whole.gradients, &whole.loss)?;
         }
@@ -98,14 +108,14 @@ impl Trainer<'_> {
     fn batch(
         &self,
         state: &mut TrainState,
-        samples: &[Sample],
+        step: &Step,
         batch: usize,
         images: &mut InOrder,
     ) -> Result<Contribution> {
         let shards = self.experiment.train.shards;
         let before: Vec<Tensor> = self.network.buffers().map(|buffer| buffer.copy()).collect();
         let first = batch * shards;
-        let mut whole = self.sum(state, samples, &before, first..first + shards, images)?;
+        let mut whole = self.sum(state, step, &before, first..first + shards, images)?;
         for (mut buffer, sum) in self
             .network
             .buffers()
@@ -125,17 +135,17 @@ impl Trainer<'_> {
     fn sum(
         &self,
         state: &mut TrainState,
-        samples: &[Sample],
+        step: &Step,
         before: &[Tensor],
         pieces: Range<usize>,
         images: &mut InOrder,
     ) -> Result<Contribution> {
         if pieces.len() == 1 {
-            return self.contribution(state, samples, before, pieces.start, images);
+            return self.contribution(state, step, before, pieces.start, images);
         }
         let middle = pieces.start + pieces.len() / 2;
-        let mut left = self.sum(state, samples, before, pieces.start..middle, images)?;
-        left.add(&self.sum(state, samples, before, middle..pieces.end, images)?);
+        let mut left = self.sum(state, step, before, pieces.start..middle, images)?;
+        left.add(&self.sum(state, step, before, middle..pieces.end, images)?);
         Ok(left)
     }
 
@@ -143,7 +153,7 @@ impl Trainer<'_> {
     fn contribution(
         &self,
         state: &mut TrainState,
-        samples: &[Sample],
+        step: &Step,
         before: &[Tensor],
         piece: usize,
         images: &mut InOrder,
@@ -151,7 +161,7 @@ impl Trainer<'_> {
         for (mut buffer, before) in self.network.buffers().zip(before) {
             buffer.copy_(before);
         }
-        let inputs = self.inputs(&state.progress, samples, piece, images)?;
+        let inputs = self.inputs(&state.progress, step, piece, images)?;
         let (gradients, loss) = self.gradients(state, &inputs)?;
         Ok(Contribution {
             gradients,
@@ -188,18 +198,14 @@ impl Trainer<'_> {
             .collect()
     }
 
-    /// How much a piece counts of its step.
-    fn share(&self, samples: &[Sample], piece: usize, epoch: usize) -> f64 {
+    /// How much the images of a piece count together.
+    fn weight(&self, piece: &[Sample], epoch: usize) -> f64 {
         if !self.criterion.weighs() {
-            return self.piece(samples, piece).len() as f64 / samples.len() as f64;
+            return piece.len() as f64;
         }
-        let weight = |piece| {
-            let own = self.piece(samples, piece);
-            let mixes = self.mixes(own, epoch);
-            self.criterion.weight(&self.targets(own, mixes.as_deref()))
-        };
-        let pieces = samples.len().div_ceil(self.batch_size()) * self.experiment.train.shards;
-        weight(piece) / (0..pieces).map(weight).sum::<f64>()
+        let mixes = self.mixes(piece, epoch);
+        self.criterion
+            .weight(&self.targets(piece, mixes.as_deref()))
     }
 
     /// The host's part of the passes of one piece of a step's `samples`: its images, changed at random, what they show, and a
@@ -207,12 +213,12 @@ impl Trainer<'_> {
     fn inputs(
         &self,
         progress: &Progress,
-        samples: &[Sample],
+        step: &Step,
         piece: usize,
         images: &mut InOrder,
     ) -> Result<Inputs> {
         let (seed, epoch) = (self.experiment.seed, progress.epoch);
-        let own = self.piece(samples, piece);
+        let own = self.piece(step.samples, piece);
         let mixes = self.mixes(own, epoch);
         let x = images.next(own.len())?;
         let mut x = augment::apply(&self.experiment.data.augment, x, own, seed, epoch);
@@ -224,7 +230,7 @@ impl Trainer<'_> {
         Ok(Inputs {
             targets: Targets::new(&targets, mixes.is_some(), x.device()),
             x,
-            share: self.share(samples, piece, epoch),
+            share: self.weight(own, epoch) / step.weight,
         })
     }
 

@@ -72,7 +72,7 @@ keys! {
             section.wrong("group.column", message.to_owned());
         }
         if data.group != Group::NONE && data.split.is_by_sklearn() {
-            let message = "train_test_split knows no groups; use data.split.kind: stratified";
+            let message = "train_test_split knows no groups; use data.split.kind: stratified, or group: none";
             section.wrong("group", message.to_owned());
         }
         if !data.source.has_files() {

@@ -68,7 +68,8 @@ pub fn apply(
     }
     if changes.iter().any(|change| change.contrast != 1.0) {
         let mean = x.mean_dim(&[1i64, 2, 3][..], true, None); // [B, 1, 1, 1]
-        x = (x - &mean) * column(&|change| change.contrast) + mean;
+        let factor = column(&|change| change.contrast);
+        x = ((&x - &mean) * &factor + mean).where_self(&factor.ne(1.0), &x);
     }
     if changes.iter().any(|change| change.brightness != 1.0) {
         x *= column(&|change| change.brightness);
@@ -79,7 +80,8 @@ pub fn apply(
             let term = |from: usize| &colours[from] * column(&|change| change.colours()[to][from]);
             term(0) + term(1) + term(2)
         };
-        x = Tensor::cat(&[row(0), row(1), row(2)], 1);
+        let changes = column(&|change| f64::from(u8::from(change.recolours())));
+        x = Tensor::cat(&[row(0), row(1), row(2)], 1).where_self(&changes.ne(0.0), &x);
     }
     if changes.iter().any(|change| change.tone.is_some()) {
         let images = changes

@@ -19,7 +19,7 @@ const MOST_BITS: u32 = 6;
 const BLOCKS: u32 = MOST_BITS + 1;
 
 /// The least correlation of the levels of images that look alike.
-const LEAST_CORRELATION: f64 = 0.98;
+const LEAST_CORRELATION: f32 = 0.98;
 
 /// The side to which images are reduced for the comparison.
 const SIDE: u32 = 32;
@@ -27,14 +27,20 @@ const SIDE: u32 = 32;
 /// An image as it is compared.
 struct Look {
     hash: u64,
-    /// `[SIDE * SIDE]` levels of grey, with a mean of 0 and a sum of squares of 1; all 0 for a blank image.
-    levels: Vec<f32>,
+    /// `[SIDE * SIDE]` levels of grey.
+    levels: Vec<u8>,
+    /// Their mean.
+    mean: f32,
+    /// By which their distances from it are divided, so that the sum of their squares is 1; infinite for a blank image.
+    length: f32,
 }
 
 impl Look {
-    fn correlation(&self, other: &Look) -> f64 {
+    fn correlation(&self, other: &Look) -> f32 {
         let pairs = self.levels.iter().zip(&other.levels);
-        pairs.map(|(a, b)| f64::from(a * b)).sum()
+        let product =
+            |(a, b): (&u8, &u8)| (f32::from(*a) - self.mean) * (f32::from(*b) - other.mean);
+        pairs.map(product).sum::<f32>() / (self.length * other.length)
     }
 }
 
@@ -55,15 +61,9 @@ pub(super) fn groups(pixels: &Pixels, equal: &[Vec<usize>]) -> Result<Vec<Vec<us
     let distinct: Vec<usize> = (0..looks.len())
         .filter(|&image| first[image] == image)
         .collect();
-    let mut joined = false;
     let mut root: Vec<usize> = first.clone();
-    for (a, b) in pairs(&looks, &distinct) {
-        let (a, b) = (find(&mut root, a), find(&mut root, b));
-        root[a.max(b)] = a.min(b);
-        joined = true;
-    }
-    if !joined {
-        return Ok(Vec::new());
+    for block in 0..BLOCKS {
+        join_alike(&looks, &distinct, block, &mut root);
     }
     let mut groups: HashMap<usize, Vec<usize>> = HashMap::new();
     for image in 0..looks.len() {
@@ -89,34 +89,29 @@ fn find(root: &mut [usize], mut image: usize) -> usize {
     image
 }
 
-/// Pairs of `images` that look alike.
-fn pairs(looks: &[Look], images: &[usize]) -> Vec<(usize, usize)> {
-    let mut found: Vec<(usize, usize)> = (0..BLOCKS)
-        .flat_map(|block| {
-            let mut buckets: HashMap<u64, Vec<usize>> = HashMap::new();
-            for &image in images {
-                let part = part(looks[image].hash, block);
-                buckets.entry(part).or_default().push(image);
-            }
-            let buckets: Vec<Vec<usize>> = buckets.into_values().collect();
-            let in_bucket = |bucket: &Vec<usize>| {
-                let firsts = bucket.iter().enumerate();
-                let alike = firsts.flat_map(|(at, &a)| {
-                    let rest = bucket[at + 1..].iter();
-                    rest.filter(move |&&b| are_alike(&looks[a], &looks[b]))
-                        .map(move |&b| (a, b))
-                });
-                alike.collect::<Vec<_>>()
-            };
-            buckets
+/// Joins those of `images` that look alike and whose hashes have a `block` in common.
+fn join_alike(looks: &[Look], images: &[usize], block: u32, root: &mut [usize]) {
+    let mut buckets: HashMap<u64, Vec<usize>> = HashMap::new();
+    for &image in images {
+        let part = part(looks[image].hash, block);
+        buckets.entry(part).or_default().push(image);
+    }
+    for bucket in buckets.values() {
+        for (at, &a) in bucket.iter().enumerate() {
+            let near: Vec<usize> = bucket[at + 1..]
                 .par_iter()
-                .flat_map_iter(in_bucket)
-                .collect::<Vec<_>>()
-        })
-        .collect();
-    found.sort_unstable();
-    found.dedup();
-    found
+                .copied()
+                .filter(|&b| are_near(&looks[a], &looks[b]))
+                .collect();
+            for b in near {
+                let (one, other) = (find(root, a), find(root, b));
+                // Comparing pixels takes longer than the rest, and is of no use where both are in a group.
+                if one != other && looks[a].correlation(&looks[b]) >= LEAST_CORRELATION {
+                    root[one.max(other)] = one.min(other);
+                }
+            }
+        }
+    }
 }
 
 /// The bits of `hash` that are its `block`.
@@ -125,8 +120,8 @@ fn part(hash: u64, block: u32) -> u64 {
     hash >> from & ((1 << (to - from)) - 1)
 }
 
-fn are_alike(a: &Look, b: &Look) -> bool {
-    (a.hash ^ b.hash).count_ones() <= MOST_BITS && a.correlation(b) >= LEAST_CORRELATION
+fn are_near(a: &Look, b: &Look) -> bool {
+    (a.hash ^ b.hash).count_ones() <= MOST_BITS
 }
 
 /// Of an image with `levels`, `[C, H, W]` in 0..1.
@@ -143,19 +138,14 @@ fn look(hasher: &Hasher<[u8; 8]>, levels: &[f32], [channels, height, width]: [us
     let hash = hasher.hash_image(&image);
     let bytes = hash.as_bytes().try_into().expect("64 bits were asked for");
     let small = imageops::resize(&image, SIDE, SIDE, imageops::FilterType::Triangle);
-    let levels: Vec<f32> = small.into_raw().into_iter().map(f32::from).collect();
-    let mean = levels.iter().sum::<f32>() / levels.len() as f32;
-    let length = levels
-        .iter()
-        .map(|level| (level - mean).powi(2))
-        .sum::<f32>()
-        .sqrt();
-    let scale = if length > 0.0 { 1.0 / length } else { 0.0 };
+    let levels = small.into_raw();
+    let mean = levels.iter().map(|level| f32::from(*level)).sum::<f32>() / levels.len() as f32;
+    let square = |level: &u8| (f32::from(*level) - mean).powi(2);
+    let length = levels.iter().map(square).sum::<f32>().sqrt();
     Look {
         hash: u64::from_le_bytes(bytes),
-        levels: levels
-            .into_iter()
-            .map(|level| (level - mean) * scale)
-            .collect(),
+        levels,
+        mean,
+        length: if length > 0.0 { length } else { f32::INFINITY },
     }
 }

@@ -1,6 +1,8 @@
 //! Splitting whole groups: each stays on one side, and the parts come as near to their shares of every class as the groups
 //! allow.
 
+use std::collections::BTreeMap;
+
 use anyhow::{Result, ensure};
 
 use super::Split;
@@ -91,13 +93,13 @@ fn deal(
 ) -> Vec<Vec<usize>> {
     stream.shuffle(&mut units);
     units.sort_by_key(|unit| std::cmp::Reverse(unit.len()));
-    let counts: Vec<Counts> = units.iter().map(|unit| Counts::of(index, unit)).collect();
+    let counts: Vec<Counts> = units.iter().map(|unit| counts_of(index, unit)).collect();
     let mut order: Vec<usize> = (0..units.len()).collect();
-    let mut best = Table::dealt(&counts, shares, &order);
+    let mut best = Table::dealt(&counts, 1 + index.classes.len(), shares, &order);
     let deals = (EFFORT / units.len().max(1)).min(MOST_DEALS);
     for _ in 1..deals {
         stream.shuffle(&mut order);
-        let other = Table::dealt(&counts, shares, &order);
+        let other = Table::dealt(&counts, 1 + index.classes.len(), shares, &order);
         if other.deviation() < best.deviation() - LESS {
             best = other;
         }
@@ -109,33 +111,25 @@ fn deal(
     hands
 }
 
-/// Numbers of images: of all, and of each class.
-#[derive(Debug, Clone)]
-struct Counts(Vec<f64>);
+/// Images of a unit: all of them, and those of each class that it has. Places are 0, and 1 + the class.
+type Counts = Vec<(usize, f64)>;
 
-impl Counts {
-    fn of(index: &Index, images: &[usize]) -> Counts {
-        let mut counts = vec![0.0; 1 + index.classes.len()];
-        for &image in images {
-            counts[0] += 1.0;
-            counts[1 + index.labels[image] as usize] += 1.0;
-        }
-        Counts(counts)
+fn counts_of(index: &Index, images: &[usize]) -> Counts {
+    let mut counts: BTreeMap<usize, f64> = BTreeMap::from([(0, images.len() as f64)]);
+    for label in index.labels_of(images) {
+        *counts.entry(1 + label as usize).or_default() += 1.0;
     }
-
-    fn add(&mut self, other: &Counts, sign: f64) {
-        let pairs = self.0.iter_mut().zip(&other.0);
-        pairs.for_each(|(own, other)| *own += sign * other);
-    }
+    counts.into_iter().collect()
 }
 
 /// Units in hands.
 struct Table<'s> {
     units: &'s [Counts],
-    all: Counts,
+    /// Images of all units, by place.
+    all: Vec<f64>,
     shares: &'s [f64],
-    /// What each hand holds.
-    held: Vec<Counts>,
+    /// What each hand holds, by place.
+    held: Vec<Vec<f64>>,
     /// How many units each hand holds.
     sizes: Vec<usize>,
     /// The hand of each unit.
@@ -143,14 +137,14 @@ struct Table<'s> {
 }
 
 impl<'s> Table<'s> {
-    /// Of `units` that were dealt in this `order`, and moved and exchanged then.
-    fn dealt(units: &'s [Counts], shares: &'s [f64], order: &[usize]) -> Table<'s> {
-        let nothing = Counts(vec![0.0; units.first().map_or(1, |unit| unit.0.len())]);
-        let mut all = nothing.clone();
-        units.iter().for_each(|unit| all.add(unit, 1.0));
+    /// Of `units` with so many places that were dealt in this `order`, and moved and exchanged then.
+    fn dealt(units: &'s [Counts], places: usize, shares: &'s [f64], order: &[usize]) -> Table<'s> {
+        let mut all = vec![0.0; places];
+        let counts = units.iter().flatten();
+        counts.for_each(|&(place, count)| all[place] += count);
         let mut table = Table {
             hand: vec![0; units.len()],
-            held: vec![nothing; shares.len()],
+            held: vec![vec![0.0; places]; shares.len()],
             sizes: vec![0; shares.len()],
             units,
             all,
@@ -163,25 +157,20 @@ impl<'s> Table<'s> {
 
     /// That of all hands.
     fn deviation(&self) -> f64 {
-        let of = |(held, share): (&Counts, &f64)| {
-            let pairs = held
-                .0
-                .iter()
-                .zip(&self.all.0)
-                .filter(|(_, all)| **all > 0.0);
-            pairs
-                .map(|(held, all)| (held / all - share).powi(2))
-                .sum::<f64>()
+        let of = |(held, share): (&Vec<f64>, &f64)| {
+            let pairs = held.iter().zip(&self.all).filter(|(_, all)| **all > 0.0);
+            let squares = pairs.map(|(held, all)| (held / all - share).powi(2));
+            squares.sum::<f64>()
         };
         self.held.iter().zip(self.shares).map(of).sum()
     }
 
     /// How much the deviation of `hand` grows when `unit` comes to it (`sign` 1) or leaves (-1).
     fn growth(&self, hand: usize, unit: usize, sign: f64) -> f64 {
-        let all = self.all.0.iter().enumerate();
-        let terms = all.filter(|(_, all)| **all > 0.0).map(|(class, all)| {
-            let before = (self.held[hand].0[class] - self.shares[hand] * all) / all;
-            let change = sign * self.units[unit].0[class] / all;
+        let terms = self.units[unit].iter().map(|&(place, count)| {
+            let all = self.all[place];
+            let before = self.held[hand][place] / all - self.shares[hand];
+            let change = sign * count / all;
             change * (2.0 * before + change)
         });
         terms.sum()
@@ -209,7 +198,9 @@ impl<'s> Table<'s> {
     }
 
     fn put(&mut self, unit: usize, hand: usize, sign: f64) {
-        self.held[hand].add(&self.units[unit], sign);
+        for &(place, count) in &self.units[unit] {
+            self.held[hand][place] += sign * count;
+        }
         if sign > 0.0 {
             self.sizes[hand] += 1;
         } else {
@@ -269,14 +260,14 @@ impl<'s> Table<'s> {
 
     /// The sum of the products of two units' shares.
     fn overlap(&self, one: usize, other: usize) -> f64 {
-        let products = self.all.0.iter().enumerate().map(|(class, all)| {
-            if *all > 0.0 {
-                self.units[one].0[class] * self.units[other].0[class] / (all * all)
-            } else {
-                0.0
-            }
+        let (one, other) = (&self.units[one], &self.units[other]);
+        let common = one.iter().filter_map(|(place, count)| {
+            let at = other
+                .binary_search_by_key(place, |(place, _)| *place)
+                .ok()?;
+            Some(count * other[at].1 / self.all[*place].powi(2))
         });
-        products.sum()
+        common.sum()
     }
 }
 

@@ -90,15 +90,14 @@ impl Packs {
     }
 
     /// What the pack of `files` is called.
-    ///
-    /// # Errors
-    /// A file that is gone.
-    fn name_of(&self, files: &[ImageFile]) -> Result<String> {
+    fn name_of(&self, files: &[ImageFile]) -> String {
         let mut hash = Sha256::new();
         for file in files {
-            let found = std::fs::metadata(&file.path)
-                .with_context(|| format!("{} cannot be read", file.path.display()))?;
             hash.update(file.name.as_bytes());
+            // One that is gone is so by name.
+            let Ok(found) = std::fs::metadata(&file.path) else {
+                continue;
+            };
             let numbers = [
                 found.size() as i64,
                 found.mtime(),
@@ -108,12 +107,13 @@ impl Packs {
                 found.ino() as i64,
                 found.dev() as i64,
             ];
+            hash.update([0]);
             numbers
                 .iter()
                 .for_each(|number| hash.update(number.to_le_bytes()));
         }
         let files = hex(&hash.finalize()[..16]);
-        Ok(format!("{}-{files}{SUFFIX}", self.preparation))
+        format!("{}-{files}{SUFFIX}", self.preparation)
     }
 
     /// The pack of `files`, if there is one, with what it says of each.
@@ -121,7 +121,7 @@ impl Packs {
     /// # Errors
     /// A damaged one.
     pub fn find(&self, files: &[ImageFile]) -> Result<Option<(Pack, Vec<Entry>)>> {
-        let file = self.folder.file(self.name_of(files)?);
+        let file = self.folder.file(self.name_of(files));
         if !file.exists() {
             return Ok(None);
         }
@@ -223,7 +223,7 @@ impl Packs {
         let unfinished = self.folder.unfinished()?;
         let file = unfinished.folder().create("pack")?;
         Ok(PackWriter {
-            name: self.name_of(files)?,
+            name: self.name_of(files),
             pixels: BufWriter::with_capacity(1 << 20, file),
             unfinished,
             above: self.folder.clone(),
@@ -236,7 +236,7 @@ impl Packs {
     /// Removes packs that nobody has used for long.
     fn clear(&self) {
         for name in self.folder.names().unwrap_or_default() {
-            let is_pack = name.to_string_lossy().ends_with(SUFFIX);
+            let is_pack = is_name(&name.to_string_lossy());
             let used =
                 std::fs::metadata(self.folder.file(&name)).and_then(|found| found.modified());
             let unused = used.is_ok_and(|used| used.elapsed().is_ok_and(|age| age > UNUSED));
@@ -245,6 +245,16 @@ impl Packs {
             }
         }
     }
+}
+
+/// Whether a pack could be called so.
+fn is_name(name: &str) -> bool {
+    let parts = name
+        .strip_suffix(SUFFIX)
+        .and_then(|name| name.split_once('-'));
+    let digits =
+        |part: &str, count| part.len() == count && part.bytes().all(|b| b.is_ascii_hexdigit());
+    parts.is_some_and(|(preparation, files)| digits(preparation, 16) && digits(files, 32))
 }
 
 /// Images of packs, by the content of their files.

@@ -7,6 +7,7 @@ use std::thread::JoinHandle;
 use anyhow::Result;
 
 use super::Stream;
+use crate::bridge::process;
 
 /// Most bytes of images that are ready and not asked for yet.
 const MOST_BYTES: usize = 32 << 20;
@@ -54,13 +55,12 @@ struct State {
 impl Reader {
     /// Begins to read images of `stream` in that `order`, each of so many bytes.
     pub fn start(stream: Arc<Stream>, order: Vec<usize>, bytes: usize) -> Reader {
-        let processors = std::thread::available_parallelism().map_or(1, usize::from);
         let most = if stream.is_packed() {
             PACK_THREADS
         } else {
             MOST_THREADS
         };
-        let count = processors.min(most);
+        let count = process::cpus().min(most);
         let room = (MOST_BYTES / bytes.max(1)).clamp(2 * count, MOST_IMAGES);
         let queue = Arc::new(Queue {
             stream,
@@ -76,7 +76,10 @@ impl Reader {
         });
         let thread = |_| {
             let queue = Arc::clone(&queue);
-            std::thread::spawn(move || queue.read())
+            std::thread::spawn(move || {
+                process::use_all_cpus();
+                queue.read();
+            })
         };
         Reader {
             threads: (0..count).map(thread).collect(),
