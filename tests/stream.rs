@@ -283,7 +283,10 @@ fn a_damaged_place_and_a_file_that_is_gone_shift_no_other_image() {
     };
     let (plain, _) = npy("plain", &[]);
     let cached = ["-s", "data.cache=cache"];
-    assert_eq!(npy("first", &cached).0, plain);
+    let (first, said) = npy("first", &cached);
+    assert_eq!(first, plain);
+    let words = "images are not kept prepared: data.cache: a file cannot be read: No such file";
+    assert!(said.contains(words), "{said}");
     // Whether a file is gone may be over in a moment, so nothing was kept.
     assert!(packs(&workshop, "cache").is_empty());
 

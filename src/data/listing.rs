@@ -159,10 +159,13 @@ impl Listing {
                 .collect();
             for read in read {
                 // What a file holds stays so; that it could not be read may be over in a moment.
-                if read
+                let transient = read
                     .as_ref()
-                    .is_err_and(|error| error.is::<std::io::Error>())
-                {
+                    .err()
+                    .filter(|error| error.is::<std::io::Error>());
+                if let (Some(error), Some(_)) = (transient, &writer) {
+                    let why = anyhow!("data.cache: a file {error:#}");
+                    self.or_note::<()>(Err(why));
                     writer = None;
                 }
                 let entry = read.as_ref().map(|(bytes, scan)| (&bytes[..], scan));
