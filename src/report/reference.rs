@@ -50,7 +50,11 @@ pub fn explain(key: &str) -> Result<String> {
         let _ = writeln!(text, "  resume   {}", line.resume.meaning());
         let _ = writeln!(text, "  since    {}", line.since);
         if let (Ok(value), false) = (&line.default, line.holds == [Holds::Section]) {
-            let _ = writeln!(text, "  example  -s {}={value}", line.key);
+            // A default by a rule is told in words, of which the first may be a value.
+            let value = value.split(", or ").next().unwrap_or_default();
+            if !value.contains(' ') || value.starts_with(['{', '[']) {
+                let _ = writeln!(text, "  example  -s {}={value}", line.key);
+            }
         }
     }
     let below = format!("{plain}.");
