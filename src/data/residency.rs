@@ -11,15 +11,15 @@ const SHARE: f64 = 0.5;
 pub(super) fn streams(config: &DataConfig, images: usize) -> (bool, Option<String>) {
     let bytes = images as u64 * config.image.bytes() as u64;
     let room = free_memory().map(|free| (free as f64 * SHARE) as u64);
-    let gibibytes = |bytes: u64| format!("{:.1} GiB", bytes as f64 / f64::from(1 << 30));
+    let mebibytes = |bytes: u64| format!("{} MiB", bytes >> 20);
     match (config.residency, room) {
         (Residency::Stream, _) => (true, None),
         (Residency::Auto, Some(room)) if bytes > room => {
             let note = format!(
                 "the images take {} and half of the free memory is {}, so they are read from the disk when they are needed \
                  (data.residency)",
-                gibibytes(bytes),
-                gibibytes(room)
+                mebibytes(bytes),
+                mebibytes(room)
             );
             (true, Some(note))
         }
