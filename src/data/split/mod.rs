@@ -1,5 +1,6 @@
 //! Splitting images into train, val and test.
 
+mod dealing;
 mod folds;
 mod grouped;
 mod manifest;
