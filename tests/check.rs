@@ -18,6 +18,14 @@ fn workshop() -> Workshop {
     workshop
 }
 
+/// The images of a table, in its parts.
+const TABLE: [&str; 4] = [
+    "-s",
+    "data.source={kind: table, file: t.csv}",
+    "-s",
+    "data.split=null",
+];
+
 fn findings(workshop: &Workshop, arguments: &[&str]) -> Vec<Value> {
     let call = [&["data", "check", "own.yaml", "--json", "-"], arguments].concat();
     let said = workshop.signet(&call).stdout;
@@ -127,14 +135,8 @@ fn equal_images_are_found_within_and_across_parts_and_strict_is_an_error_of_thos
         }
         workshop.write("t.csv", text);
     };
-    let source = [
-        "-s",
-        "data.source={kind: table, file: t.csv}",
-        "-s",
-        "data.split=null",
-    ];
     table(["train", "train", "train"]);
-    let found = findings(&workshop, &source);
+    let found = findings(&workshop, &TABLE);
     let names = ["data/0/0000.png", "copy0.png", "copy1.png", "copy2.png"].map(str::to_owned);
     assert_eq!(
         words(&found[0]),
@@ -148,10 +150,10 @@ fn equal_images_are_found_within_and_across_parts_and_strict_is_an_error_of_thos
         (found.len(), &found[0]["across_parts"]),
         (1, &Value::Bool(false))
     );
-    workshop.signet(&[&["data", "check", "own.yaml", "--strict"], &source[..]].concat());
+    workshop.signet(&[&["data", "check", "own.yaml", "--strict"], &TABLE[..]].concat());
 
     table(["train", "val", "test"]);
-    let call = [&["data", "check", "own.yaml", "--strict"], &source[..]].concat();
+    let call = [&["data", "check", "own.yaml", "--strict"], &TABLE[..]].concat();
     let answer = workshop.call(&call);
     answer.assert_failed(
         3,
@@ -161,7 +163,7 @@ fn equal_images_are_found_within_and_across_parts_and_strict_is_an_error_of_thos
     assert!(answer.stdout.contains(line), "{}", answer.stdout);
     let call = [
         &["data", "check", "own.yaml", "--csv", "found.csv"],
-        &source[..],
+        &TABLE[..],
     ]
     .concat();
     workshop.signet(&call);
@@ -186,13 +188,7 @@ fn groups_and_classes_that_a_split_treats_badly_are_found() {
         );
     }
     workshop.write("t.csv", text);
-    let source = [
-        "-s",
-        "data.source={kind: table, file: t.csv}",
-        "-s",
-        "data.split=null",
-    ];
-    let found = findings(&workshop, &source);
+    let found = findings(&workshop, &TABLE);
     let found: Vec<_> = found.iter().map(words).collect();
     let cut = ["data/0/0002.png", "data/1/0015.png"]
         .map(str::to_owned)

@@ -55,6 +55,18 @@ fn batch(session: &Session, images: &[usize]) -> (Tensor, Tensor) {
     )
 }
 
+/// All of `session` has moved from where `by_hand` is, by those gradients at a rate of 0.1.
+fn assert_stepped(session: &Session, by_hand: &Session, gradients: Vec<Tensor>, most: f64) {
+    let (names, parameters) = by_hand.network.trained();
+    let after = session.network.state();
+    for ((name, parameter), gradient) in names.iter().zip(&parameters).zip(gradients) {
+        let expected = parameter.detach() - gradient * 0.1;
+        let difference = (&after[name] - expected).abs().max().double_value(&[]);
+        assert!(difference < most, "{name} differs by {difference}");
+        assert!(!after[name].equal(&parameter.detach()), "{name}");
+    }
+}
+
 /// The step that autograd and a few lines of arithmetic take: gradients of four quarters, (0 + 1) + (2 + 3).
 #[test]
 fn gradients_of_shards_are_added_in_a_binary_tree_and_statistics_averaged() {
@@ -134,7 +146,7 @@ fn gradients_of_batches_are_added_in_their_order_each_by_its_share_of_the_images
     assert_eq!(state.progress.images, 15);
 
     let order = order(&by_hand);
-    let (names, parameters) = by_hand.network.trained();
+    let (_, parameters) = by_hand.network.trained();
     let mut sum: Option<Vec<Tensor>> = None;
     for images in order[..15].chunks(5) {
         let (x, labels) = batch(&by_hand, images);
@@ -151,14 +163,8 @@ fn gradients_of_batches_are_added_in_their_order_each_by_its_share_of_the_images
                 .collect(),
         });
     }
-    let after = session.network.state();
-    for ((name, parameter), gradient) in names.iter().zip(&parameters).zip(sum.unwrap()) {
-        let expected = parameter.detach() - gradient * 0.1;
-        let difference = (&after[name] - expected).abs().max().double_value(&[]);
-        // As above; and a share of a third is rounded once more where it is a factor and not a divisor.
-        assert!(difference < 6.2e-8, "{name} differs by {difference}");
-        assert!(!after[name].equal(&parameter.detach()), "{name}");
-    }
+    // As above; and a share of a third is rounded once more where it is a factor and not a divisor.
+    assert_stepped(&session, &by_hand, sum.unwrap(), 6.2e-8);
 }
 
 #[test]
@@ -177,20 +183,14 @@ fn pieces_of_a_step_count_by_the_weights_of_their_images() {
         .run(&mut trainer.begin(), &mut [], &|_| false)
         .unwrap();
 
-    let (names, parameters) = by_hand.network.trained();
+    let (_, parameters) = by_hand.network.trained();
     let (x, labels) = batch(&by_hand, &order(&by_hand));
     let logits = by_hand.network.forward(&x, Phase::Train);
     let weights = Tensor::from_slice(&[0.3f32, 4.0]);
     let loss = logits.cross_entropy_loss(&labels, Some(&weights), Reduction::Mean, -100, 0.0);
     let gradients = Tensor::run_backward(&[loss], &parameters, false, false);
-    let after = session.network.state();
-    for ((name, parameter), gradient) in names.iter().zip(&parameters).zip(gradients) {
-        let expected = parameter.detach() - gradient * 0.1;
-        let difference = (&after[name] - expected).abs().max().double_value(&[]);
-        // Sums over 16 images in another order, of terms below a tenth.
-        assert!(difference < 1e-7, "{name} differs by {difference}");
-        assert!(!after[name].equal(&parameter.detach()), "{name}");
-    }
+    // Sums over 16 images in another order, of terms below a tenth.
+    assert_stepped(&session, &by_hand, gradients, 1e-7);
 }
 
 /// Two pieces of eight images, each mixed within itself.
@@ -208,7 +208,7 @@ fn a_step_on_mixed_images_is_that_on_the_probabilities_of_their_classes() {
         .run(&mut trainer.begin(), &mut [], &|_| false)
         .unwrap();
 
-    let (names, parameters) = by_hand.network.trained();
+    let (_, parameters) = by_hand.network.trained();
     let order = order(&by_hand);
     let mut losses = Vec::new();
     for images in order.chunks(8) {
@@ -228,14 +228,8 @@ fn a_step_on_mixed_images_is_that_on_the_probabilities_of_their_classes() {
     }
     let loss = &losses[0] + &losses[1];
     let gradients = Tensor::run_backward(&[loss], &parameters, false, false);
-    let after = session.network.state();
-    for ((name, parameter), gradient) in names.iter().zip(&parameters).zip(gradients) {
-        let expected = parameter.detach() - gradient * 0.1;
-        let difference = (&after[name] - expected).abs().max().double_value(&[]);
-        // Sums over 16 images in another order, of terms below a tenth.
-        assert!(difference < 1e-7, "{name} differs by {difference}");
-        assert!(!after[name].equal(&parameter.detach()), "{name}");
-    }
+    // Sums over 16 images in another order, of terms below a tenth.
+    assert_stepped(&session, &by_hand, gradients, 1e-7);
 }
 
 #[test]
