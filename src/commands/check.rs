@@ -17,7 +17,7 @@ use crate::study::label_issues;
 
 /// What is written as JSON.
 #[derive(Serialize)]
-struct Document {
+struct CheckReport {
     images: usize,
     across_parts: usize,
     findings: Vec<Finding>,
@@ -62,7 +62,7 @@ pub(super) fn run(
             },
         );
     }
-    let document = Document {
+    let document = CheckReport {
         images: data.index.len(),
         across_parts: found.iter().filter(|finding| finding.across_parts).count(),
         findings: found,

@@ -12,8 +12,8 @@ use super::folder::PassedOver;
 use super::groups::{GroupRule, Groups};
 use super::pixels::{Levels, Pixels};
 use super::split::Part;
-use super::stream::pack::{ByContent, Entry, Pack, Packs, Scan};
-use super::stream::{Known, Stream, sha256};
+use super::stream::pack::{ByContent, Pack, PackEntry, Packs, Scan};
+use super::stream::{ImageStream, Known, sha256};
 use super::{Dataset, images, residency};
 use crate::config::data::{DataConfig, Group, OnBadImage};
 
@@ -113,7 +113,7 @@ impl Listing {
     }
 
     /// The pack of `files`, if there is one; a damaged one is made anew.
-    fn prepared(&mut self, packs: &Packs, files: &[ImageFile]) -> Option<(Pack, Vec<Entry>)> {
+    fn prepared(&mut self, packs: &Packs, files: &[ImageFile]) -> Option<(Pack, Vec<PackEntry>)> {
         match packs.find(files) {
             Ok(Some(found)) => {
                 let place = found.0.path().display();
@@ -328,7 +328,12 @@ impl Images {
         }
         let digests = self.known.iter().map(|known| known.digest).collect();
         let levels = if self.streams {
-            Levels::Streamed(Arc::new(Stream::new(paths, self.known, config.image, pack)))
+            Levels::Streamed(Arc::new(ImageStream::new(
+                paths,
+                self.known,
+                config.image,
+                pack,
+            )))
         } else {
             Levels::Bytes(self.bytes)
         };

@@ -9,7 +9,7 @@ use anyhow::{Result, anyhow};
 use rayon::prelude::*;
 use tch::{Device, Kind, TchError, Tensor};
 
-use super::stream::{Reader, Stream, sha256, sums};
+use super::stream::{ImageStream, ReadAhead, sha256, sums};
 use crate::bridge::{self, upload};
 use crate::config::data::Residency;
 use crate::fault::{Blame, Fault};
@@ -22,7 +22,7 @@ pub enum Levels {
     /// Numbers in 0..1, of arrays of floats.
     Floats(Vec<f32>),
     /// Bytes in files.
-    Streamed(Arc<Stream>),
+    Streamed(Arc<ImageStream>),
 }
 
 /// The pixels of images of one shape.
@@ -215,7 +215,7 @@ impl Pixels {
     /// The images at the places of `order`, one after the other; those on the disk are read ahead.
     pub fn in_order(&self, order: Vec<usize>) -> InOrder<'_> {
         let reader = match &self.levels {
-            Levels::Streamed(stream) => Some(Reader::start(
+            Levels::Streamed(stream) => Some(ReadAhead::start(
                 Arc::clone(stream),
                 order.clone(),
                 self.numbers(),
@@ -304,7 +304,7 @@ pub struct InOrder<'p> {
     order: Vec<usize>,
     /// How many of them were given.
     given: usize,
-    reader: Option<Reader>,
+    reader: Option<ReadAhead>,
 }
 
 impl InOrder<'_> {

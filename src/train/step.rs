@@ -26,7 +26,7 @@ use crate::model::layer::Phase;
 use crate::rng::{Purpose, Stream};
 
 /// What a step meets.
-struct Step<'s> {
+struct StepSamples<'s> {
     samples: &'s [Sample],
     /// How much they count together.
     weight: f64,
@@ -73,7 +73,7 @@ impl Trainer<'_> {
         let train = &self.experiment.train;
         let pieces = samples.len().div_ceil(self.batch_size()) * train.shards;
         let weight = |piece| self.weight(self.piece(samples, piece), state.progress.epoch);
-        let step = Step {
+        let step = StepSamples {
             samples,
             weight: (0..pieces).map(weight).sum(),
         };
@@ -108,7 +108,7 @@ impl Trainer<'_> {
     fn batch(
         &self,
         state: &mut TrainState,
-        step: &Step,
+        step: &StepSamples,
         batch: usize,
         images: &mut InOrder,
     ) -> Result<Contribution> {
@@ -135,7 +135,7 @@ impl Trainer<'_> {
     fn sum(
         &self,
         state: &mut TrainState,
-        step: &Step,
+        step: &StepSamples,
         before: &[Tensor],
         pieces: Range<usize>,
         images: &mut InOrder,
@@ -153,7 +153,7 @@ impl Trainer<'_> {
     fn contribution(
         &self,
         state: &mut TrainState,
-        step: &Step,
+        step: &StepSamples,
         before: &[Tensor],
         piece: usize,
         images: &mut InOrder,
@@ -213,7 +213,7 @@ impl Trainer<'_> {
     fn inputs(
         &self,
         progress: &Progress,
-        step: &Step,
+        step: &StepSamples,
         piece: usize,
         images: &mut InOrder,
     ) -> Result<Inputs> {

@@ -25,7 +25,7 @@ const LEAST_CORRELATION: f32 = 0.98;
 const SIDE: u32 = 32;
 
 /// An image as it is compared.
-struct Look {
+struct Appearance {
     hash: u64,
     /// `[SIDE * SIDE]` levels of grey.
     levels: Vec<u8>,
@@ -35,8 +35,8 @@ struct Look {
     length: f32,
 }
 
-impl Look {
-    fn correlation(&self, other: &Look) -> f32 {
+impl Appearance {
+    fn correlation(&self, other: &Appearance) -> f32 {
         let pairs = self.levels.iter().zip(&other.levels);
         let product =
             |(a, b): (&u8, &u8)| (f32::from(*a) - self.mean) * (f32::from(*b) - other.mean);
@@ -90,7 +90,7 @@ fn find(root: &mut [usize], mut image: usize) -> usize {
 }
 
 /// Joins those of `images` that look alike and whose hashes have a `block` in common.
-fn join_alike(looks: &[Look], images: &[usize], block: u32, root: &mut [usize]) {
+fn join_alike(looks: &[Appearance], images: &[usize], block: u32, root: &mut [usize]) {
     let mut buckets: HashMap<u64, Vec<usize>> = HashMap::new();
     for &image in images {
         let part = part(looks[image].hash, block);
@@ -120,12 +120,16 @@ fn part(hash: u64, block: u32) -> u64 {
     hash >> from & ((1 << (to - from)) - 1)
 }
 
-fn are_near(a: &Look, b: &Look) -> bool {
+fn are_near(a: &Appearance, b: &Appearance) -> bool {
     (a.hash ^ b.hash).count_ones() <= MOST_BITS
 }
 
 /// Of an image with `levels`, `[C, H, W]` in 0..1.
-fn look(hasher: &Hasher<[u8; 8]>, levels: &[f32], [channels, height, width]: [usize; 3]) -> Look {
+fn look(
+    hasher: &Hasher<[u8; 8]>,
+    levels: &[f32],
+    [channels, height, width]: [usize; 3],
+) -> Appearance {
     let plane = height * width;
     let grey = (0..plane).map(|at| {
         let sum: f32 = (0..channels)
@@ -142,7 +146,7 @@ fn look(hasher: &Hasher<[u8; 8]>, levels: &[f32], [channels, height, width]: [us
     let mean = levels.iter().map(|level| f32::from(*level)).sum::<f32>() / levels.len() as f32;
     let square = |level: &u8| (f32::from(*level) - mean).powi(2);
     let length = levels.iter().map(square).sum::<f32>().sqrt();
-    Look {
+    Appearance {
         hash: u64::from_le_bytes(bytes),
         levels,
         mean,

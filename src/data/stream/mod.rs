@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::{Context, Result, ensure};
 use sha2::{Digest, Sha256};
 
-pub(super) use reader::Reader;
+pub(super) use reader::ReadAhead;
 
 use super::images;
 use super::pixels::digest;
@@ -49,7 +49,7 @@ pub(super) fn sums(bytes: &[u8]) -> [u64; 2] {
 
 /// Image files, each of which gives the same bytes whenever it is read.
 #[derive(Debug)]
-pub struct Stream {
+pub struct ImageStream {
     files: Vec<PathBuf>,
     known: Vec<Known>,
     image: ImageConfig,
@@ -58,15 +58,15 @@ pub struct Stream {
     complained: AtomicBool,
 }
 
-impl Stream {
+impl ImageStream {
     /// Of `files` that were read as `image` asks for, and lie in `pack` if there is one.
     pub fn new(
         files: Vec<PathBuf>,
         known: Vec<Known>,
         image: ImageConfig,
         pack: Option<Pack>,
-    ) -> Stream {
-        Stream {
+    ) -> ImageStream {
+        ImageStream {
             files,
             known,
             image,

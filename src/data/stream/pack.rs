@@ -60,7 +60,7 @@ pub struct Scan {
 }
 
 /// A file that was listed: what is known of it, or why it cannot be read.
-pub type Entry = Result<Scan, String>;
+pub type PackEntry = Result<Scan, String>;
 
 /// A folder of packs.
 pub struct Packs {
@@ -120,7 +120,7 @@ impl Packs {
     ///
     /// # Errors
     /// A damaged one.
-    pub fn find(&self, files: &[ImageFile]) -> Result<Option<(Pack, Vec<Entry>)>> {
+    pub fn find(&self, files: &[ImageFile]) -> Result<Option<(Pack, Vec<PackEntry>)>> {
         let file = self.folder.file(self.name_of(files));
         if !file.exists() {
             return Ok(None);
@@ -136,7 +136,7 @@ impl Packs {
         Ok(Some((pack, entries)))
     }
 
-    fn read(&self, path: &Path) -> Result<(Pack, Vec<Entry>)> {
+    fn read(&self, path: &Path) -> Result<(Pack, Vec<PackEntry>)> {
         let damaged = || format!("{} is damaged", path.display());
         let file = File::open(path).with_context(damaged)?;
         let length = file.metadata()?.len() as usize;

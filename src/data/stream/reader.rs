@@ -6,7 +6,7 @@ use std::thread::JoinHandle;
 
 use anyhow::Result;
 
-use super::Stream;
+use super::ImageStream;
 use crate::bridge::process;
 
 /// Most bytes of images that are ready and not asked for yet.
@@ -23,14 +23,14 @@ const PACK_THREADS: usize = 2;
 
 /// Images in an order that was said in advance.
 #[derive(Debug)]
-pub struct Reader {
+pub struct ReadAhead {
     queue: Arc<Queue>,
     threads: Vec<JoinHandle<()>>,
 }
 
 #[derive(Debug)]
 struct Queue {
-    stream: Arc<Stream>,
+    stream: Arc<ImageStream>,
     order: Vec<usize>,
     state: Mutex<State>,
     /// An image is ready.
@@ -52,9 +52,9 @@ struct State {
     over: bool,
 }
 
-impl Reader {
+impl ReadAhead {
     /// Begins to read images of `stream` in that `order`, each of so many bytes.
-    pub fn start(stream: Arc<Stream>, order: Vec<usize>, bytes: usize) -> Reader {
+    pub fn start(stream: Arc<ImageStream>, order: Vec<usize>, bytes: usize) -> ReadAhead {
         let most = if stream.is_packed() {
             PACK_THREADS
         } else {
@@ -81,7 +81,7 @@ impl Reader {
                 queue.read();
             })
         };
-        Reader {
+        ReadAhead {
             threads: (0..count).map(thread).collect(),
             queue,
         }
@@ -90,7 +90,7 @@ impl Reader {
     /// The next image; waits until it is read.
     ///
     /// # Errors
-    /// Those of [`Stream::read`].
+    /// Those of [`ImageStream::read`].
     ///
     /// # Panics
     /// Behind the last one.
@@ -116,7 +116,7 @@ impl Reader {
     }
 }
 
-impl Drop for Reader {
+impl Drop for ReadAhead {
     fn drop(&mut self) {
         self.queue.lock().over = true;
         self.queue.drained.notify_all();
