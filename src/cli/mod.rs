@@ -102,6 +102,8 @@ pub enum Command {
     /// List, show, compare and clean up runs and studies (the directories that train, cv and sweep make).
     #[command(subcommand)]
     Runs(RunsCommand),
+    /// Draw a run or study, or several of them side by side: curves, confusion, wrong images, settings, as one HTML page.
+    Report(ReportArguments),
     /// Measure a model on labelled images: accuracy, loss, confusion matrix, wrong images.
     Eval(EvalArguments),
     /// Classify images.
@@ -160,6 +162,9 @@ pub struct TrainArguments {
     /// Stop after epoch N with a checkpoint and exit code 0; `signet resume` continues.
     #[arg(long, value_name = "N", value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
     pub until: Option<usize>,
+    /// What is served meanwhile.
+    #[command(flatten)]
+    pub live: LiveArguments,
     /// Print the layers, the number of steps and the expected memory without training.
     #[arg(long)]
     pub dry_run: bool,
@@ -199,6 +204,9 @@ pub struct ResumeArguments {
     /// Stop after epoch N with a checkpoint and exit code 0.
     #[arg(long, value_name = "N", value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
     pub until: Option<usize>,
+    /// What is served meanwhile.
+    #[command(flatten)]
+    pub live: LiveArguments,
     /// Continue in this new run directory and leave the old one unchanged; allows more keys to change.
     #[arg(long = "as", value_name = "NEW_RUN")]
     pub branch: Option<PathBuf>,
@@ -256,6 +264,9 @@ pub struct StudyArguments {
     /// Directory of the study [default: one named after the file, in run.root]. An interrupted study continues there.
     #[arg(long, value_name = "DIR")]
     pub run: Option<PathBuf>,
+    /// What is served meanwhile.
+    #[command(flatten)]
+    pub live: LiveArguments,
     /// What to do with the remaining trials when one fails.
     #[arg(long, value_enum, default_value = "stop")]
     pub on_fail: OnFail,
@@ -268,6 +279,31 @@ pub enum OnFail {
     Stop,
     /// Run them.
     Continue,
+}
+
+/// `signet report`.
+#[derive(Debug, clap::Args)]
+pub struct ReportArguments {
+    /// Run or study directory; several are compared.
+    #[arg(required = true, add = completion::runs())]
+    pub runs: Vec<PathBuf>,
+    /// HTML file to write [default: report.html in the directory, beside plots/; comparison.html for several].
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Where its data is now, if it was moved.
+    #[command(flatten)]
+    pub moved: MovedArguments,
+}
+
+/// The page of a training that goes on.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub struct LiveArguments {
+    /// Serve the report while it grows, on this machine alone; the address is printed.
+    #[arg(long)]
+    pub live: bool,
+    /// Port of the address [default: one that is free].
+    #[arg(long, value_name = "N", requires = "live", value_parser = clap::value_parser!(u16).range(1..))]
+    pub port: Option<u16>,
 }
 
 /// `signet eval`.

@@ -43,6 +43,7 @@ pub(super) fn run(command: CvArguments, style: Style) -> Result<()> {
             .write_text("summary.csv", &studies::study_csv(&found)?)?;
         messages::show_text(&studies::study(&found, launch.dir.path()))?;
     }
+    launch.report();
     study::verdict(&outcome.failed)
 }
 

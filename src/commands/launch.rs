@@ -4,7 +4,8 @@ use std::time::Instant;
 
 use anyhow::Result;
 
-use super::export;
+use super::{export, live, report};
+use crate::cli::LiveArguments;
 use crate::messages::{self, Level};
 use crate::report::summary;
 use crate::run::arithmetic;
@@ -24,6 +25,7 @@ pub(super) fn go(
     folder: &RunDir,
     mut state: TrainState,
     until: Option<usize>,
+    live: LiveArguments,
     style: Style,
 ) -> Result<()> {
     for remark in session.threads.remarks() {
@@ -45,6 +47,7 @@ pub(super) fn go(
     messages::note_text(Level::Verbose, &before);
     let done = state.progress.epoch - 1;
     let began = Instant::now();
+    let live = live::of_run(&live, session, folder)?;
     let mut logs = Logs::open(session, folder)?;
     let mut checkpointer = Checkpointer::new(session, folder);
     let (epochs, steps) = (train.epochs, trainer.steps_per_epoch());
@@ -63,5 +66,10 @@ pub(super) fn go(
     }
     let after = summary::after(session, &state.progress, folder.path(), began.elapsed());
     messages::show_text(&after)?;
-    export::on_finish(&session.experiment, folder, Some(session), &interrupt)
+    export::on_finish(&session.experiment, folder, Some(session), &interrupt)?;
+    let page = report::on_finish(session, folder, &state.progress);
+    if let Some((live, page)) = live.zip(page) {
+        live.end(page);
+    }
+    Ok(())
 }

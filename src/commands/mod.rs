@@ -8,9 +8,11 @@ mod doctor;
 mod eval;
 mod export;
 mod launch;
+mod live;
 mod manual;
 mod predict;
 mod prove;
+mod report;
 mod resume;
 mod runs;
 mod study;
@@ -116,6 +118,7 @@ fn usual_fault(command: &Command) -> Fault {
         | Command::Cv(_)
         | Command::Sweep(_)
         | Command::Runs(_)
+        | Command::Report(_)
         | Command::Eval(_)
         | Command::Predict(_)
         | Command::Export(_)
@@ -136,6 +139,7 @@ fn run(arguments: Arguments) -> anyhow::Result<()> {
         Command::Cv(command) => cv::run(command, style),
         Command::Sweep(command) => sweep::run(command, style),
         Command::Runs(command) => runs::run(command),
+        Command::Report(command) => report::run(command),
         Command::Eval(command) => eval::run(command),
         Command::Predict(command) => predict::run(command),
         Command::Export(command) => export::run(command),

@@ -7,7 +7,8 @@ use anyhow::Result;
 use super::export;
 use super::launch::go;
 use super::prove;
-use crate::cli::ResumeArguments;
+use super::report;
+use crate::cli::{LiveArguments, ResumeArguments};
 use crate::export::artefacts;
 use crate::messages::{self, Level};
 use crate::report::summary;
@@ -29,7 +30,7 @@ pub(super) fn run(command: ResumeArguments, style: Style) -> Result<()> {
         extend: command.extend,
         branch: command.branch,
     };
-    go_on(&command.run, request, command.until, style)
+    go_on(&command.run, request, command.until, command.live, style)
 }
 
 /// Goes on with the run in `folder`.
@@ -37,6 +38,7 @@ pub(super) fn go_on(
     folder: &Path,
     request: ResumeRequest,
     until: Option<usize>,
+    live: LiveArguments,
     style: Style,
 ) -> Result<()> {
     let folder = RunDir::open(folder)?;
@@ -44,6 +46,7 @@ pub(super) fn go_on(
         Resumed::Ready(ready) => ready,
         Resumed::Complete(experiment, progress) => {
             export::unless_done(&experiment, &folder)?;
+            report::unless_done(&experiment, &folder);
             let shown = summary::complete(&experiment, &progress, folder.path());
             return crate::show!("{shown}");
         }
@@ -69,5 +72,5 @@ pub(super) fn go_on(
             state.progress.step
         );
     }
-    go(session, folder, state, until, style)
+    go(session, folder, state, until, live, style)
 }

@@ -4,10 +4,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 
+use super::{live, report};
 use crate::bridge::process;
 use crate::cli::{OnFail, StudyArguments};
 use crate::config::Experiment;
 use crate::model::plan::Plan;
+use crate::report::live::Live;
 use crate::run::display::Style;
 use crate::run::interrupt::Interrupt;
 use crate::study::display::Display;
@@ -23,8 +25,11 @@ pub(super) struct Launch {
     source: String,
     jobs: usize,
     go_on: bool,
+    /// Whether the experiment wants a report.
+    report: bool,
     interrupt: Interrupt,
     display: Display,
+    live: Option<Live>,
 }
 
 impl Launch {
@@ -58,11 +63,14 @@ impl Launch {
         };
         let folder = request.run.as_deref().unwrap_or(usual);
         let (dir, study) = StudyDir::open(folder, experiment, fresh)?;
+        let live = live::of_study(&request.live, dir.path())?;
         Ok(Launch {
+            live,
             experiment: dir.experiment(),
             source: experiment.data.source.as_override(),
             dir,
             study,
+            report: experiment.log.report,
             jobs,
             go_on: request.on_fail == OnFail::Continue,
             interrupt: Interrupt::listen()?,
@@ -80,6 +88,17 @@ impl Launch {
             go_on: self.go_on,
             interrupt: &self.interrupt,
             display: &self.display,
+        }
+    }
+
+    /// Writes the report of the study, and tells open pages that it is the last.
+    pub(super) fn report(self) {
+        if !self.report {
+            return;
+        }
+        let page = report::or_said(self.dir.path(), || report::of_study(self.dir.path()));
+        if let Some((live, page)) = self.live.zip(page) {
+            live.end(page);
         }
     }
 

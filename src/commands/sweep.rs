@@ -58,5 +58,6 @@ pub(super) fn run(command: Command, style: Style) -> Result<()> {
         .dir
         .write_text("summary.csv", &studies::sweep_csv(&found)?)?;
     messages::show_text(&studies::sweep(&found, &sweep.base, launch.dir.path()))?;
+    launch.report();
     study::verdict(&failed)
 }

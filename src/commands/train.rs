@@ -33,7 +33,7 @@ pub(super) fn run(command: TrainArguments, style: Style) -> Result<()> {
     match start {
         Start::Continue => {
             let request = ResumeRequest::under(experiment, command.extend);
-            return resume::go_on(&folder, request, command.until, style);
+            return resume::go_on(&folder, request, command.until, command.live, style);
         }
         Start::Refuse => {
             let folder = folder.display();
@@ -57,7 +57,7 @@ pub(super) fn run(command: TrainArguments, style: Style) -> Result<()> {
     let exact = (start == Start::Exactly).then_some(folder.as_path());
     let fill = |folder: &RunDir| create::fill(folder, &session, document.written(), first);
     let (folder, _lock) = RunDir::create(&session.experiment, exact, fill)?;
-    go(&session, &folder, state, command.until, style)
+    go(&session, &folder, state, command.until, command.live, style)
 }
 
 fn dry_run(experiment: Experiment) -> Result<()> {

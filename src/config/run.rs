@@ -92,6 +92,8 @@ keys! {
         csv: bool [= true],
         /// TensorBoard event files under `tensorboard/`: the metrics of each epoch, at its optimiser step.
         tensorboard: bool [= false],
+        /// `report.html` and `plots/` when a training ends; `signet report` makes them at any time.
+        report: bool [= true] since "0.3",
         /// The parts whose images are written to `samples.jsonl`, a line per image and epoch.
         samples: SampleLog [= SampleLog::Val] since "0.3",
     }

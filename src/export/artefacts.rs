@@ -194,7 +194,7 @@ fn publish(from: &Folder, to: &Folder, all: &[Exported], card: &Card) -> Result<
 }
 
 /// What gates found earlier of artefacts that still lie in `out`.
-fn known_parity(out: &Path) -> Map<String, Value> {
+pub fn known_parity(out: &Path) -> Map<String, Value> {
     let text = disk::read_text(&out.join(PARITY)).unwrap_or_default();
     let mut known: Map<_, _> = serde_json::from_str(&text).unwrap_or_default();
     let formats = [Format::Torchscript, Format::Onnx, Format::Safetensors];

@@ -94,9 +94,19 @@ impl Network {
     /// # Shapes
     /// `x`: `[B, C, H, W]`, any strides, bytes of 0 to 255 or numbers in 0..1; result: `[B, classes]`, float32.
     pub fn forward(&self, x: &Tensor, mode: Phase) -> Tensor {
-        let x = bridge::normalize(x, &self.mean, &self.std).expect("the plan is for such images");
+        let x = self.normalized(x);
         let logits = self.plan.root.forward(&self.tensors, &x, mode);
         logits.to_kind(Kind::Float)
+    }
+
+    /// What the first layer gets of images.
+    pub(super) fn normalized(&self, x: &Tensor) -> Tensor {
+        bridge::normalize(x, &self.mean, &self.std).expect("the plan is for such images")
+    }
+
+    /// All tensors, as the layers take them.
+    pub(super) fn tensors(&self) -> &[Tensor] {
+        &self.tensors
     }
 
     /// Where it computes.

@@ -13,7 +13,7 @@ use crate::run::checkpoints;
 use crate::run::environment::LaunchRecord;
 use crate::run::resume::Parent;
 use crate::study::catalog::{CatalogEntry, Findings, Garbage, RunEntry, StudyEntry};
-use crate::study::compare::Comparison;
+use crate::study::compare::{Column, Comparison};
 use crate::study::statistics::Spread;
 use crate::study::summary::Summary;
 
@@ -259,22 +259,27 @@ pub fn compare(found: &Comparison) -> String {
     for (name, cells) in metric_rows(found, &shown) {
         metrics.add_row(std::iter::once(name.to_owned()).chain(cells));
     }
-    let first = names.first().copied().unwrap_or_default();
-    let mut text = format!("{settings}\n\n{metrics}");
-    for (column, name) in found.columns.iter().zip(&names).skip(1) {
-        let Some(paired) = &column.paired else {
-            continue;
-        };
+    let paired = paired_sentences(found).into_iter();
+    let paired: String = paired.map(|sentence| format!("\n\n{sentence}")).collect();
+    format!("{settings}\n\n{metrics}{paired}")
+}
+
+/// How much better each is than the first, for those that share splits with it.
+pub(super) fn paired_sentences(found: &Comparison) -> Vec<String> {
+    let name = |column: &Column| escaped(&column.path.display().to_string()).into_owned();
+    let first = found.columns.first().map(name).unwrap_or_default();
+    let sentence = |column: &Column| {
+        let paired = column.paired.as_ref()?;
         let [low, high] = paired.interval.map(|end| format!("{:+.2}", 100.0 * end));
-        let (name, first) = (escaped(name), escaped(first));
-        text += &format!(
-            "\n\n{name} minus {first}, on {} common splits: accuracy {:+.2} points (95 % interval {low} to {high}, \
+        Some(format!(
+            "{} minus {first}, on {} common splits: accuracy {:+.2} points (95 % interval {low} to {high}, \
              corrected for shared images)",
+            name(column),
             paired.splits,
             100.0 * paired.mean
-        );
-    }
-    text
+        ))
+    };
+    found.columns.iter().filter_map(sentence).collect()
 }
 
 /// The same as CSV: a line per setting that differs and per metric.
@@ -317,11 +322,12 @@ pub fn compare_csv(found: &Comparison) -> Result<String> {
     csv_text(rows)
 }
 
-fn metric_rows(
+/// The metrics of each column, a row each.
+pub(super) fn metric_rows(
     found: &Comparison,
     word: &dyn Fn(&Spread) -> String,
 ) -> Vec<(&'static str, Vec<String>)> {
-    let row = |metric: &dyn Fn(&crate::study::compare::Column) -> Option<Spread>| {
+    let row = |metric: &dyn Fn(&Column) -> Option<Spread>| {
         let cells = found
             .columns
             .iter()
@@ -345,7 +351,7 @@ fn metric_rows(
 }
 
 /// A mean, with its standard deviation if there is more than one value.
-fn shown(spread: &Spread) -> String {
+pub(super) fn shown(spread: &Spread) -> String {
     match spread.sd {
         0.0 => format!("{:.4}", spread.mean),
         sd => format!("{:.4} +- {sd:.4}", spread.mean),

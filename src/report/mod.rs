@@ -1,9 +1,19 @@
 //! Evidence for people and programs: tables before and after training (`summary`), of studies (`studies`) and of
-//! what lies in folders (`catalog`), and the form they share (`table`).
+//! what lies in folders (`catalog`), and the form they share (`table`); what is known of a run (`run_report`, with what its
+//! images show, `examination` and `verdicts`) or a study (`study_report`), drawn (`plots`), told in one page
+//! (`page`), written (`files`) or served (`live`).
 
 pub mod catalog;
+pub mod examination;
+pub mod files;
 pub mod findings;
+pub mod live;
+pub mod page;
+pub mod plots;
 pub mod reference;
+pub mod run_report;
 pub mod studies;
+pub mod study_report;
 pub mod summary;
 pub mod table;
+pub mod verdicts;

@@ -7,16 +7,15 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader, ErrorKind, Write};
 use std::path::Path;
-use std::time::Instant;
 
 use anyhow::{Context, Result};
-use serde::Serialize;
 
 use super::directory::RunDir;
 use super::display::plain_line;
 use super::samples;
 use super::session::Session;
 use super::tensorboard::{self, EventFile};
+use super::timing::{Clock, TIMING};
 use crate::config::run::SampleLog;
 use crate::config::train::Metric;
 use crate::disk::{self, Folder};
@@ -24,10 +23,10 @@ use crate::train::event::{Event, Observer};
 use crate::train::metrics::EpochRecord;
 
 /// The log files, from the run directory; TensorBoard's lie in their own folder.
-const LOGS: [&str; 5] = [METRICS, TABLE, SAMPLES, "timing.jsonl", "train.log"];
+const LOGS: [&str; 5] = [METRICS, TABLE, SAMPLES, TIMING, "train.log"];
 const METRICS: &str = "metrics.jsonl";
 const TABLE: &str = "metrics.csv";
-const SAMPLES: &str = "samples.jsonl";
+pub(super) const SAMPLES: &str = "samples.jsonl";
 const TENSORBOARD: &str = "tensorboard";
 
 /// The epochs that `metrics.jsonl` of the run in `folder` tells of; a last line that a killed process left
@@ -157,51 +156,6 @@ pub struct Logs<'a> {
     clock: Clock,
 }
 
-/// When the epoch under way began, when its last step so far was taken, and when the one before it ended.
-struct Clock {
-    began: Instant,
-    stepped: Instant,
-    ended: Instant,
-}
-
-/// One line of `timing.jsonl`, in seconds.
-#[derive(Serialize)]
-struct EpochTiming {
-    epoch: usize,
-    /// Of the whole epoch: its steps and its evaluation.
-    seconds: f64,
-    steps: f64,
-    evaluation: f64,
-    /// Since the epoch before it in this launch, or since its start: what listeners do, such as checkpoints.
-    between: f64,
-}
-
-impl Clock {
-    fn new() -> Clock {
-        let now = Instant::now();
-        Clock {
-            began: now,
-            stepped: now,
-            ended: now,
-        }
-    }
-
-    /// The times of `epoch`, which ends now.
-    fn end(&mut self, epoch: usize) -> EpochTiming {
-        let now = Instant::now();
-        let seconds = |from: Instant, to: Instant| (to - from).as_secs_f64();
-        let timing = EpochTiming {
-            epoch,
-            seconds: seconds(self.began, now),
-            steps: seconds(self.began, self.stepped),
-            evaluation: seconds(self.stepped, now),
-            between: seconds(self.ended, self.began),
-        };
-        self.ended = now;
-        timing
-    }
-}
-
 /// `metrics.csv`: a line for each epoch.
 struct MetricsTable {
     /// What its first line says: that of a run of signet 0.2 knows less than ours.
@@ -267,10 +221,10 @@ impl<'a> Logs<'a> {
             jsonl: open(METRICS)?,
             table: log.csv.then(|| MetricsTable::open(folder)).transpose()?,
             samples: samples.then(|| open(SAMPLES)).transpose()?,
-            timing: open("timing.jsonl")?,
+            timing: open(TIMING)?,
             log: open("train.log")?,
             tensorboard: log.tensorboard.then(events).transpose()?,
-            clock: Clock::new(),
+            clock: Clock::new(folder.path()),
             session,
             folder,
         })
@@ -309,11 +263,11 @@ impl Observer for Logs<'_> {
     fn notify(&mut self, event: &Event) -> Result<()> {
         match event {
             Event::EpochStarted { .. } => {
-                self.clock.began = Instant::now();
+                self.clock.begin();
                 Ok(())
             }
             Event::Stepped { .. } => {
-                self.clock.stepped = Instant::now();
+                self.clock.step();
                 Ok(())
             }
             Event::Evaluated {

@@ -159,7 +159,11 @@ impl CatalogEntry {
 }
 
 impl RunEntry {
-    fn open(folder: &Path) -> Result<RunEntry> {
+    /// The run in `folder`.
+    ///
+    /// # Errors
+    /// A folder that is no run.
+    pub fn open(folder: &Path) -> Result<RunEntry> {
         let experiment = Experiment::load(&folder.join("resolved.yaml"), &[], &[])?;
         let progress = checkpoints::newest(folder).map(|found| found.checkpoint.document.progress);
         let state = match &progress {
@@ -189,7 +193,11 @@ impl RunEntry {
 }
 
 impl StudyEntry {
-    fn open(folder: &Path) -> Result<StudyEntry> {
+    /// The study in `folder`.
+    ///
+    /// # Errors
+    /// A folder that is no study.
+    pub fn open(folder: &Path) -> Result<StudyEntry> {
         let study = folder::read(folder)?;
         let experiment = Experiment::load(&folder.join(EXPERIMENT), &[], &[])?;
         let begun = study

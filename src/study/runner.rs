@@ -211,6 +211,7 @@ impl Runner<'_> {
                 .arg("--run")
                 .arg(folder);
             command.args(["-s", &format!("threads={}", self.threads)]);
+            command.args(["-s", "log.report=false"]); // the study has one; `signet report` makes that of a trial
             for key in &trial.overrides {
                 command.args(["-s", key]);
             }

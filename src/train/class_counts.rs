@@ -12,6 +12,19 @@ pub struct ClassCounts {
 }
 
 impl ClassCounts {
+    /// Of counts `[is][taken for]`.
+    pub fn of(confusion: &[Vec<usize>]) -> ClassCounts {
+        let classes = 0..confusion.len();
+        ClassCounts {
+            support: confusion.iter().map(|row| row.iter().sum()).collect(),
+            taken: classes
+                .clone()
+                .map(|class| confusion.iter().map(|row| row[class]).sum())
+                .collect(),
+            correct: classes.map(|class| confusion[class][class]).collect(),
+        }
+    }
+
     /// Images that were recognised.
     pub fn recognised(&self) -> usize {
         self.correct.iter().sum()

@@ -91,14 +91,7 @@ impl Evaluation {
             });
         }
         let count = labels.len();
-        let sum = |class: usize| confusion.iter().map(|row: &Vec<usize>| row[class]).sum();
-        let counts = ClassCounts {
-            support: confusion.iter().map(|row| row.iter().sum()).collect(),
-            taken: (0..classes.len()).map(sum).collect(),
-            correct: (0..classes.len())
-                .map(|class| confusion[class][class])
-                .collect(),
-        };
+        let counts = ClassCounts::of(&confusion);
         let right = counts.recognised();
         let class_metrics = |(class, name): (usize, &String)| ClassMetrics {
             class: name.clone(),
@@ -145,7 +138,7 @@ pub fn likeliest(row: &[f64]) -> usize {
 }
 
 /// The 95 % score interval of a share (Wilson, 1927), which stays inside 0..1 and holds for few images.
-fn wilson(right: usize, count: usize) -> [f64; 2] {
+pub fn wilson(right: usize, count: usize) -> [f64; 2] {
     const Z: f64 = 1.959_963_984_540_054; // 97.5 % quantile of the standard normal distribution
     let n = count as f64;
     let p = right as f64 / n;

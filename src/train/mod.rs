@@ -1,7 +1,9 @@
 //! Training: the loop (`trainer`), one `step` of it, which CUDA may `replay`, and what it remembers (`progress`,
 //! `snapshot`), told in events (`event`),
-//! with its optimiser, schedule and metrics, and what a model gets right, image by image (`evaluation`).
+//! with its optimiser, schedule and metrics, what a model gets right, image by image (`evaluation`), and what its probabilities
+//! are worth (`calibration`, `thresholds`).
 
+pub mod calibration;
 pub mod class_counts;
 pub mod evaluation;
 pub mod event;
@@ -14,4 +16,5 @@ pub mod replay;
 pub mod schedule;
 pub mod snapshot;
 mod step;
+pub mod thresholds;
 pub mod trainer;

@@ -1,0 +1,320 @@
+//! What the images of a run show once its best weights have looked at them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use anyhow::Result;
+use image::RgbImage;
+use tch::{Device, Kind, Tensor};
+
+use super::plots::{Plot, Tile, sheet};
+use super::verdicts::Verdicts;
+use crate::config::Experiment;
+use crate::data::Dataset;
+use crate::data::augment::{self, mix};
+use crate::data::findings::{self, Finding};
+use crate::data::sampler::Sampler;
+use crate::data::split::{Part, Split};
+use crate::model::network::Network;
+use crate::train::evaluation::Evaluation;
+use crate::train::metrics;
+
+/// Images in a sheet at the most.
+const IN_A_SHEET: usize = 24;
+
+/// Images that a page shows at the most.
+const SHOWN: usize = 400;
+
+/// With more images, findings are not looked for: that takes a second for a thousand large ones, and `signet data check` says
+/// the same.
+const CHECKED: usize = 5000;
+
+/// Images by name, as the network sees them.
+pub type NamedImages = BTreeMap<String, RgbImage>;
+
+/// Images that nobody has examined.
+pub struct Unexamined {
+    /// Why not.
+    pub why: String,
+    /// Those that can be shown all the same.
+    pub images: Arc<NamedImages>,
+}
+
+impl Unexamined {
+    /// Without an image.
+    pub fn because(why: String) -> Unexamined {
+        Unexamined {
+            why,
+            images: Arc::default(),
+        }
+    }
+
+    /// While a training goes on: the first images of the val part of `data` can be shown.
+    ///
+    /// # Errors
+    /// A file that is gone or has changed.
+    pub fn while_training(data: &Dataset, split: &Split) -> Result<Unexamined> {
+        let shown = &split.val[..split.val.len().min(SHOWN)];
+        Ok(Unexamined {
+            why: "The training goes on; what is shown of images is the val part after the last epoch.".to_owned(),
+            images: Arc::new(named(data, shown)?),
+        })
+    }
+}
+
+/// What was seen.
+pub struct Examination {
+    /// What the weights make of the test part, or of the val part where there is no test part, or else of the train part.
+    pub verdicts: Verdicts,
+    /// Images of that part by name, as the network sees them: the wrong ones first, then the others.
+    pub images: Arc<NamedImages>,
+    /// What the network looked at in wrong images, the surest first, by name.
+    pub looked_at: Vec<(String, RgbImage)>,
+    /// Images of the train part as the first epoch met them.
+    pub augmented: Vec<Tile>,
+    /// Filters of the first convolution.
+    pub filters: Vec<RgbImage>,
+    /// What is doubtful about the images; none where there are too many to look.
+    pub findings: Option<Vec<Finding>>,
+}
+
+impl Examination {
+    /// Of `data` in the parts of `split`, by a `network` with the weights of `epoch`. The network lies where the batches of
+    /// `data` do.
+    ///
+    /// # Errors
+    /// A file that is gone or has changed.
+    pub fn of(
+        experiment: &Experiment,
+        data: &Dataset,
+        split: &Split,
+        network: &Network,
+        epoch: usize,
+    ) -> Result<Examination> {
+        let parts = [Part::Test, Part::Val, Part::Train];
+        let part = parts.into_iter().find(|part| !split.part(*part).is_empty());
+        let part = part.unwrap_or(Part::Train);
+        let own = split.part(part);
+        let index = &data.index;
+        let logits = metrics::logits(network, data, own)?;
+        let names: Vec<&str> = own.iter().map(|&image| &*index.names[image]).collect();
+        let labels = index.labels_of(own);
+        let evaluation = Evaluation::new(part.word(), &logits, &labels, &names, &index.classes)?;
+        let verdicts = Verdicts::of_evaluation(&evaluation, part, epoch);
+        let places: BTreeMap<&str, usize> = own
+            .iter()
+            .map(|&image| (&*index.names[image], image))
+            .collect();
+        let wrong: Vec<usize> = verdicts
+            .wrong()
+            .iter()
+            .map(|made| places[&*made.image])
+            .collect();
+        let right = verdicts
+            .images
+            .iter()
+            .filter(|made| made.label == made.predicted);
+        let right = right.map(|made| places[&*made.image]);
+        let shown: Vec<usize> = wrong.iter().copied().chain(right).take(SHOWN).collect();
+        let images = Arc::new(named(data, &shown)?);
+        Ok(Examination {
+            looked_at: looked_at(
+                data,
+                network,
+                &verdicts,
+                &wrong[..wrong.len().min(IN_A_SHEET)],
+            )?,
+            augmented: augmented(experiment, data, split)?,
+            filters: filters(network),
+            findings: (index.len() <= CHECKED)
+                .then(|| findings::find(data, Some(split)))
+                .transpose()?,
+            images,
+            verdicts,
+        })
+    }
+
+    /// The plots that show images.
+    pub fn sheets(&self) -> Vec<Plot> {
+        let part = self.verdicts.part;
+        let caption = |name: &String| {
+            let made = self.verdicts.images.iter().find(|made| made.image == *name);
+            made.map_or(Vec::new(), |made| {
+                let [is, taken] =
+                    [made.label, made.predicted].map(|class| &self.verdicts.classes[class]);
+                let sure = made
+                    .confidence
+                    .map_or(String::new(), |sure| format!("{:.1} %", 100.0 * sure));
+                vec![format!("is {is}"), format!("for {taken} {sure}")]
+            })
+        };
+        let wrong = self.verdicts.wrong();
+        let tiles = wrong.iter().take(IN_A_SHEET).filter_map(|made| {
+            Some(Tile {
+                image: self.images.get(&made.image)?.clone(),
+                caption: caption(&made.image),
+            })
+        });
+        let about = format!(
+            "{} wrong images of the {part} part, the surest first.",
+            wrong.len()
+        );
+        let title = format!(
+            "Wrong images, {part} part ({} of {})",
+            wrong.len().min(IN_A_SHEET),
+            wrong.len()
+        );
+        let looked_at = self.looked_at.iter().map(|(name, image)| Tile {
+            image: image.clone(),
+            caption: caption(name),
+        });
+        let augmented = self.augmented.iter().map(|tile| Tile {
+            image: tile.image.clone(),
+            caption: tile.caption.clone(),
+        });
+        let filters = self.filters.iter().map(|image| Tile {
+            image: image.clone(),
+            caption: Vec::new(),
+        });
+        let sheets = [
+            sheet("wrong", &title, about, tiles.collect()),
+            sheet(
+                "looked-at",
+                "What spoke for the wrong class (LayerCAM)",
+                "Wrong images, brighter where they spoke for the class they were taken for."
+                    .to_owned(),
+                looked_at.collect(),
+            ),
+            sheet(
+                "training-images",
+                "Training images as epoch 1 meets them",
+                "Images of the train part, changed at random as the first epoch meets them."
+                    .to_owned(),
+                augmented.collect(),
+            ),
+            sheet(
+                "filters",
+                "Filters of the first convolution",
+                "Weights of each filter of the first convolution, dark to bright.".to_owned(),
+                filters.collect(),
+            ),
+        ];
+        sheets.into_iter().flatten().collect()
+    }
+}
+
+/// The images at `indices` with their names.
+fn named(data: &Dataset, indices: &[usize]) -> Result<NamedImages> {
+    if indices.is_empty() {
+        return Ok(NamedImages::new());
+    }
+    let names = indices.iter().map(|&image| data.index.names[image].clone());
+    Ok(names.zip(images_of(&data.pixels.batch(indices)?)).collect())
+}
+
+/// Images of a batch, `[B, C, H, W]` in 0..1, grey or in colour.
+pub fn images_of(batch: &Tensor) -> Vec<RgbImage> {
+    let Ok((count, channels, height, width)) = batch.size4() else {
+        return Vec::new();
+    };
+    let levels = (batch.to_device(Device::Cpu).to_kind(Kind::Float) * 255.0)
+        .round()
+        .clamp(0.0, 255.0);
+    let levels = levels.expand([count, channels.max(3), height, width], false);
+    let levels = levels
+        .narrow(1, 0, 3)
+        .permute([0, 2, 3, 1])
+        .contiguous()
+        .to_kind(Kind::Uint8);
+    let bytes = Vec::<u8>::try_from(levels.flatten(0, -1)).unwrap_or_default();
+    let one = (height * width * 3) as usize;
+    let image = |bytes: &[u8]| RgbImage::from_raw(width as u32, height as u32, bytes.to_vec());
+    bytes.chunks(one.max(1)).filter_map(image).collect()
+}
+
+/// The images at `wrong`, brightest where they spoke for the class they were taken for.
+fn looked_at(
+    data: &Dataset,
+    network: &Network,
+    verdicts: &Verdicts,
+    wrong: &[usize],
+) -> Result<Vec<(String, RgbImage)>> {
+    if wrong.is_empty() {
+        return Ok(Vec::new());
+    }
+    let batch = data.pixels.batch(wrong)?;
+    let taken: Vec<i64> = verdicts
+        .wrong()
+        .iter()
+        .take(wrong.len())
+        .map(|made| made.predicted as i64)
+        .collect();
+    let Some(seen) = network.layer_cam(&batch, &taken) else {
+        return Ok(Vec::new());
+    };
+    // From dark grey over red to yellow, over the image in grey.
+    let seen = seen.unsqueeze(1); // [B, 1, H, W]
+    let grey = batch.mean_dim(&[1i64][..], true, batch.kind()) * 0.6;
+    let channel = |from: f64| ((&seen - from) / (1.0 - from)).clamp(0.0, 1.0);
+    let heat = [
+        &grey + channel(0.0) * 0.7,
+        &grey + channel(0.5) * 0.6,
+        &grey * (1.0 - channel(0.2)),
+    ];
+    let heat = Tensor::cat(&heat, 1).clamp(0.0, 1.0);
+    let names = wrong.iter().map(|&image| data.index.names[image].clone());
+    Ok(names.zip(images_of(&heat)).collect())
+}
+
+/// The first images that the first epoch meets, as it meets them.
+fn augmented(experiment: &Experiment, data: &Dataset, split: &Split) -> Result<Vec<Tile>> {
+    let sampler = Sampler {
+        part: &split.train,
+        labels: &data.index.labels,
+        sampling: experiment.train.sampling,
+        seed: experiment.seed,
+    };
+    let (seed, augment) = (experiment.seed, &experiment.data.augment);
+    let mut samples = sampler.epoch(1);
+    samples.truncate(
+        experiment
+            .train
+            .batch_size
+            .of(split.train.len())
+            .min(IN_A_SHEET),
+    );
+    let indices: Vec<usize> = samples.iter().map(|sample| sample.image).collect();
+    let x = augment::apply(augment, data.pixels.batch(&indices)?, &samples, seed, 1);
+    let (_, _, height, width) = x.size4()?;
+    let mixes = mix::draw(augment, &samples, [height, width], seed, 1);
+    let x = mixes.map_or_else(|| x.shallow_clone(), |mixes| mix::apply(&x, &mixes));
+    let caption = |image: usize| data.index.classes[data.index.labels[image] as usize].clone();
+    let tiles = images_of(&x).into_iter().zip(indices);
+    Ok(tiles
+        .map(|(image, index)| Tile {
+            image,
+            caption: vec![caption(index)],
+        })
+        .collect())
+}
+
+/// The filters of the first layer with windows, each scaled from its smallest to its largest weight.
+fn filters(network: &Network) -> Vec<RgbImage> {
+    let first = network
+        .weights()
+        .iter()
+        .find(|weight| weight.tensor.dim() == 4);
+    let Some(weights) = first.map(|weight| weight.tensor.detach()) else {
+        return Vec::new();
+    };
+    let Ok((count, channels, ..)) = weights.size4() else {
+        return Vec::new();
+    };
+    if ![1, 3].contains(&channels) {
+        return Vec::new();
+    }
+    let weights = weights.narrow(0, 0, count.min(IN_A_SHEET as i64));
+    let around = &[1i64, 2, 3][..];
+    let (low, high) = (weights.amin(around, true), weights.amax(around, true));
+    images_of(&((&weights - &low) / (high - low).clamp_min(1e-12)))
+}

@@ -1,0 +1,78 @@
+//! Two classes under every threshold.
+
+use kuva::prelude::{LinePlot, Plot as Mark};
+
+use super::{Axes, MUTED, Plot, SERIES, label};
+use crate::train::thresholds::Thresholds;
+
+/// Share of positives found against share of negatives taken for positive.
+pub fn roc(found: &Thresholds, positive: &str) -> Plot {
+    let chance = LinePlot::new().with_data([(0.0, 0.0), (1.0, 1.0)]);
+    let marks = vec![
+        line(found.roc())
+            .with_legend(format!("area {:.4}", found.roc_auc()))
+            .into(),
+        chance
+            .with_color(MUTED)
+            .with_dotted()
+            .with_legend("chance")
+            .into(),
+    ];
+    let axes = Axes {
+        title: format!("ROC: finding {}", label(positive, 24)),
+        x: "false positive rate".to_owned(),
+        y: "true positive rate".to_owned(),
+    };
+    let about = format!(
+        "Receiver operating characteristic, area under the curve {:.4}.",
+        found.roc_auc()
+    );
+    unit_square(axes, "roc", about, marks)
+}
+
+/// Precision against recall.
+pub fn precision_recall(found: &Thresholds, positive: &str) -> Plot {
+    let average = found.average_precision();
+    let chance = LinePlot::new().with_data([(0.0, found.prevalence()), (1.0, found.prevalence())]);
+    let mut points = found.precision_recall();
+    points.insert(0, (0.0, points[0].1));
+    let marks = vec![
+        line(points)
+            .with_step()
+            .with_legend(format!("average {average:.4}"))
+            .into(),
+        chance
+            .with_color(MUTED)
+            .with_dotted()
+            .with_legend("chance")
+            .into(),
+    ];
+    let axes = Axes {
+        title: format!("Precision and recall: finding {}", label(positive, 24)),
+        x: "recall".to_owned(),
+        y: "precision".to_owned(),
+    };
+    let about = format!("Precision against recall, average precision {average:.4}.");
+    unit_square(axes, "precision-recall", about, marks)
+}
+
+fn line(points: Vec<(f64, f64)>) -> LinePlot {
+    LinePlot::new()
+        .with_data(points)
+        .with_color(SERIES[0])
+        .with_stroke_width(2.0)
+}
+
+/// A plot whose axes both run from 0 to 1.
+pub(super) fn unit_square(axes: Axes, name: &str, about: String, marks: Vec<Mark>) -> Plot {
+    let layout = axes
+        .layout(&marks)
+        .with_x_axis_min(0.0)
+        .with_x_axis_max(1.0)
+        .with_y_axis_min(0.0)
+        .with_y_axis_max(1.0)
+        .with_x_tick_step(0.2)
+        .with_y_tick_step(0.2)
+        .with_clamp_axis();
+    axes.plot(name, about, marks, layout, None)
+}
