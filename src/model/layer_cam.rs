@@ -77,3 +77,91 @@ fn output(node: &Node) -> Option<Shape> {
         Node::Residual { body, .. } => output(body),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use tch::{Device, Kind};
+
+    use super::*;
+    use crate::config::Experiment;
+    use crate::config::document::Document;
+    use crate::model::network::Normalization;
+    use crate::model::plan::Plan;
+
+    /// A network of `model`, in YAML, for grey images of 6 x 6 and two classes.
+    fn network(model: &str) -> Network {
+        let text = format!(
+            "version: 1\ndata: {{source: {{kind: generated}}, classes: [a, b], image: {{height: 6, width: 6}}}}\nmodel: {model}\n"
+        );
+        let document = Document::parse("test".into(), text, &[]).unwrap();
+        let experiment = Experiment::from_document(&document, Path::new("test.yaml"), &[]).unwrap();
+        let plan = Plan::of(&experiment).unwrap();
+        let as_they_are = Normalization {
+            mean: vec![0.0],
+            std: vec![1.0],
+        };
+        Network::new(plan, &experiment.model, 1, &as_they_are, Device::Cpu)
+    }
+
+    /// Numbers that look random: `torch.sin(torch.arange(n, dtype=torch.float64) * 1.7 + phase).float()`.
+    fn numbers(size: &[i64], phase: f64) -> Tensor {
+        let count = size.iter().product::<i64>();
+        let numbers = Tensor::arange(count, (Kind::Double, Device::Cpu)) * 1.7 + phase;
+        numbers.sin().to_kind(Kind::Float).view(size)
+    }
+
+    #[test]
+    fn what_was_looked_at_is_what_torchcam_says() {
+        // net = torch.nn.Sequential(Conv2d(1, 2, 3, padding=1), ReLU(), MaxPool2d(2), Flatten(), Linear(18, 2)), its parameters
+        // numbers(shape, 0), (.., 1), (.., 2), (.., 3) in their order; x = (numbers((1, 1, 6, 6), 9) + 1) / 2
+        // cam = torchcam.methods.LayerCAM(net, "1", input_shape=(1, 6, 6)); out = net(x)
+        // cam(0, out, normalized=True, retain_graph=True); cam(1, ...)
+        let network = network(
+            "{kind: layers, layers: [{kind: conv2d, filters: 2}, {kind: activation}, {kind: max_pool2d}, {kind: flatten}, {kind: linear}]}",
+        );
+        let state = network
+            .weights()
+            .iter()
+            .enumerate()
+            .map(|(number, weight)| {
+                (
+                    weight.name.clone(),
+                    numbers(&weight.tensor.size(), number as f64),
+                )
+            });
+        network.load(&state.collect()).unwrap();
+        let x = (numbers(&[1, 1, 6, 6], 9.0) + 1.0) / 2.0;
+        #[rustfmt::skip]
+        let expected = [
+            [
+                0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0779, 0.0, 0.0, 0.7032, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.6024, 0.0, 0.0,
+                0.5324, 0.0, 0.4087, 0.0, 0.0, 0.0, 0.0, 0.0893, 0.0, 0.0, 0.0, 0.9182, 0.0, 0.0, 0.0,
+            ],
+            [
+                0.0, 0.0, 0.0, 0.1751, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.6175, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0007, 0.2116, 0.0,
+                0.886, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.6493, 0.0, 0.0, 0.0, 0.459, 0.0, 0.0, 0.0,
+            ],
+        ];
+        let twice = Tensor::cat(&[&x, &x], 0);
+        let found = network.layer_cam(&twice, &[0, 1]).unwrap();
+        let expected = Tensor::from_slice2(&expected)
+            .view([2, 6, 6])
+            .to_kind(Kind::Float);
+        let difference = (found - expected).abs().max().double_value(&[]);
+        assert!(
+            difference < 6e-5,
+            "{difference}: numbers above have four digits"
+        );
+    }
+
+    #[test]
+    fn a_network_without_maps_looked_at_nothing() {
+        for kind in ["ann", "lstm"] {
+            let network = network(&format!("{{kind: {kind}}}"));
+            let x = Tensor::rand([2, 1, 6, 6], (Kind::Float, Device::Cpu));
+            assert!(network.layer_cam(&x, &[0, 1]).is_none(), "{kind}");
+        }
+    }
+}

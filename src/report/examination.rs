@@ -144,8 +144,8 @@ impl Examination {
                     [made.label, made.predicted].map(|class| &self.verdicts.classes[class]);
                 let sure = made
                     .confidence
-                    .map_or(String::new(), |sure| format!("{:.1} %", 100.0 * sure));
-                vec![format!("is {is}"), format!("for {taken} {sure}")]
+                    .map_or(String::new(), |sure| format!(" ({:.0} %)", 100.0 * sure));
+                vec![format!("is {is}"), format!("taken for {taken}{sure}")]
             })
         };
         let wrong = self.verdicts.wrong();

@@ -225,7 +225,8 @@ async fn events(State(shared): State<Arc<Shared>>) -> Response {
             News::Changed(_) => "changed",
             News::Ended => "ended",
         };
-        Ok::<_, Infallible>(Event::default().event(name).data(""))
+        // A browser passes over an event without data.
+        Ok::<_, Infallible>(Event::default().event(name).data(name))
     });
     Sse::new(news)
         .keep_alive(KeepAlive::default())

@@ -83,13 +83,14 @@ impl StudyReport {
                 let name = run.path.file_name().unwrap_or_default();
                 (name.to_string_lossy().into_owned(), values)
             };
-            let curves: Vec<_> = self.study.begun.iter().take(DRAWN).map(curve).collect();
-            plots.extend(plots::overlaid(
-                &metric.word().replace('.', "-"),
-                title,
-                y,
-                &curves,
-            ));
+            let begun = &self.study.begun;
+            let curves: Vec<_> = begun.iter().take(DRAWN).map(curve).collect();
+            let title = match begun.len() {
+                ..=DRAWN => title.to_owned(),
+                more => format!("{title} (the first {DRAWN} of {more})"),
+            };
+            let name = metric.word().replace('.', "-");
+            plots.extend(plots::overlaid(&name, &title, y, &curves));
         }
         plots
     }

@@ -133,7 +133,8 @@ impl Verdicts {
             .iter()
             .filter(|made| made.label != made.predicted);
         let mut wrong: Vec<&Verdict> = wrong.collect();
-        wrong.sort_by(|a, b| a.truth.total_cmp(&b.truth).then(a.image.cmp(&b.image)));
+        let sure = |made: &Verdict| made.confidence.unwrap_or(1.0 - made.truth);
+        wrong.sort_by(|a, b| sure(b).total_cmp(&sure(a)).then(a.image.cmp(&b.image)));
         wrong
     }
 

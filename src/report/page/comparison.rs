@@ -76,11 +76,8 @@ pub fn comparison(entries: &[CatalogEntry]) -> Result<String> {
             metrics.collect(),
         )],
         charts,
-        settings: vec![PageTable::new(
-            "Settings that differ",
-            &header("setting"),
-            settings.collect(),
-        )],
+        section_title: "Settings that differ",
+        settings: PageTable::new("Values in each", &header("setting"), settings.collect()),
     };
     Ok(page.render()?)
 }

@@ -113,9 +113,11 @@
   const course = (button) => {
     all("[data-course]").forEach((other) => other.setAttribute("aria-pressed", String(other === button)));
     const SHOWN = 500, own = data.history.filter(([, , , word]) => word === button.dataset.course);
+    const MARKS = 120;
     const items = own.slice(0, SHOWN).map(([name, is, right]) => {
       const item = make("li");
-      const marks = make("span", [...right].map((mark) => mark === "1" ? "■" : "□").join(""), "marks");
+      const last = [...right.slice(-MARKS)].map((mark) => mark === "1" ? "■" : "□").join("");
+      const marks = make("span", (right.length > MARKS ? "…" : "") + last, "marks");
       marks.setAttribute("aria-label", `recognised in ${[...right].filter((mark) => mark === "1").length} of ${right.length} epochs`);
       marks.setAttribute("role", "img");
       item.append(marks, ` ${is}, ${name}`);

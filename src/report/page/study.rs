@@ -8,7 +8,8 @@ use crate::config::train::Metric;
 use crate::messages::escaped;
 use crate::report::study_report::StudyReport;
 use crate::run::changes;
-use crate::study::catalog::{Findings, RunEntry};
+use crate::study::catalog::{Findings, RunEntry, StudyEntry};
+use crate::study::folder::StudyKind;
 use crate::study::statistics::Spread;
 
 /// Also the page of several runs, which has the same parts.
@@ -21,7 +22,8 @@ pub(super) struct StudyPage {
     pub(super) figures: Facts,
     pub(super) tables: Vec<PageTable>,
     pub(super) charts: Vec<Figure>,
-    pub(super) settings: Vec<PageTable>,
+    pub(super) section_title: &'static str,
+    pub(super) settings: PageTable,
 }
 
 /// The page of a study; a `live` one is told of changes by who serves it.
@@ -43,12 +45,7 @@ pub fn study(report: &StudyReport, live: bool) -> Result<String> {
         .map(|(key, value)| vec![key, value]);
     let page = StudyPage {
         frame: Frame {
-            title: escaped(&format!(
-                "{}: {} trials",
-                study.experiment.name,
-                study.trials.len()
-            ))
-            .into_owned(),
+            title: escaped(&title(study)).into_owned(),
             live,
         },
         lead: escaped(&format!(
@@ -65,13 +62,26 @@ pub fn study(report: &StudyReport, live: bool) -> Result<String> {
             .iter()
             .map(Figure::of)
             .collect::<Result<_>>()?,
-        settings: vec![PageTable::new(
-            "Settings before trials differ",
+        section_title: "Settings before trials differ",
+        settings: PageTable::new(
+            "The experiment of the study",
             &["key", "value"],
             settings.collect(),
-        )],
+        ),
     };
     Ok(page.render()?)
+}
+
+fn title(study: &StudyEntry) -> String {
+    let (name, trials) = (&study.experiment.name, study.trials.len());
+    match &study.varies {
+        StudyKind::Resampling(_) => format!("{name}: {trials} trials"),
+        StudyKind::Sweep(sweep) => format!(
+            "{}: {} points, {trials} trials",
+            sweep.name,
+            sweep.points().len()
+        ),
+    }
 }
 
 fn spread_facts(name: &str, spread: &Spread) -> Facts {

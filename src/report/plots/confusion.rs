@@ -49,15 +49,24 @@ pub fn confusion(part: &str, classes: &[String], counts: &[Vec<usize>]) -> Plot 
         bold: false,
         color: Some(INK.into()),
     });
+    scene.elements.push(Primitive::Rect {
+        x: left,
+        y: top,
+        width: side,
+        height: side,
+        fill: (&shade(0.0)).into(),
+        stroke: None,
+        stroke_width: None,
+        opacity: None,
+    });
     for (is, row) in counts.iter().enumerate() {
         let all: usize = row.iter().sum();
         for (taken, &number) in row.iter().enumerate() {
             let (x, y) = (left + taken as f64 * cell, top + is as f64 * cell);
-            let rate = if all == 0 {
-                0.0
-            } else {
-                number as f64 / all as f64
-            };
+            if number == 0 {
+                continue;
+            }
+            let rate = number as f64 / all as f64;
             scene.elements.push(Primitive::Rect {
                 x,
                 y,
@@ -68,7 +77,7 @@ pub fn confusion(part: &str, classes: &[String], counts: &[Vec<usize>]) -> Plot 
                 stroke_width: Some(1.0),
                 opacity: None,
             });
-            if count > NUMBERED || number == 0 {
+            if count > NUMBERED {
                 continue;
             }
             let color = if rate > 0.55 { PAPER } else { INK };
@@ -111,13 +120,18 @@ pub fn confusion(part: &str, classes: &[String], counts: &[Vec<usize>]) -> Plot 
             TextAnchor::End,
             INK,
         );
+        let level = longest <= 3 && every == 1;
         scene.elements.push(Primitive::Text {
-            x: left + at,
-            y: top + side + 8.0,
+            x: left + at - if level { 4.0 } else { 0.0 },
+            y: top + side + if level { 18.0 } else { 8.0 },
             content: label(class, 16),
             size: 12,
-            anchor: TextAnchor::End,
-            rotate: Some(-90.0),
+            anchor: if level {
+                TextAnchor::Middle
+            } else {
+                TextAnchor::End
+            },
+            rotate: (!level).then_some(-90.0),
             bold: false,
             color: Some(if every > 1 { MUTED } else { INK }.into()),
         });

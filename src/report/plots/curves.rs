@@ -186,11 +186,28 @@ fn lines(
         y: y.to_owned(),
     };
     let (first, last) = (*epochs.first()?, *epochs.last()?);
+    let margin = 0.5f64.max(0.02 * (last - first) as f64); // a mark at the end is whole
     let mut layout = axes
         .layout(&drawn)
-        .with_x_axis_min(first as f64 - if first == last { 1.0 } else { 0.0 })
-        .with_x_axis_max(last as f64 + if first == last { 1.0 } else { 0.0 })
+        .with_x_axis_min(first as f64 - margin)
+        .with_x_axis_max(last as f64 + margin)
         .with_x_tick_step(whole_step(last - first + 1));
+    let known = |values: &Vec<Option<f64>>| values.iter().filter_map(finite).collect::<Vec<_>>();
+    let all: Vec<f64> = curves
+        .iter()
+        .flat_map(|(_, values)| known(values))
+        .collect();
+    let (low, high) = (
+        all.iter().copied().fold(f64::INFINITY, f64::min),
+        all.iter().copied().fold(f64::NEG_INFINITY, f64::max),
+    );
+    if low == high {
+        // A level line, which a library would centre on nothing.
+        let around = if low == 0.0 { 1.0 } else { 0.5 * low.abs() };
+        layout = layout
+            .with_y_axis_min(low - around)
+            .with_y_axis_max(high + around);
+    }
     const NAMED: usize = 3; // labels of more would lie on each other
     for epoch in &marks.resumed {
         let mut line = ReferenceLine::vertical(*epoch as f64 - 0.5).with_color(MUTED);

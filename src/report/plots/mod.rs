@@ -288,13 +288,17 @@ struct Curves {
 
 /// A step between marks of an axis that counts up to `most`: whole, and wide enough for some eight of them.
 fn whole_step(most: usize) -> f64 {
-    let rough = (most as f64 / 8.0).max(1.0);
+    round_step((most as f64 / 8.0).max(1.0))
+}
+
+/// The next 1, 2 or 5 times a power of ten from `rough` on, which is above 0.
+fn round_step(rough: f64) -> f64 {
     let power = 10f64.powf(rough.log10().floor());
-    let steps = [1.0, 2.0, 5.0, 10.0].map(|factor| factor * power);
+    let steps = [1.0, 2.0, 5.0].map(|factor| factor * power);
     steps
         .into_iter()
         .find(|step| *step >= rough)
-        .unwrap_or(rough)
+        .unwrap_or(10.0 * power)
 }
 
 fn theme() -> Theme {

@@ -1,9 +1,9 @@
 //! Images side by side, each with a line or two under it.
 
 use image::RgbImage;
-use kuva::render::render::TextAnchor;
+use kuva::render::render::{Primitive, TextAnchor};
 
-use super::{INK, MUTED, Placed, Plot, blank, label, text};
+use super::{GRID, INK, MUTED, PAPER, Placed, Plot, blank, label, text};
 
 /// An image and what is said of it.
 pub struct Tile {
@@ -52,6 +52,16 @@ pub fn sheet(name: &str, title: &str, about: String, tiles: Vec<Tile>) -> Option
             width,
             height,
         ];
+        scene.elements.push(Primitive::Rect {
+            x: place[0] - 0.5,
+            y: place[1] - 0.5,
+            width: place[2] + 1.0,
+            height: place[3] + 1.0,
+            fill: PAPER.into(),
+            stroke: Some(GRID.into()),
+            stroke_width: Some(1.0),
+            opacity: None,
+        });
         images.push(Placed { place, image });
         for (number, line) in caption.iter().enumerate() {
             let foot = (left + SIDE / 2.0, top + SIDE + LINE * (number + 1) as f64);
@@ -59,7 +69,7 @@ pub fn sheet(name: &str, title: &str, about: String, tiles: Vec<Tile>) -> Option
             text(
                 &mut scene,
                 foot,
-                label(line, 20),
+                label(line, 22),
                 11,
                 TextAnchor::Middle,
                 color,

@@ -4,7 +4,7 @@ use kuva::prelude::{
     BarPlot, Histogram, LegendPosition, LinePlot, Plot as Mark, ReferenceLine, ScatterPlot,
 };
 
-use super::{Axes, MUTED, Plot, SERIES, label, whole_step};
+use super::{Axes, MUTED, Plot, SERIES, label, round_step, whole_step};
 use crate::study::results::Evaluated;
 use crate::study::statistics::Spread;
 use crate::train::evaluation::wilson;
@@ -75,17 +75,13 @@ pub fn accuracy_distribution(accuracies: &[f64], part: &str) -> Option<Plot> {
     let low = percent.iter().copied().reduce(f64::min)?;
     let high = percent.iter().copied().reduce(f64::max)?;
     let spread = Spread::of(&percent);
-    // A single value has a bar, too.
-    let (low, high) = if high - low < 0.1 {
-        (low - 0.5, high + 0.5)
-    } else {
-        (low, high)
-    };
-    let bins = (1.0 + (percent.len() as f64).log2()).ceil() as usize; // Sturges, 1926
+    let bins = (1.0 + (percent.len() as f64).log2()).ceil(); // Sturges, 1926
+    let step = round_step(((high - low) / bins).max(0.1));
+    let (first, last) = ((low / step).floor(), (high / step).floor() + 1.0);
     let histogram = Histogram::new()
         .with_data(percent.clone())
-        .with_range((low, high))
-        .with_bins(bins);
+        .with_range((first * step, last * step))
+        .with_bins((last - first) as usize);
     let marks: Vec<Mark> = vec![histogram.with_color(SERIES[5]).into()];
     let axes = Axes {
         title: format!("Distribution of accuracy, {part} part"),
@@ -95,7 +91,8 @@ pub fn accuracy_distribution(accuracies: &[f64], part: &str) -> Option<Plot> {
     let mean = ReferenceLine::vertical(spread.mean).with_color(SERIES[1]);
     let layout = axes
         .layout(&marks)
-        .with_reference_line(mean.with_label(format!("mean {:.2}", spread.mean)));
+        .with_reference_line(mean.with_label(format!("mean {:.2}", spread.mean)))
+        .with_y_tick_step(whole_step(percent.len()));
     let about = format!(
         "Accuracy of {} trials from {low:.2} to {high:.2} %, mean {:.2}, standard deviation {:.2}.",
         percent.len(),
@@ -155,16 +152,22 @@ pub fn against_key(key: &str, metric: &str, points: &[(String, Spread)]) -> Opti
     if points.is_empty() {
         return None;
     }
-    let numbers: Option<Vec<f64>> = points.iter().map(|(value, _)| value.parse().ok()).collect();
-    let mut values: Vec<String> = Vec::new();
-    for (value, _) in points {
-        if !values.contains(value) {
-            values.push(value.clone());
-        }
-    }
-    let place = |(at, value): (usize, &String)| match &numbers {
+    let mut values: Vec<&String> = points.iter().map(|(value, _)| value).collect();
+    let number = |value: &str| value.parse::<f64>().ok();
+    values.sort_by(|a, b| {
+        let numbers = number(a).zip(number(b));
+        numbers.map_or_else(|| a.cmp(b), |(a, b)| a.total_cmp(&b))
+    });
+    values.dedup();
+    // Values of a list are met again and again, and stand side by side; those drawn from a range lie on a scale.
+    let scale: Option<Vec<f64>> = if values.len() < points.len() || points.len() < 3 {
+        None
+    } else {
+        points.iter().map(|(value, _)| number(value)).collect()
+    };
+    let place = |(at, value): (usize, &String)| match &scale {
         Some(numbers) => numbers[at],
-        None => 1.0 + values.iter().position(|known| known == value).unwrap_or(0) as f64,
+        None => 1.0 + values.iter().position(|known| *known == value).unwrap_or(0) as f64,
     };
     let x: Vec<f64> = points
         .iter()
@@ -193,7 +196,7 @@ pub fn against_key(key: &str, metric: &str, points: &[(String, Spread)]) -> Opti
         .with_legend_position(LegendPosition::InsideTopRight);
     let least = x.iter().copied().fold(f64::INFINITY, f64::min);
     let most = x.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    match numbers {
+    match scale {
         None => {
             let names = values
                 .iter()
@@ -204,7 +207,12 @@ pub fn against_key(key: &str, metric: &str, points: &[(String, Spread)]) -> Opti
                 .with_x_axis_max(values.len() as f64 + 0.5);
         }
         Some(_) if least > 0.0 && most / least >= 50.0 => layout = layout.with_log_x(),
-        Some(_) => {}
+        Some(_) => {
+            let margin = 0.04 * (most - least);
+            layout = layout
+                .with_x_axis_min(least - margin)
+                .with_x_axis_max(most + margin);
+        }
     }
     let best = points.iter().map(|(_, spread)| spread.mean);
     let (low, high) = (

@@ -63,14 +63,17 @@ fn line(points: Vec<(f64, f64)>) -> LinePlot {
         .with_stroke_width(2.0)
 }
 
+/// What axes show beyond 0 and 1, so that lines and dots there are whole.
+const MARGIN: f64 = 0.03;
+
 /// A plot whose axes both run from 0 to 1.
 pub(super) fn unit_square(axes: Axes, name: &str, about: String, marks: Vec<Mark>) -> Plot {
     let layout = axes
         .layout(&marks)
-        .with_x_axis_min(0.0)
-        .with_x_axis_max(1.0)
-        .with_y_axis_min(0.0)
-        .with_y_axis_max(1.0)
+        .with_x_axis_min(-MARGIN)
+        .with_x_axis_max(1.0 + MARGIN)
+        .with_y_axis_min(-MARGIN)
+        .with_y_axis_max(1.0 + MARGIN)
         .with_x_tick_step(0.2)
         .with_y_tick_step(0.2)
         .with_clamp_axis();
