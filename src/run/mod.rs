@@ -1,5 +1,5 @@
 //! A run: what it needs in memory (`session`), what it depends on (`environment`, `arithmetic`), its folder
-//! (`directory`, `lock`) and what lies there before a step (`create`), its files (`logs`, `samples`, `tensorboard`; `checkpoint`, `checkpoints`,
+//! (`directory`, `lock`) and what lies there before a step (`create`), its files (`logs`, `samples`, `event_files`; `checkpoint`, `checkpoints`,
 //! `checkpointer`, `retention`), going on with it (`resume`, `changes`, `prove`), and what is seen of it (`display`,
 //! `interrupt`).
 
@@ -12,6 +12,7 @@ pub mod create;
 pub mod directory;
 pub mod display;
 pub mod environment;
+pub mod event_files;
 pub mod interrupt;
 pub mod logs;
 pub mod prove;
@@ -20,4 +21,3 @@ pub mod retention;
 pub mod samples;
 pub mod session;
 pub mod source;
-mod tensorboard;

@@ -1,8 +1,8 @@
-//! TensorBoard event files: TFRecord frames around small protobuf messages.
+//! Event files: TFRecord frames around messages.
 //!
-//! Formats: `tensorflow/core/lib/io/record_writer.h` and `lib/hash/crc32c.h` (frames, masked checksums);
-//! `tensorflow/core/util/event.proto` and `framework/summary.proto` (messages and their field numbers).
+//! Formats: `tensorflow/core/lib/io/record_writer.h` and `lib/hash/crc32c.h` (frames, masked checksums).
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::Write;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -11,106 +11,41 @@ use anyhow::{Context, Result};
 use crc::{CRC_32_ISCSI, Crc};
 use prost::Message;
 
-use crate::config::train::Metric;
+use super::proto::{EventProto, SummaryProto, ValueProto};
 use crate::disk::Folder;
-use crate::train::metrics::EpochRecord;
 
 static CRC32C: Crc<u32> = Crc::<u32>::new(&CRC_32_ISCSI);
 
-/// `tensorflow.Event`. Of its `oneof what` we write the version of the file, or a summary.
-#[derive(Clone, PartialEq, Message)]
-struct EventProto {
-    /// Seconds since 1970, in UTC.
-    #[prost(double, tag = "1")]
-    wall_time: f64,
-    #[prost(int64, tag = "2")]
-    step: i64,
-    #[prost(string, optional, tag = "3")]
-    file_version: Option<String>,
-    #[prost(message, optional, tag = "5")]
-    summary: Option<SummaryProto>,
-}
-
-/// `tensorflow.Summary`.
-#[derive(Clone, PartialEq, Message)]
-struct SummaryProto {
-    #[prost(message, repeated, tag = "1")]
-    value: Vec<ValueProto>,
-}
-
-/// `tensorflow.Summary.Value`. Of its `oneof value` we write scalars.
-#[derive(Clone, PartialEq, Message)]
-struct ValueProto {
-    #[prost(string, tag = "1")]
-    tag: String,
-    #[prost(float, optional, tag = "2")]
-    simple_value: Option<f32>,
-}
-
-/// Whether a file of that name is one of these event files.
-pub fn is_ours(name: &str) -> bool {
-    name.starts_with("events.out.tfevents.") && name.ends_with(".signet")
-}
-
-/// Bytes of the whole events at the start of `file`.
-pub fn whole_events(file: &[u8]) -> usize {
-    let mut whole = 0;
-    while let Some(length) = file[whole..].first_chunk() {
-        const AROUND: usize = 16; // the length, its checksum, that of the event
-        let frame = (u64::from_le_bytes(*length) as usize).saturating_add(AROUND);
-        if frame > file.len() - whole {
-            break;
-        }
-        whole += frame;
-    }
-    whole
-}
-
-/// An event file that is being written.
-pub struct EventFile(File);
+/// An event file that is being written. Each event is written at once, so that a killed process leaves whole events and, at
+/// most, half of one.
+pub(super) struct EventFile(File);
 
 impl EventFile {
-    /// Goes on in the event file of `folder`, or makes one.
+    /// Goes on at the end of `name` in `folder`, or begins it.
     ///
     /// # Errors
     /// A file that cannot be made or written.
-    pub fn open(folder: &Folder) -> Result<EventFile> {
-        let names = folder.names()?;
-        let mut own = names.iter().filter(|name| is_ours(&name.to_string_lossy()));
-        if let Some(name) = own.next() {
-            return Ok(EventFile(folder.append(name)?));
-        }
-        let name = format!("events.out.tfevents.{}.signet", seconds() as u64);
+    pub fn open(folder: &Folder, name: impl AsRef<OsStr>) -> Result<EventFile> {
         let mut file = EventFile(folder.append(name)?);
-        file.append(&EventProto {
-            wall_time: seconds(),
-            file_version: Some("brain.Event:2".to_owned()),
-            ..EventProto::default()
-        })?;
+        if file.0.metadata()?.len() == 0 {
+            file.append(&EventProto {
+                wall_time: seconds(),
+                file_version: Some("brain.Event:2".to_owned()),
+                ..EventProto::default()
+            })?;
+        }
         Ok(file)
     }
 
-    /// Adds the metrics of an epoch, at the optimiser steps taken by its end.
+    /// Adds an event: what there is to show of a step.
     ///
     /// # Errors
     /// A disk that is full.
-    pub fn write(&mut self, record: &EpochRecord) -> Result<()> {
-        let of_metric = |metric: &Metric| {
-            let tag = metric.word().replace('.', "/");
-            Some((tag, record.get(*metric)?))
-        };
-        let mut scalars = vec![("lr".to_owned(), record.lr)];
-        scalars.extend(Metric::ALL.iter().filter_map(of_metric));
-        let value = |(tag, value): (String, f64)| ValueProto {
-            tag,
-            simple_value: Some(value as f32),
-        };
+    pub fn write(&mut self, step: usize, value: Vec<ValueProto>) -> Result<()> {
         self.append(&EventProto {
             wall_time: seconds(),
-            step: record.step as i64,
-            summary: Some(SummaryProto {
-                value: scalars.into_iter().map(value).collect(),
-            }),
+            step: step as i64,
+            summary: Some(SummaryProto { value }),
             ..EventProto::default()
         })
     }
@@ -125,7 +60,8 @@ impl EventFile {
     }
 }
 
-fn seconds() -> f64 {
+/// Seconds since 1970, in UTC.
+pub(super) fn seconds() -> f64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0.0, |since| since.as_secs_f64())
@@ -143,63 +79,28 @@ fn masked(data: &[u8]) -> [u8; 4] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::train::metrics::Metrics;
 
     #[test]
-    fn an_event_file_holds_each_epoch_at_its_optimiser_step() {
+    fn an_event_file_has_one_header_and_an_event_for_each_step() {
         let scratch = tempfile::tempdir().unwrap();
         let folder = Folder::open(scratch.path()).unwrap();
-        let record = |epoch, val| EpochRecord {
-            epoch,
-            step: epoch * 37,
-            lr: 0.5,
-            train: Metrics {
-                loss: 0.25,
-                accuracy: 0.0,
-                ..Metrics::default()
-            },
-            val,
-        };
-        let val = Metrics {
-            loss: 2.0,
-            accuracy: 0.75,
-            ..Metrics::default()
-        };
-        for (epoch, val) in [(1, None), (2, Some(val))] {
-            let mut file = EventFile::open(&folder).unwrap();
-            file.write(&record(epoch, val)).unwrap();
+        for step in [37, 74] {
+            let mut file = EventFile::open(&folder, "events").unwrap();
+            file.write(step, vec![ValueProto::scalar("lr", 0.5)])
+                .unwrap();
         }
-        let [name] = &folder.names().unwrap()[..] else {
-            panic!("not one file");
-        };
-        let bytes = std::fs::read(scratch.path().join(name)).unwrap();
+        let bytes = std::fs::read(scratch.path().join("events")).unwrap();
         // How event files by TensorFlow begin: the length of a version, 24, and its masked checksum.
         assert_eq!(bytes[..12], *b"\x18\0\0\0\0\0\0\0\xa3\x7fK\"");
 
         let mut events = frames(&bytes).map(|event| EventProto::decode(event).unwrap());
         let version = events.next().unwrap().file_version;
         assert_eq!(version.as_deref(), Some("brain.Event:2"));
-        let scalars = |event: EventProto| {
-            let values = event.summary.unwrap().value.into_iter();
-            let values = values.map(|value| (value.tag, value.simple_value.unwrap()));
-            (event.step, values.collect())
-        };
-        let found: Vec<(i64, Vec<(String, f32)>)> = events.map(scalars).collect();
-        let named = |values: &[(&str, f32)]| -> Vec<(String, f32)> {
-            let values = values.iter();
-            values
-                .map(|(tag, value)| ((*tag).to_owned(), *value))
-                .collect()
-        };
-        let train = [("lr", 0.5), ("train/loss", 0.25), ("train/accuracy", 0.0)];
-        let val = [("val/loss", 2.0), ("val/accuracy", 0.75)];
-        assert_eq!(
-            found,
-            [
-                (37, named(&train)),
-                (74, named(&[&train[..], &val].concat()))
-            ]
-        );
+        let found: Vec<(i64, Vec<ValueProto>)> = events
+            .map(|event| (event.step, event.summary.unwrap().value))
+            .collect();
+        let lr = vec![ValueProto::scalar("lr", 0.5)];
+        assert_eq!(found, [(37, lr.clone()), (74, lr)]);
     }
 
     /// The events of a file, whose frames must be whole and their checksums right.
