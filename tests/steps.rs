@@ -6,6 +6,7 @@ mod support;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use anyhow::Result;
 use signet::config::Experiment;
 use signet::config::document::Document;
 use signet::data::augment::mix;
@@ -13,6 +14,7 @@ use signet::data::sampler::once;
 use signet::model::layer::Phase;
 use signet::model::plan::check;
 use signet::run::session::Session;
+use signet::train::event::{Event, Observer};
 use support::Workshop;
 use tch::{Kind, Reduction, Tensor};
 
@@ -230,6 +232,68 @@ fn a_step_on_mixed_images_is_that_on_the_probabilities_of_their_classes() {
     let gradients = Tensor::run_backward(&[loss], &parameters, false, false);
     // Sums over 16 images in another order, of terms below a tenth.
     assert_stepped(&session, &by_hand, gradients, 1e-7);
+}
+
+/// Keeps the gradients of the last step.
+struct Keeper(Vec<Tensor>);
+
+impl Observer for Keeper {
+    fn wants_gradients(&self) -> bool {
+        true
+    }
+
+    fn notify(&mut self, event: &Event) -> Result<()> {
+        if let Event::Stepped { state, .. } = event {
+            let kept = state.optimizer.kept_gradients();
+            self.0 = kept.unwrap().iter().map(Tensor::copy).collect();
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn a_listener_gets_the_gradients_of_the_last_step_before_they_are_clipped() {
+    let _alone = alone();
+    for pieces in [
+        &["train.shards=1"][..],
+        &["train.shards=4"],
+        &["train.shards=2", "train.batch_size=8", "train.accumulate=2"],
+    ] {
+        let own = [
+            &["model.batch_norm=false", "train.clip_grad_norm=0.001"],
+            pieces,
+        ]
+        .concat();
+        let (session, by_hand) = (session(&own), session(&own));
+        let trainer = session.trainer();
+        let mut keeper = Keeper(Vec::new());
+        trainer
+            .run(&mut trainer.begin(), &mut [&mut keeper], &|_| false)
+            .unwrap();
+
+        let (names, parameters) = by_hand.network.trained();
+        let (x, labels) = batch(&by_hand, &order(&by_hand));
+        let logits = by_hand.network.forward(&x, Phase::Train);
+        let loss = logits.cross_entropy_loss::<Tensor>(&labels, None, Reduction::Mean, -100, 0.0);
+        let gradients = Tensor::run_backward(&[loss], &parameters, false, false);
+        assert_eq!(keeper.0.len(), gradients.len());
+        for ((name, kept), gradient) in names.iter().zip(&keeper.0).zip(&gradients) {
+            // Sums over 16 images in another order, of terms below a tenth.
+            let difference = (kept - gradient).abs().max().double_value(&[]);
+            assert!(
+                difference < 1e-7,
+                "{pieces:?}: {name} differs by {difference}"
+            );
+        }
+        let largest = keeper
+            .0
+            .iter()
+            .map(|kept| kept.abs().max().double_value(&[]));
+        assert!(
+            largest.fold(0.0, f64::max) > 0.001,
+            "no more than clipping leaves"
+        );
+    }
 }
 
 #[test]

@@ -8,6 +8,7 @@ use super::{export, live, report};
 use crate::cli::LiveArguments;
 use crate::messages::{self, Level};
 use crate::report::summary;
+use crate::report::tensorboard::TensorBoard;
 use crate::run::arithmetic;
 use crate::run::checkpointer::Checkpointer;
 use crate::run::directory::RunDir;
@@ -15,6 +16,7 @@ use crate::run::display::{self, Style};
 use crate::run::interrupt::Interrupt;
 use crate::run::logs::Logs;
 use crate::run::session::Session;
+use crate::train::event::Observer;
 use crate::train::replay;
 use crate::train::snapshot::TrainState;
 use crate::train::trainer::Ended;
@@ -49,17 +51,18 @@ pub(super) fn go(
     let began = Instant::now();
     let live = live::of_run(&live, session, folder)?;
     let mut logs = Logs::open(session, folder)?;
+    let mut tensorboard = TensorBoard::open(session, folder, &state.progress)?;
     let mut checkpointer = Checkpointer::new(session, folder);
     let (epochs, steps) = (train.epochs, trainer.steps_per_epoch());
     let metric = session.experiment.checkpoint.metric;
     let mut shown = display::listener(style, done, epochs, steps, metric);
-    let ended = trainer.run(
-        &mut state,
-        &mut [&mut logs, &mut checkpointer, shown.as_mut()],
-        &|progress| {
-            interrupt.signal().is_some() || until.is_some_and(|until| progress.epoch > until)
-        },
-    )?;
+    let mut listeners: Vec<&mut dyn Observer> = vec![&mut logs];
+    listeners.extend(tensorboard.as_mut().map(|listener| listener as _));
+    listeners.push(&mut checkpointer); // a checkpoint counts what the others have written
+    listeners.push(shown.as_mut());
+    let ended = trainer.run(&mut state, &mut listeners, &|progress| {
+        interrupt.signal().is_some() || until.is_some_and(|until| progress.epoch > until)
+    })?;
     if ended == Ended::Paused {
         interrupt.go_on(|signal| summary::stopped(signal, &state.progress, folder.path()))?;
         return crate::show!("{}", summary::paused(&state.progress, folder.path()));

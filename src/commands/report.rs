@@ -19,8 +19,10 @@ use crate::run::directory::RunDir;
 use crate::run::session::{self, Session};
 use crate::run::source::source_of;
 use crate::study::catalog::{CatalogEntry, RunEntry, RunState};
+use crate::train::loss::Criterion;
 use crate::train::progress::Progress;
 use crate::train::snapshot;
+use crate::train::trainer::Trainer;
 
 pub(super) fn run(command: ReportArguments) -> Result<()> {
     if let [folder] = &command.runs[..] {
@@ -74,7 +76,15 @@ fn examine(folder: &RunDir, moved: &[String]) -> Result<Examination> {
     let then = &found.checkpoint.document.fingerprints;
     let (data, split) = session::reload(&experiment, then, Some(folder))?;
     let network = card.live(&found.checkpoint)?;
-    Examination::of(&experiment, &data, &split, &network, card.epoch)
+    let criterion = Criterion::new(&experiment.train.loss, None, network.device()); // nothing is trained
+    let trainer = Trainer {
+        experiment: &experiment,
+        network: &network,
+        images: &data,
+        split: &split,
+        criterion: &criterion,
+    };
+    Examination::of(&trainer, card.epoch)
 }
 
 /// Writes the report of the study in `folder`. Answers with its page.
@@ -102,8 +112,7 @@ pub(super) fn on_finish(session: &Session, folder: &RunDir, progress: &Progress)
         let network = &session.network;
         network.load(&snapshot::weights(&found.checkpoint.tensors))?;
         let epoch = found.checkpoint.document.progress.epoch - 1;
-        let (experiment, data, split) = (&session.experiment, &session.data, &session.split);
-        let examined = Examination::of(experiment, data, split, network, epoch);
+        let examined = Examination::of(&session.trainer(), epoch);
         let examined = examined.map_err(|error| {
             Unexamined::because(format!("The images could not be looked at: {error:#}"))
         });

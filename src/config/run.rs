@@ -90,7 +90,7 @@ keys! {
     LogConfig {
         /// `metrics.csv`.
         csv: bool [= true],
-        /// TensorBoard event files under `tensorboard/`: the metrics of each epoch, at its optimiser step.
+        /// Event files under `tensorboard/`, for TensorBoard: the settings, images as the network meets them, and, at the last step of each epoch, its metrics, the confusion matrix of the val part, and histograms of weights and gradients.
         tensorboard: bool [= false],
         /// `report.html` and `plots/` when a training ends; `signet report` makes them at any time.
         report: bool [= true] since "0.3",

@@ -9,15 +9,13 @@ use tch::{Device, Kind, Tensor};
 
 use super::plots::{Plot, Tile, sheet};
 use super::verdicts::Verdicts;
-use crate::config::Experiment;
 use crate::data::Dataset;
-use crate::data::augment::{self, mix};
 use crate::data::findings::{self, Finding};
-use crate::data::sampler::Sampler;
 use crate::data::split::{Part, Split};
 use crate::model::network::Network;
 use crate::train::evaluation::Evaluation;
 use crate::train::metrics;
+use crate::train::trainer::Trainer;
 
 /// Images in a sheet at the most.
 const IN_A_SHEET: usize = 24;
@@ -79,18 +77,17 @@ pub struct Examination {
 }
 
 impl Examination {
-    /// Of `data` in the parts of `split`, by a `network` with the weights of `epoch`. The network lies where the batches of
-    /// `data` do.
+    /// By `trainer`, whose network has the weights of `epoch`.
     ///
     /// # Errors
     /// A file that is gone or has changed.
-    pub fn of(
-        experiment: &Experiment,
-        data: &Dataset,
-        split: &Split,
-        network: &Network,
-        epoch: usize,
-    ) -> Result<Examination> {
+    pub fn of(trainer: &Trainer, epoch: usize) -> Result<Examination> {
+        let Trainer {
+            network,
+            images: data,
+            split,
+            ..
+        } = *trainer;
         let parts = [Part::Test, Part::Val, Part::Train];
         let part = parts.into_iter().find(|part| !split.part(*part).is_empty());
         let part = part.unwrap_or(Part::Train);
@@ -124,7 +121,7 @@ impl Examination {
                 &verdicts,
                 &wrong[..wrong.len().min(IN_A_SHEET)],
             )?,
-            augmented: augmented(experiment, data, split)?,
+            augmented: augmented(trainer)?,
             filters: filters(network),
             findings: (index.len() <= CHECKED)
                 .then(|| findings::find(data, Some(split)))
@@ -267,34 +264,17 @@ fn looked_at(
 }
 
 /// The first images that the first epoch meets, as it meets them.
-fn augmented(experiment: &Experiment, data: &Dataset, split: &Split) -> Result<Vec<Tile>> {
-    let sampler = Sampler {
-        part: &split.train,
-        labels: &data.index.labels,
-        sampling: experiment.train.sampling,
-        seed: experiment.seed,
+fn augmented(trainer: &Trainer) -> Result<Vec<Tile>> {
+    let (numbers, images) = trainer.first_images(IN_A_SHEET)?;
+    let index = &trainer.images.index;
+    let tile = |(image, number): (RgbImage, usize)| Tile {
+        image,
+        caption: vec![index.classes[index.labels[number] as usize].clone()],
     };
-    let (seed, augment) = (experiment.seed, &experiment.data.augment);
-    let mut samples = sampler.epoch(1);
-    samples.truncate(
-        experiment
-            .train
-            .batch_size
-            .of(split.train.len())
-            .min(IN_A_SHEET),
-    );
-    let indices: Vec<usize> = samples.iter().map(|sample| sample.image).collect();
-    let x = augment::apply(augment, data.pixels.batch(&indices)?, &samples, seed, 1);
-    let (_, _, height, width) = x.size4()?;
-    let mixes = mix::draw(augment, &samples, [height, width], seed, 1);
-    let x = mixes.map_or_else(|| x.shallow_clone(), |mixes| mix::apply(&x, &mixes));
-    let caption = |image: usize| data.index.classes[data.index.labels[image] as usize].clone();
-    let tiles = images_of(&x).into_iter().zip(indices);
-    Ok(tiles
-        .map(|(image, index)| Tile {
-            image,
-            caption: vec![caption(index)],
-        })
+    Ok(images_of(&images)
+        .into_iter()
+        .zip(numbers)
+        .map(tile)
         .collect())
 }
 

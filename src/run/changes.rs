@@ -29,6 +29,16 @@ pub struct Change {
 
 /// Every setting of `experiment` by its dotted key, on one line each.
 pub fn settings(experiment: &Experiment) -> BTreeMap<String, String> {
+    let on_one_line = |(key, value): (String, Value)| {
+        // JSON, because it puts a list on one line.
+        let text = serde_json::to_string(&value).expect("YAML values are JSON values");
+        (key, text.trim_matches('"').to_owned())
+    };
+    values(experiment).into_iter().map(on_one_line).collect()
+}
+
+/// Every setting of `experiment` by its dotted key: a number, a text, true or false, or a list.
+pub fn values(experiment: &Experiment) -> BTreeMap<String, Value> {
     let mut flat = BTreeMap::new();
     let value = serde_yaml::to_value(experiment).expect("an experiment is plain YAML");
     flatten(&value, String::new(), &mut flat);
@@ -54,7 +64,7 @@ pub fn between(old: &Experiment, new: &Experiment) -> Vec<Change> {
         .collect()
 }
 
-fn flatten(value: &Value, path: String, flat: &mut BTreeMap<String, String>) {
+fn flatten(value: &Value, path: String, flat: &mut BTreeMap<String, Value>) {
     match value {
         Value::Mapping(map) if !map.is_empty() => {
             for (key, value) in map {
@@ -68,9 +78,7 @@ fn flatten(value: &Value, path: String, flat: &mut BTreeMap<String, String>) {
         }
         Value::Null => {}
         value => {
-            // JSON, because it puts a list on one line.
-            let text = serde_json::to_string(value).expect("YAML values are JSON values");
-            flat.insert(path, text.trim_matches('"').to_owned());
+            flat.insert(path, value.clone());
         }
     }
 }

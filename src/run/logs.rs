@@ -12,9 +12,9 @@ use anyhow::{Context, Result};
 
 use super::directory::RunDir;
 use super::display::plain_line;
+use super::event_files;
 use super::samples;
 use super::session::Session;
-use super::tensorboard::{self, EventFile};
 use super::timing::{Clock, TIMING};
 use crate::config::run::SampleLog;
 use crate::config::train::Metric;
@@ -27,7 +27,6 @@ const LOGS: [&str; 5] = [METRICS, TABLE, SAMPLES, TIMING, "train.log"];
 const METRICS: &str = "metrics.jsonl";
 const TABLE: &str = "metrics.csv";
 pub(super) const SAMPLES: &str = "samples.jsonl";
-const TENSORBOARD: &str = "tensorboard";
 
 /// The epochs that `metrics.jsonl` of the run in `folder` tells of; a last line that a killed process left
 /// unfinished is passed over.
@@ -52,10 +51,10 @@ pub fn read(folder: &Path) -> Result<Vec<EpochRecord>> {
 /// A folder that cannot be read.
 pub fn lengths(folder: &Path) -> Result<BTreeMap<String, u64>> {
     let mut logs: Vec<String> = LOGS.map(str::to_owned).to_vec();
-    for entry in disk::entries(&folder.join(TENSORBOARD))? {
+    for entry in disk::entries(&folder.join(event_files::FOLDER))? {
         let name = entry.file_name().to_string_lossy().into_owned();
-        if tensorboard::is_ours(&name) {
-            logs.push(format!("{TENSORBOARD}/{name}"));
+        if event_files::is_log(&name) {
+            logs.push(format!("{}/{name}", event_files::FOLDER));
         }
     }
     let length = |log: String| {
@@ -89,7 +88,7 @@ pub fn cut_back(folder: &Folder, recorded: &BTreeMap<String, u64>) -> Result<Vec
     let mut missing = Vec::new();
     for (log, now) in lengths(folder.path())? {
         let (within, name) = place_of(folder, &log)?;
-        if log.starts_with(TENSORBOARD) && !recorded.contains_key(&log) {
+        if log.starts_with(event_files::FOLDER) && !recorded.contains_key(&log) {
             // An event file begins with a header, so one that began later begins anew.
             within.remove(name)?;
             continue;
@@ -114,10 +113,10 @@ pub fn cut_back(folder: &Folder, recorded: &BTreeMap<String, u64>) -> Result<Vec
 /// Whether `log` is one that signet writes.
 pub fn is_log(log: &str) -> bool {
     let events = log
-        .strip_prefix(TENSORBOARD)
+        .strip_prefix(event_files::FOLDER)
         .and_then(|name| name.strip_prefix('/'));
     LOGS.contains(&log)
-        || events.is_some_and(|name| tensorboard::is_ours(name) && !name.contains('/'))
+        || events.is_some_and(|name| event_files::is_log(name) && !name.contains('/'))
 }
 
 /// The folder that `log` of the run in `folder` lies in, and its name there.
@@ -134,8 +133,8 @@ fn end_whole(folder: &Folder, log: &str) -> Result<()> {
     let Ok(bytes) = disk::read(&within.file(name)) else {
         return Ok(()); // it is gone, and begins anew
     };
-    let whole = if tensorboard::is_ours(name) {
-        tensorboard::whole_events(&bytes)
+    let whole = if event_files::is_log(name) {
+        event_files::whole_events(&bytes)
     } else {
         let end = bytes.iter().rposition(|&byte| byte == b'\n');
         end.map_or(0, |at| at + 1)
@@ -152,7 +151,6 @@ pub struct Logs<'a> {
     samples: Option<File>,
     timing: File,
     log: File,
-    tensorboard: Option<EventFile>,
     clock: Clock,
 }
 
@@ -216,14 +214,12 @@ impl<'a> Logs<'a> {
         let open = |name: &str| folder.folder().append(name);
         let log = &session.experiment.log;
         let samples = log.samples != SampleLog::None;
-        let events = || EventFile::open(&folder.folder().make_folder(TENSORBOARD)?);
         Ok(Logs {
             jsonl: open(METRICS)?,
             table: log.csv.then(|| MetricsTable::open(folder)).transpose()?,
             samples: samples.then(|| open(SAMPLES)).transpose()?,
             timing: open(TIMING)?,
             log: open("train.log")?,
-            tensorboard: log.tensorboard.then(events).transpose()?,
             clock: Clock::new(folder.path()),
             session,
             folder,
@@ -248,9 +244,6 @@ impl<'a> Logs<'a> {
                 timing.seconds
             )
         )?;
-        if let Some(file) = &mut self.tensorboard {
-            file.write(record)?;
-        }
         Ok(())
     }
 }

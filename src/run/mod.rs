@@ -1,5 +1,5 @@
 //! A run: what it needs in memory (`session`), what it depends on (`environment`, `arithmetic`), its folder
-//! (`directory`, `lock`) and what lies there before a step (`create`), its files (`logs`, `samples`, `history`, `timing`, `tensorboard`; `checkpoint`, `checkpoints`,
+//! (`directory`, `lock`) and what lies there before a step (`create`), its files (`logs`, `samples`, `history`, `timing`, `event_files`; `checkpoint`, `checkpoints`,
 //! `checkpointer`, `retention`), going on with it (`resume`, `changes`, `prove`), and what is seen of it (`display`,
 //! `interrupt`).
 
@@ -12,6 +12,7 @@ pub mod create;
 pub mod directory;
 pub mod display;
 pub mod environment;
+pub mod event_files;
 pub mod history;
 pub mod interrupt;
 pub mod logs;
@@ -21,5 +22,4 @@ pub mod retention;
 pub mod samples;
 pub mod session;
 pub mod source;
-mod tensorboard;
 pub mod timing;

@@ -75,13 +75,12 @@ impl Evaluation {
         classes: &[String],
     ) -> Result<Evaluation> {
         let log_probabilities = log_probabilities(logits)?;
-        let mut confusion = vec![vec![0; classes.len()]; classes.len()];
+        let confusion = confusion(&log_probabilities, labels, classes.len());
         let mut predictions = Vec::new();
         let mut loss = 0.0;
         for ((row, &label), name) in log_probabilities.iter().zip(labels).zip(names) {
             let label = label as usize;
             let predicted = likeliest(row);
-            confusion[label][predicted] += 1;
             loss -= row[label];
             predictions.push(Prediction {
                 name: (*name).to_owned(),
@@ -127,6 +126,15 @@ impl Evaluation {
 pub fn log_probabilities(logits: &Tensor) -> Result<Vec<Vec<f64>>> {
     let rows = logits.to_kind(Kind::Double).log_softmax(1, None);
     Ok(Vec::try_from(rows.to_device(Device::Cpu))?)
+}
+
+/// `confusion[i][j]`: images of class i taken for class j, by the `rows` of numbers that each class got.
+pub fn confusion(rows: &[Vec<f64>], labels: &[i64], classes: usize) -> Vec<Vec<usize>> {
+    let mut counts = vec![vec![0; classes]; classes];
+    for (row, &label) in rows.iter().zip(labels) {
+        counts[label as usize][likeliest(row)] += 1;
+    }
+    counts
 }
 
 /// The class of the largest number of `row`: the first of equals, as argmax has it.

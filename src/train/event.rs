@@ -72,6 +72,12 @@ pub trait Observer {
         false
     }
 
+    /// Whether the last step of the epoch should keep its gradients for [`Event::Stepped`], which are finite then; see
+    /// [`Optimizer::kept_gradients`](super::optimizer::Optimizer::kept_gradients).
+    fn wants_gradients(&self) -> bool {
+        false
+    }
+
     /// Whether [`Event::Evaluated`] should come of the train part, too, which takes a further pass over it.
     fn wants_train_part(&self) -> bool {
         false

@@ -31,6 +31,8 @@ pub struct Optimizer {
     diverged: Tensor,
     /// Updates made, a float64 scalar on the device.
     updates: Tensor,
+    /// The gradients of the last step, if they are kept.
+    kept: Option<Vec<Tensor>>,
 }
 
 impl Optimizer {
@@ -60,6 +62,7 @@ impl Optimizer {
             lr: Tensor::zeros([0i64; 0], (lr_kind, device)),
             diverged: Tensor::zeros([0i64; 0], (Kind::Float, device)),
             updates: Tensor::zeros([0i64; 0], (Kind::Double, device)),
+            kept: None,
             settings,
             clip_grad_norm,
             names,
@@ -82,12 +85,25 @@ impl Optimizer {
         let _ = self.lr.fill_(lr);
     }
 
+    /// Has the steps to come keep a copy of their gradients, or not any more.
+    pub fn keep_gradients(&mut self, keep: bool) {
+        self.kept = keep.then(Vec::new);
+    }
+
+    /// The gradients of the last step before they were clipped, in the order of the parameters, if they are kept.
+    pub fn kept_gradients(&self) -> Option<&[Tensor]> {
+        self.kept.as_deref()
+    }
+
     /// Moves the parameters against the `gradients` of `loss`, a scalar, and clips those before. Once a loss or gradient
     /// is not finite, nothing is moved any more; see [`Optimizer::updates`].
     ///
     /// # Errors
     /// Gradients of other shapes than the parameters'.
     pub fn step(&mut self, gradients: &[Tensor], loss: &Tensor) -> Result<()> {
+        if let Some(kept) = &mut self.kept {
+            *kept = gradients.iter().map(Tensor::copy).collect(); // which clipping may change where they lie
+        }
         let moments = Moments {
             first: &self.first,
             second: &self.second,

@@ -16,7 +16,8 @@ use super::replay::{Inputs, Replay};
 use super::schedule::{self, Position};
 use super::snapshot::TrainState;
 use super::trainer::Trainer;
-use crate::bridge::Autocast;
+use crate::bridge::{self, Autocast};
+use crate::config::Experiment;
 use crate::config::train::Precision;
 use crate::data::augment;
 use crate::data::augment::mix::{self, Mix};
@@ -86,10 +87,17 @@ impl Trainer<'_> {
         let lr = schedule::rate(&train.schedule, train.optimizer.lr(), position);
         state.optimizer.set_lr(lr);
         if (train.accumulate, train.shards) == (1, 1) {
-            replay.run(self.inputs(&state.progress, &step, 0, images)?, |inputs| {
+            let inputs = self.inputs(&state.progress, &step, 0, images)?;
+            let keeps = state.optimizer.kept_gradients().is_some();
+            let mut work = |inputs: &Inputs| {
                 let (gradients, loss) = self.gradients(state, inputs)?;
                 state.optimizer.step(&gradients, &loss)
-            })?;
+            };
+            if keeps {
+                work(&inputs)?; // where a step was recorded, so was that it keeps none
+            } else {
+                replay.run(inputs, work)?;
+            }
         } else {
             let mut whole = self.batch(state, &step, 0, images)?;
             for batch in 1..samples.len().div_ceil(self.batch_size()) {
@@ -220,11 +228,7 @@ impl Trainer<'_> {
         let (seed, epoch) = (self.experiment.seed, progress.epoch);
         let own = self.piece(step.samples, piece);
         let mixes = self.mixes(own, epoch);
-        let x = images.next(own.len())?;
-        let mut x = augment::apply(&self.experiment.data.augment, x, own, seed, epoch);
-        if let Some(mixes) = &mixes {
-            x = mix::apply(&x, mixes);
-        }
+        let x = self.changed(own, mixes.as_deref(), epoch, images)?;
         let targets = self.targets(own, mixes.as_deref());
         tch::manual_seed(dropout_seed(seed, progress.step, piece));
         Ok(Inputs {
@@ -232,6 +236,40 @@ impl Trainer<'_> {
             x,
             share: self.weight(own, epoch) / step.weight,
         })
+    }
+
+    /// The next of `images`, those of a piece, changed at random and mixed: `[B, C, H, W]`.
+    fn changed(
+        &self,
+        piece: &[Sample],
+        mixes: Option<&[Mix]>,
+        epoch: usize,
+        images: &mut InOrder,
+    ) -> Result<Tensor> {
+        let Experiment { data, seed, .. } = self.experiment;
+        let x = images.next(piece.len())?;
+        let x = augment::apply(&data.augment, x, piece, *seed, epoch);
+        Ok(match mixes {
+            Some(mixes) => mix::apply(&x, mixes),
+            None => x,
+        })
+    }
+
+    /// The images that the first step of the first epoch begins with, `most` of them at the most, by their numbers and as the
+    /// network meets them, before normalisation: `[B, C, H, W]` in 0..1.
+    ///
+    /// # Errors
+    /// A file that is gone or has changed.
+    pub fn first_images(&self, most: usize) -> Result<(Vec<usize>, Tensor)> {
+        let epoch = 1;
+        let samples = self.sampler().epoch(epoch);
+        let piece = self.piece(&samples, 0);
+        let piece = &piece[..piece.len().min(most)];
+        let mixes = self.mixes(piece, epoch);
+        let numbers = images(piece);
+        let mut images = self.images.pixels.in_order(numbers.clone());
+        let changed = self.changed(piece, mixes.as_deref(), epoch, &mut images)?;
+        Ok((numbers, bridge::in_unit(&changed)?))
     }
 
     /// The device's part, forward and backward: gradients of the trained tensors, and the share of the step's mean loss.

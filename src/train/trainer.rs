@@ -150,13 +150,19 @@ impl<'a> Trainer<'a> {
                 break Ended::Complete;
             }
             let samples = &rest[..self.step_size().min(rest.len())];
+            let last = samples.len() == rest.len();
+            let keep = last && listeners.iter().any(|listener| listener.wants_gradients());
+            state.optimizer.keep_gradients(keep);
             self.step(state, replay, samples, &mut images)?;
+            if keep {
+                state.ensure_finite()?;
+            }
             let wanted = listeners.iter().any(|listener| listener.wants_metrics());
             let event = Event::Stepped {
                 step: state.progress.images.div_ceil(self.step_size()),
                 images: samples.len(),
                 lr: state.progress.lr,
-                last: samples.len() == rest.len(),
+                last,
                 metrics: wanted.then(|| state.tally.metrics()).transpose()?,
                 state,
             };

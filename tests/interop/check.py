@@ -23,6 +23,7 @@ import networks
 from arrays import Arrays  # noqa: F401, whose tests run with these
 from events import Events  # noqa: F401, whose tests run with these
 from findings import Findings  # noqa: F401, whose tests run with these
+from pages import Pages  # noqa: F401, whose tests run with these
 from imbalance import Imbalance  # noqa: F401, whose tests run with these
 from images import Images  # noqa: F401, whose tests run with these
 from scaled import Scaled  # noqa: F401, whose tests run with these

@@ -373,19 +373,21 @@ fn an_event_file_that_lost_its_end_keeps_whole_events() {
         .arguments(&["--until", "5"])
         .arguments(&events)
         .train();
-    let folder = workshop.path("r/tensorboard");
-    let file = std::fs::read_dir(folder).unwrap().next().unwrap().unwrap();
-    let bytes = std::fs::read(file.path()).unwrap();
-    std::fs::write(file.path(), &bytes[..bytes.len() - 5]).unwrap();
+    let files = std::fs::read_dir(workshop.path("r/tensorboard")).unwrap();
+    let mut files = files.map(|entry| entry.unwrap().path());
+    let file = files.find(|path| path.extension().is_some_and(|end| end == "signet"));
+    let file = file.unwrap();
+    let bytes = std::fs::read(&file).unwrap();
+    std::fs::write(&file, &bytes[..bytes.len() - 5]).unwrap();
     let said = workshop.signet(&["resume", "r"]).stderr;
     assert!(said.contains("of the "), "{said}");
-    // One frame after the other, each as long as it says: the version, and all epochs but the one that was lost.
-    let bytes = std::fs::read(file.path()).unwrap();
+    // One frame after the other, each as long as it says: the version, and two for each epoch but the one that was lost.
+    let bytes = std::fs::read(&file).unwrap();
     let (mut at, mut frames) = (0, 0);
     while at < bytes.len() {
         let length = u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap()) as usize;
         at += 8 + 4 + length + 4;
         frames += 1;
     }
-    assert_eq!((at, frames), (bytes.len(), 1 + 12 - 1));
+    assert_eq!((at, frames), (bytes.len(), 1 + 2 * 12 - 1));
 }
