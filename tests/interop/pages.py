@@ -94,6 +94,15 @@ class Pages(unittest.TestCase):
         page.get(path if path.startswith("http") else (self.home / path).as_uri())
         return page
 
+    def live(self, run, *more):
+        """A training that is served, and where."""
+        log = self.home / f"{run}.log"
+        with open(log, "w") as file:
+            process = subprocess.Popen([SIGNET, "train", "own.yaml", "--run", run, "--live", *more], cwd=self.home, stderr=file, stdout=subprocess.DEVNULL)
+        while not (found := re.search(r"^live: (.*)$", log.read_text(), re.M)):
+            time.sleep(0.02)
+        return process, found[1]
+
     def shot(self, page, name):
         if "SCREENSHOTS" in os.environ:
             size = page.execute_script("return [innerWidth, document.documentElement.scrollHeight]")
@@ -236,8 +245,7 @@ class Pages(unittest.TestCase):
 
     def test_a_training_can_be_followed_to_its_end(self):
         more = ["-s", "train.epochs=1500"]
-        process = subprocess.Popen([SIGNET, "train", "own.yaml", "--run", "live", "--live", *more], cwd=self.home, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
-        address = next(line.split()[1] for line in process.stderr if line.startswith("live: "))
+        process, address = self.live("live", *more)
         port = int(re.search(r":(\d+)/", address)[1])
         # Somebody who asks and never reads.
         deaf = socket.create_connection(("127.0.0.1", port))
@@ -273,9 +281,8 @@ class Pages(unittest.TestCase):
         said = signet("train", "own.yaml", "--run", "never", "--live", "--port", str(port), cwd=self.home, code=2)
         self.assertRegex(said, f"signet: port {port} cannot be served on; choose another with --port")
         taken.close()
-        process = subprocess.Popen([SIGNET, "train", "own.yaml", "--run", "lone", "--live", "-s", "train.epochs=3000"], cwd=self.home, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+        process, address = self.live("lone", "-s", "train.epochs=3000")
         try:
-            address = next(line.split()[1] for line in process.stderr if line.startswith("live: "))
             root = address[:address.index("/", 8)]
             self.assertEqual(urllib.request.urlopen(address).status, 200)
             cases = [("GET", root + "/", 404), ("GET", root + "/" + "0" * 32 + "/", 404), ("GET", address + "../own.yaml", 404),

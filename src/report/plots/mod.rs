@@ -11,10 +11,12 @@ mod studies;
 mod thresholds;
 
 use std::io::Cursor;
+use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow};
 use base64::prelude::{BASE64_STANDARD, Engine};
 use image::{ImageFormat, RgbImage, imageops};
+use kuva::TickFormat;
 use kuva::backend::raster::RasterBackend;
 use kuva::backend::svg::SvgBackend;
 use kuva::prelude::{Layout, LegendPosition, Plot as Mark, Theme};
@@ -239,6 +241,7 @@ impl Axes {
             .with_height(SIZE.1)
             .with_legend_position(LegendPosition::OutsideRightTop)
             .with_legend_box(false)
+            .with_y_tick_format(TickFormat::Custom(Arc::new(short)))
             .with_theme(theme())
             .with_interactive() // has where the axes lie worked out
     }
@@ -284,6 +287,26 @@ impl Axes {
 struct Curves {
     x: Vec<f64>,
     series: Vec<Reading>,
+}
+
+/// A number at an axis, in no more digits than it needs of three or four.
+fn short(number: f64) -> String {
+    match number.abs() {
+        0.0 => "0".to_owned(),
+        size @ (..1e-3 | 1e5..) if size > 0.0 => {
+            let text = format!("{number:.1e}");
+            text.replace(".0e", "e")
+        }
+        size => {
+            let decimals = (3 - size.log10().floor() as i32).clamp(0, 6) as usize;
+            let text = format!("{number:.decimals$}");
+            if text.contains('.') {
+                text.trim_end_matches('0').trim_end_matches('.').to_owned()
+            } else {
+                text
+            }
+        }
+    }
 }
 
 /// A step between marks of an axis that counts up to `most`: whole, and wide enough for some eight of them.
@@ -356,4 +379,44 @@ fn label(name: &str, most: usize) -> String {
         shown.into_owned()
     };
     short.replace('$', "\\$")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_at_an_axis_are_short() {
+        let cases = [
+            (0.0, "0"),
+            (0.1 + 0.2, "0.3"),
+            (1.000_000_01e-3, "0.001"),
+            (2.5e-4, "2.5e-4"),
+            (1e-4, "1e-4"),
+            (97.5, "97.5"),
+            (-1.25, "-1.25"),
+            (1200.0, "1200"),
+            (250_000.0, "2.5e5"),
+        ];
+        for (number, expected) in cases {
+            assert_eq!(short(number), expected);
+        }
+    }
+
+    #[test]
+    fn steps_of_an_axis_are_round_and_not_too_many() {
+        for most in [1, 5, 8, 9, 15, 40, 300, 1500] {
+            let step = whole_step(most);
+            assert_eq!(step.fract(), 0.0);
+            assert!(most as f64 / step <= 8.0, "{most}: {step}");
+        }
+        assert_eq!([whole_step(15), whole_step(300)], [2.0, 50.0]);
+    }
+
+    #[test]
+    fn a_name_becomes_no_formula_and_no_longer_than_there_is_room_for() {
+        assert_eq!(label("$x^2$", 20), r"\$x^2\$");
+        assert_eq!(label("far too long a name", 8), "far too\u{2026}");
+        assert_eq!(label("two\nlines", 20), r"two\nlines");
+    }
 }
