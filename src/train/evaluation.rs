@@ -125,6 +125,19 @@ impl Evaluation {
             confusion,
         })
     }
+
+    /// Expected calibration error (Guo et al., 2017, equation 3): how far the probability of the predicted class is from the
+    /// share of such predictions that are right, in 15 bins of equal width, weighted by their images; 0 to 1.
+    pub fn calibration_error(&self) -> f64 {
+        const BINS: usize = 15;
+        let mut excess = [0.0; BINS]; // sum of probabilities, less the images that are right
+        for made in &self.predictions {
+            let top = made.probabilities.iter().copied().fold(0.0, f64::max);
+            let bin = (top * BINS as f64).ceil() as usize; // from 1; its upper end is its own
+            excess[bin.clamp(1, BINS) - 1] += top - f64::from(made.label == made.predicted);
+        }
+        excess.iter().map(|sum| sum.abs()).sum::<f64>() / self.images as f64
+    }
 }
 
 /// Logarithm of the softmax of each row of `logits`, `[N, classes]`. A probability that rounds to zero still has one.
@@ -145,7 +158,7 @@ pub fn likeliest(row: &[f64]) -> usize {
 }
 
 /// The 95 % score interval of a share (Wilson, 1927), which stays inside 0..1 and holds for few images.
-fn wilson(right: usize, count: usize) -> [f64; 2] {
+pub fn wilson(right: usize, count: usize) -> [f64; 2] {
     const Z: f64 = 1.959_963_984_540_054; // 97.5 % quantile of the standard normal distribution
     let n = count as f64;
     let p = right as f64 / n;
@@ -217,6 +230,23 @@ mod tests {
         assert_eq!(metrics(&found.classes[2]), [None; 3]);
         let json = serde_json::to_value(&found).unwrap();
         assert!(json["classes"][2]["recall"].is_null());
+    }
+
+    #[test]
+    fn the_calibration_error_is_that_of_its_formula() {
+        // probabilities = numpy.array([.95, .95, .62, .61, .8]); right = numpy.array([1, 0, 1, 0, 1])
+        // bins = numpy.ceil(probabilities * 15)
+        // sum(abs((right - probabilities)[bins == b].sum()) for b in set(bins)) / 5
+        let probabilities = [0.95f64, 0.95, 0.62, 0.61, 0.8];
+        let logits: Vec<f64> = probabilities
+            .iter()
+            .flat_map(|p| [p.ln(), (1.0 - p).ln()])
+            .collect();
+        let logits = Tensor::from_slice(&logits).view([5, 2]);
+        let classes = ["a", "b"].map(str::to_owned);
+        let labels = [0, 1, 0, 1, 0];
+        let found = Evaluation::new("test", &logits, &labels, &["x"; 5], &classes).unwrap();
+        assert!((found.calibration_error() - 0.266).abs() < 1e-12);
     }
 
     #[test]
