@@ -74,7 +74,7 @@ pub fn shell_quote(text: impl AsRef<OsStr>) -> String {
 
 /// Whether a terminal would obey `c` instead of showing it: control characters, and those that turn the direction of
 /// writing around.
-fn is_hidden(c: char) -> bool {
+pub fn is_hidden(c: char) -> bool {
     c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 

@@ -94,7 +94,7 @@ pub fn keys() -> ArgValueCompleter {
 }
 
 /// `KEY=VALUE` for a key that begins with `within`: first the key, a step at a time, then the values it takes.
-pub fn settings(within: &'static str) -> ArgValueCompleter {
+pub fn settings(within: &'static [&'static str]) -> ArgValueCompleter {
     ArgValueCompleter::new(move |current: &OsStr| {
         let current = current.to_string_lossy();
         let found = match current.split_once('=') {
@@ -104,7 +104,8 @@ pub fn settings(within: &'static str) -> ArgValueCompleter {
         let fits = |found: &CompletionCandidate| {
             let found = found.get_value().to_string_lossy();
             // Files extend others, and overrides do not.
-            found != "extends=" && (found.starts_with(within) || within.starts_with(&*found))
+            let lies_in = |key: &&str| found.starts_with(*key) || key.starts_with(&*found);
+            found != "extends=" && within.iter().any(lies_in)
         };
         found.into_iter().filter(fits).collect()
     })

@@ -364,9 +364,10 @@ pub struct ExportArguments {
     /// Comma-separated formats: torchscript, onnx, safetensors [default: export.formats of the experiment].
     #[arg(long, value_name = "FORMATS", value_delimiter = ',', value_parser = in_any_case)]
     pub format: Vec<Format>,
-    /// Where its data is now, if it was moved.
-    #[command(flatten)]
-    pub moved: MovedArguments,
+    /// Set where the data is now, for example -s data.source.root=DIR, or the licence to state in README.md, for example
+    /// -s export.license=MIT; may be repeated.
+    #[arg(short = 's', long = "set", value_name = "KEY=VALUE", add = completion::settings(&["data.source.", "export.license"]))]
+    pub set: Vec<String>,
     /// Folder to write to [default: export/ in the run directory].
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
@@ -426,7 +427,7 @@ pub struct FilesArguments {
 #[derive(Debug, clap::Args)]
 pub struct MovedArguments {
     /// Set where the data is now, for example -s data.source.root=DIR; may be repeated.
-    #[arg(short = 's', long = "set", value_name = "data.source.KEY=VALUE", add = completion::settings("data.source."))]
+    #[arg(short = 's', long = "set", value_name = "data.source.KEY=VALUE", add = completion::settings(&["data.source."]))]
     pub set: Vec<String>,
 }
 
@@ -434,6 +435,6 @@ pub struct MovedArguments {
 #[derive(Debug, clap::Args)]
 pub struct Overrides {
     /// Override a key of the experiment file, for example -s train.epochs=5; the value is YAML; may be repeated.
-    #[arg(short = 's', long = "set", value_name = "KEY=VALUE", add = completion::settings(""))]
+    #[arg(short = 's', long = "set", value_name = "KEY=VALUE", add = completion::settings(&[""]))]
     pub set: Vec<String>,
 }

@@ -17,15 +17,20 @@ pub(super) fn run(command: ExportArguments) -> Result<()> {
     let folder = RunDir::open(&command.run)?;
     let found = resume::find(&folder, &command.from)?;
     found.report();
-    let (config, set) = (&found.checkpoint.document.config, &command.moved.set);
-    let source = source_of(Some(&folder), config, set)?;
+    let document = &found.checkpoint.document;
+    let is_license = |set: &String| set.starts_with("export.license=");
+    let (license, moved): (Vec<_>, Vec<_>) = command.set.into_iter().partition(is_license);
+    let source = source_of(Some(&folder), &document.config, &moved)?;
+    let mut wanted = resume::experiment(document, &license)?.export;
+    if !command.format.is_empty() {
+        wanted.formats = command.format;
+    }
     let interrupt = Interrupt::listen()?;
-    let formats = &command.format;
     let exported = artefacts::export(
         &folder,
         &found,
         &source,
-        formats,
+        &wanted,
         command.out.as_deref(),
         None,
         &interrupt,
@@ -45,8 +50,8 @@ pub(super) fn on_finish(
     }
     let found = resume::find(folder, &CheckpointRef::Best)?;
     found.report();
-    let (source, formats) = (&experiment.data.source, &experiment.export.formats);
-    let exported = artefacts::export(folder, &found, source, formats, None, trained_by, interrupt);
+    let (source, wanted) = (&experiment.data.source, &experiment.export);
+    let exported = artefacts::export(folder, &found, source, wanted, None, trained_by, interrupt);
     let exported = exported.map_err(|error| match interrupt.signal() {
         Some(_) => error.context(format!(
             "the model is trained but not exported; export it with `signet resume {}`",

@@ -56,7 +56,7 @@ pub fn before_libraries(words: &[OsString]) -> Result<(), u8> {
         }
         Command::Train(command) => (command.config.clone(), command.overrides().set),
         Command::Resume(command) => (own(&command.run), command.overrides.set),
-        Command::Export(command) => (own(&command.run), command.moved.set),
+        Command::Export(command) => (own(&command.run), command.set),
         Command::Eval(command) if command.data.is_none() => {
             (own(&command.target), command.moved.set)
         }

@@ -11,6 +11,7 @@ pub mod device;
 pub mod document;
 pub mod entry;
 pub mod key;
+pub mod license;
 pub mod model;
 pub mod policy;
 pub mod reference;

@@ -7,6 +7,7 @@ use serde_yaml::Value;
 
 use super::declare::keys;
 use super::key::{Rule, Shape};
+use super::license::License;
 use super::setting::{Setting, describe, words};
 use super::train::{Metric, Mode};
 
@@ -122,6 +123,8 @@ keys! {
         formats: Vec<Format> [= vec![Format::Torchscript]],
         /// Whether the best epoch is exported when a training ends.
         on_finish: bool [= false],
+        /// The licence of the exported model, which its model card (`README.md` beside it) states; null states that none was given.
+        license: Option<License> [= None] since "0.3",
     }
     check(export, section) {
         if export.formats.is_empty() {

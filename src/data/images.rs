@@ -158,7 +158,7 @@ pub fn prepare(pixels: &DynamicImage, orientation: Orientation, shape: &ImageCon
 }
 
 /// The level of the background in a channel.
-fn behind(shape: &ImageConfig, channel: usize) -> u8 {
+pub fn behind(shape: &ImageConfig, channel: usize) -> u8 {
     match (shape.background, shape.channels) {
         (Background::None, _) => 0,
         (Background::Color(color), Channels::Rgb) => color[channel],

@@ -10,26 +10,31 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
 use tch::{Device, Tensor};
 
 use super::card::{Card, TestMetrics};
 use super::gate::Report;
+use super::model_card::{self, Evidence};
 use super::safetensors;
 use crate::bridge::{self, process};
 use crate::config::Experiment;
 use crate::config::data::Source;
 use crate::config::run::{ExportConfig, Format};
+use crate::data::hex;
+use crate::data::split::Part;
 use crate::disk::{self, FileKind, Folder};
 use crate::fault::{Blame, Fault};
 use crate::model::layer::Phase;
 use crate::model::network::Network;
-use crate::run::checkpoint::Checkpoint;
 use crate::run::checkpoints::{self, FoundCheckpoint};
 use crate::run::directory::RunDir;
 use crate::run::interrupt::Interrupt;
 use crate::run::resume;
 use crate::run::session::{Session, reload};
+use crate::train::evaluation::Evaluation;
 use crate::train::metrics;
 
 /// What the gates found, by format, written last.
@@ -41,17 +46,36 @@ const OWN: &str = "export";
 /// The copy of the checkpoint that artefacts are held against.
 const COPY: &str = "checkpoint.safetensors";
 
-/// The digest of the weights that a gate let through, in [`PARITY`].
-const WEIGHTS: &str = "weights_sha256";
+/// What [`PARITY`] says of an artefact that a gate let through.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Verdict {
+    /// What the gate found.
+    #[serde(flatten)]
+    pub report: Report,
+    /// The digest of its weights.
+    pub weights_sha256: String,
+    /// The file as it was then; signet 0.2 did not write this down.
+    #[serde(flatten)]
+    pub file: Option<FileDigest>,
+}
+
+/// What tells whether a file is the one that it was.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct FileDigest {
+    /// Its length.
+    pub bytes: usize,
+    /// SHA-256 of all of it, in hexadecimal digits.
+    pub sha256: String,
+}
 
 /// An artefact that passed its gate.
 pub struct Exported {
     /// Which of the formats it is written in.
     pub format: Format,
     /// Where it lies.
-    pub file: PathBuf,
-    /// Bytes of the file.
-    pub bytes: usize,
+    pub path: PathBuf,
+    /// What the file is.
+    pub file: FileDigest,
     /// What the gate found.
     pub report: Report,
     /// What writing and checking it took.
@@ -72,15 +96,15 @@ pub fn are_there(folder: &RunDir, found: &FoundCheckpoint, formats: &[Format]) -
     let parity = known_parity(&own);
     let weights = checkpoints::weights_sha256(&found.checkpoint.tensors)?;
     let is_there = |format: &Format| {
-        let report = parity.get(format.word());
+        let verdict = parity.get(format.word());
         let described = *format != Format::Safetensors || own.join(safetensors::CARD).is_file();
-        described && report.is_some_and(|report| report[WEIGHTS] == *weights)
+        described && verdict.is_some_and(|verdict| verdict["weights_sha256"] == *weights)
     };
-    Ok(formats.iter().all(is_there))
+    Ok(own.join(model_card::FILE).is_file() && formats.iter().all(is_there))
 }
 
-/// Puts the model in `found` into `out`, or the run's own folder, in each of `formats`, or those of its experiment if there
-/// are none. The data it is tried on lies in `source`, and in the session that trained it, if that was in this process.
+/// Puts the model in `found` into `out`, or the run's own folder, in the formats and under the licence that are `wanted`. The
+/// data it is tried on lies in `source`, and in the session that trained it, if that was in this process.
 ///
 /// # Errors
 /// A checkpoint of another run, a folder that cannot be written, an artefact that is not the model; each with its
@@ -89,13 +113,13 @@ pub fn export(
     folder: &RunDir,
     found: &FoundCheckpoint,
     source: &Source,
-    formats: &[Format],
+    wanted: &ExportConfig,
     out: Option<&Path>,
     trained_by: Option<&Session>,
     interrupt: &Interrupt,
 ) -> Result<Vec<Exported>> {
     resume::belongs(folder, found)?;
-    let formats = settled(formats, &found.checkpoint)?;
+    let formats = settled(&wanted.formats);
     can_be_checked(&formats)?;
     let place = |what| {
         let out = out.map_or_else(|| own_folder(folder), Path::to_owned);
@@ -106,6 +130,7 @@ pub fn export(
         None => folder.folder().make_folder(OWN),
     };
     let out_folder = opened.with_context(|| place("make"))?;
+    keep_foreign_page(&out_folder)?;
     let unfinished = out_folder
         .unfinished()
         .with_context(|| place("write into"))?;
@@ -114,7 +139,7 @@ pub fn export(
     // A run that goes on training may drop its own copy at any moment.
     let copy = found.checkpoint.to_bytes()?;
     unfinished.folder().write_unsynced(COPY, &copy)?;
-    let card = card(folder, found, source, trained_by)?;
+    let (card, evidence) = describe(folder, found, source, trained_by)?;
     let network = card.live(&found.checkpoint)?;
     let mut all = Vec::new();
     for format in formats {
@@ -122,29 +147,45 @@ pub fn export(
         let began = Instant::now();
         let bytes = format.write(&network, &card)?;
         unfinished.folder().write_whole(format.file(), &bytes)?;
-        let file = out_folder.file(format.file());
-        let report = gate.pass(&unfinished.folder().file(format.file()), &file)?;
+        let path = out_folder.file(format.file());
+        let report = gate.pass(&unfinished.folder().file(format.file()), &path)?;
         all.push(Exported {
             format,
-            file,
-            bytes: bytes.len(),
+            path,
+            file: FileDigest {
+                bytes: bytes.len(),
+                sha256: hex(&Sha256::digest(&bytes)),
+            },
             report,
             seconds: began.elapsed().as_secs_f64(),
         });
     }
-    publish(unfinished.folder(), &out_folder, &all, &card)?;
+    let page = |verdicts: &[(Format, Verdict)]| {
+        model_card::write(&card, &evidence, wanted.license.as_ref(), verdicts)
+    };
+    publish(unfinished.folder(), &out_folder, &all, &card, page)?;
     Ok(all)
 }
 
-/// Each of `formats` once, or of those of the checkpoint's experiment if there are none.
-fn settled(formats: &[Format], checkpoint: &Checkpoint) -> Result<Vec<Format>> {
-    let mut formats = match formats {
-        [] => Card::of(checkpoint)?.experiment()?.export.formats,
-        some => some.to_vec(),
-    };
+/// Makes sure that the README.md of `folder`, if there is one, is a model card of signet's: others have files of that name, too.
+fn keep_foreign_page(folder: &Folder) -> Result<()> {
+    let file = folder.file(model_card::FILE);
+    match disk::read_text(&file) {
+        Ok(text) if !model_card::is_one(&text) => bail!(
+            "{} is no model card that signet wrote, and export would write one there; move it away, or name another folder \
+             with --out",
+            file.display()
+        ),
+        _ => Ok(()), // what is no text is replaced, or refused once it gets its name
+    }
+}
+
+/// Each of `formats` once.
+fn settled(formats: &[Format]) -> Vec<Format> {
+    let mut formats = formats.to_vec();
     formats.sort_by_key(|format| format.file());
     formats.dedup();
-    Ok(formats)
+    formats
 }
 
 /// Whether what a training of `experiment` is to end with can be checked, which is to be known before it begins.
@@ -152,7 +193,9 @@ fn settled(formats: &[Format], checkpoint: &Checkpoint) -> Result<Vec<Format>> {
 /// # Errors
 /// As [`export`] would have them.
 pub fn can_end(experiment: &Experiment) -> Result<()> {
-    let ExportConfig { formats, on_finish } = &experiment.export;
+    let ExportConfig {
+        formats, on_finish, ..
+    } = &experiment.export;
     if *on_finish {
         can_be_checked(formats)
     } else {
@@ -171,9 +214,15 @@ fn can_be_checked(formats: &[Format]) -> Result<()> {
     Ok(())
 }
 
-/// Moves what was exported from one folder to another, with the verdicts on it. Every file is written before the first
-/// gets its name, so that a full disk leaves what was there.
-fn publish(from: &Folder, to: &Folder, all: &[Exported], card: &Card) -> Result<()> {
+/// Moves what was exported from one folder to another, with the verdicts on it and the `page` that describes all that lies
+/// there then. Every file is written before the first gets its name, so that a full disk leaves what was there.
+fn publish(
+    from: &Folder,
+    to: &Folder,
+    all: &[Exported],
+    card: &Card,
+    page: impl FnOnce(&[(Format, Verdict)]) -> Result<String>,
+) -> Result<()> {
     let mut names: Vec<&str> = all.iter().map(|exported| exported.format.file()).collect();
     if names.contains(&Format::Safetensors.file()) {
         from.write_whole(safetensors::CARD, card.to_json()?.as_bytes())?;
@@ -183,10 +232,15 @@ fn publish(from: &Folder, to: &Folder, all: &[Exported], card: &Card) -> Result<
     let _alone = to.alone()?;
     let mut parity = known_parity(to.path());
     for exported in all {
-        let mut verdict = json!(exported.report);
-        verdict[WEIGHTS] = json!(card.weights_sha256);
-        parity.insert(exported.format.word().to_owned(), verdict);
+        let verdict = Verdict {
+            report: exported.report.clone(),
+            weights_sha256: card.weights_sha256.clone(),
+            file: Some(exported.file.clone()),
+        };
+        parity.insert(exported.format.word().to_owned(), json!(verdict));
     }
+    from.write_whole(model_card::FILE, page(&readable(&parity))?.as_bytes())?;
+    names.push(model_card::FILE);
     let text = serde_json::to_string_pretty(&parity)? + "\n";
     from.write_whole(PARITY, text.as_bytes())?;
     names.push(PARITY);
@@ -203,6 +257,16 @@ pub fn known_parity(out: &Path) -> Map<String, Value> {
         own.any(|format| out.join(format.file()).is_file())
     });
     known
+}
+
+/// The verdicts of `parity` that are such as signet writes.
+fn readable(parity: &Map<String, Value>) -> Vec<(Format, Verdict)> {
+    let formats = [Format::Torchscript, Format::Onnx, Format::Safetensors].into_iter();
+    let read = |format: Format| {
+        let verdict = parity.get(format.word())?.clone();
+        Some((format, serde_json::from_value(verdict).ok()?))
+    };
+    formats.filter_map(read).collect()
 }
 
 /// Moves the files called `names` from one folder to another, in their order; a name that is a folder's is found out
@@ -223,13 +287,14 @@ fn give_names(from: &Folder, to: &Folder, names: &[&str]) -> Result<()> {
     to.sync()
 }
 
-/// What the artefacts will say of the model: with its metrics on the test part and on the probes.
-fn card(
+/// What the artefacts will say of the model, with its metrics on the test part and on the probes, and what else there is to
+/// say.
+fn describe(
     folder: &RunDir,
     found: &FoundCheckpoint,
     source: &Source,
     trained_by: Option<&Session>,
-) -> Result<Card> {
+) -> Result<(Card, Evidence)> {
     let mut card = Card::of(&found.checkpoint)?;
     let network = card.live(&found.checkpoint)?;
     card.probe_logits =
@@ -245,17 +310,31 @@ fn card(
             (&read.0, &read.1)
         }
     };
-    if !split.test.is_empty() {
-        let logits = metrics::logits(&network, data, &split.test)?;
-        let test = metrics::evaluate(&logits, &data.index.labels_of(&split.test))?;
-        ensure_finite(test.loss.is_finite()).with_context(|| found.file.display().to_string())?;
+    let index = &data.index;
+    let part = Evidence::part(split);
+    let members = split.part(part);
+    let logits = metrics::logits(&network, data, members)?;
+    let names: Vec<&str> = members.iter().map(|&image| &*index.names[image]).collect();
+    let labels = index.labels_of(members);
+    let evaluation = Evaluation::new(part.word(), &logits, &labels, &names, &index.classes)?;
+    if part == Part::Test {
+        ensure_finite(evaluation.loss.is_finite())
+            .with_context(|| found.file.display().to_string())?;
         card.test = Some(TestMetrics {
-            images: split.test.len(),
-            accuracy: test.accuracy,
-            loss: test.loss,
+            images: evaluation.images,
+            accuracy: evaluation.accuracy,
+            loss: evaluation.loss,
         });
     }
-    Ok(card)
+    let path = std::fs::canonicalize(folder.path())?;
+    let run = path.file_name().unwrap_or_default();
+    let evidence = Evidence {
+        run: run.to_string_lossy().into_owned(),
+        source: Evidence::source(source),
+        images: Evidence::count(index, split),
+        evaluation,
+    };
+    Ok((card, evidence))
 }
 
 /// Logits of the probes, one row each.

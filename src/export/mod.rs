@@ -2,18 +2,21 @@
 //!
 //! `torchscript`, `onnx` and `safetensors` write bytes and know nothing of files; `onnx_proto` has ONNX's messages,
 //! `onnx_check` refuses graphs of others, `onnx_runtime` computes; `gate` reads an artefact back and holds it against the live model; `classifier` is what all of them look
-//! like when they are used; `artefacts` puts them into a folder.
+//! like when they are used; `artefacts` puts them into a folder, and `model_card` describes that folder for people, with
+//! the network as Python has it by `torch_source`.
 
 pub mod artefacts;
 pub mod card;
 pub mod classifier;
 pub mod gate;
+pub mod model_card;
 pub mod onnx;
 pub mod onnx_check;
 pub mod onnx_proto;
 mod onnx_runtime;
 mod pickle;
 pub mod safetensors;
+mod torch_source;
 pub mod torchscript;
 
 use std::path::Path;

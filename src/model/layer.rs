@@ -1,5 +1,5 @@
 //! What a layer is: a shape in, a shape out, named parameters, a forward pass, and the same pass in
-//! TorchScript and ONNX.
+//! TorchScript, ONNX and `torch.nn`.
 //!
 //! A layer holds sizes, never tensors: its weights are handed to it. So shapes, parameter counts and
 //! errors are known without touching libtorch, and weights have one owner (`Network`).
@@ -204,6 +204,42 @@ impl Script {
     }
 }
 
+/// A layer as a module of `torch.nn`, in Python.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TorchModule {
+    /// An expression that makes it, such as `nn.Linear(64, 10)`.
+    pub call: String,
+    /// Source of its class, where `torch.nn` has none such.
+    pub class: Option<String>,
+}
+
+impl TorchModule {
+    /// One of a class of `torch.nn`.
+    pub fn of(call: impl Into<String>) -> TorchModule {
+        TorchModule {
+            call: call.into(),
+            class: None,
+        }
+    }
+
+    /// What computes an expression of `x` and has no tensors.
+    pub fn function(expression: impl std::fmt::Display) -> TorchModule {
+        const CLASS: &str = "\
+class Function(nn.Module):
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def forward(self, x):
+        return self.function(x)
+";
+        TorchModule {
+            call: format!("Function(lambda x: {expression})"),
+            class: Some(CLASS.to_owned()),
+        }
+    }
+}
+
 /// What a layer is to the one beside it: some two are less work together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Neighbour {
@@ -289,6 +325,9 @@ pub trait Layer: std::fmt::Debug {
 
     /// The same in TorchScript.
     fn script(&self) -> Script;
+
+    /// The same as a module of `torch.nn`, which takes its tensors by their names.
+    fn torch(&self) -> TorchModule;
 
     /// The same in ONNX, in evaluation: adds nodes to `graph` that read the value called `x`, and hands back
     /// the name of their result. `module` is the layer's dotted name, `weights` are as for `forward`.

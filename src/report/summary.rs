@@ -244,8 +244,8 @@ pub fn exported(artefacts: &[Exported]) -> Table {
     for artefact in artefacts {
         let report = &artefact.report;
         table.add_row([
-            artefact.file.display().to_string(),
-            artefact.bytes.to_string(),
+            artefact.path.display().to_string(),
+            artefact.file.bytes.to_string(),
             format!(
                 "{:.1e} of {:.1e}",
                 report.largest_difference(),

@@ -4,6 +4,7 @@ use anyhow::Result;
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
+use super::calibration::Calibration;
 use super::class_counts::ClassCounts;
 
 /// The evidence on one part of the data.
@@ -116,6 +117,15 @@ impl Evaluation {
             predictions,
             confusion,
         })
+    }
+
+    /// What its probabilities are worth; none without images.
+    pub fn calibration(&self) -> Option<Calibration> {
+        let sure = |made: &Prediction| {
+            let top = made.probabilities.iter().copied().fold(0.0, f64::max);
+            (top, made.label == made.predicted)
+        };
+        Calibration::of(&self.predictions.iter().map(sure).collect::<Vec<_>>())
     }
 }
 

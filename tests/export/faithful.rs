@@ -98,7 +98,10 @@ fn equal_weights_give_equal_bytes() {
         workshop.signet(&[&["export", "r", "--out", out], &ALL[..]].concat());
     }
     let artefacts = ["model.pt", "model.onnx", "model.safetensors"];
-    for file in artefacts.into_iter().chain(["model.json", "parity.json"]) {
+    for file in artefacts
+        .into_iter()
+        .chain(["model.json", "parity.json", "README.md"])
+    {
         assert!(
             workshop.read(&format!("a/{file}")) == workshop.read(&format!("b/{file}")),
             "{file}"
@@ -282,7 +285,7 @@ fn an_artefact_that_fails_its_gate_does_not_take_the_place_of_one_that_passed() 
     let left = std::fs::read_dir(workshop.path("r/export")).unwrap();
     let mut names: Vec<_> = left.map(|entry| entry.unwrap().file_name()).collect();
     names.sort();
-    assert_eq!(names, ["model.pt", "parity.json"]);
+    assert_eq!(names, ["README.md", "model.pt", "parity.json"]);
     assert_eq!(workshop.read("r/export/model.pt"), former);
 }
 

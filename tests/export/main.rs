@@ -2,6 +2,7 @@
 
 mod faithful;
 mod forgeries;
+mod model_card;
 mod prediction;
 mod runtime;
 #[path = "../support/mod.rs"]

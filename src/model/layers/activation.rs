@@ -4,7 +4,7 @@ use tch::Tensor;
 
 use crate::config::model::ActivationKind;
 use crate::model::graph::{Attribute, Graph};
-use crate::model::layer::{Layer, Neighbour, Phase, Script, Shape};
+use crate::model::layer::{Layer, Neighbour, Phase, Script, Shape, TorchModule};
 
 /// A function of each number.
 #[derive(Debug)]
@@ -56,6 +56,10 @@ impl Layer for Activation {
             ActivationKind::Gelu => Script::expression("GELU", "torch.gelu(x)"),
             ActivationKind::Silu => Script::expression("SiLU", "torch.silu(x)"),
         }
+    }
+
+    fn torch(&self) -> TorchModule {
+        TorchModule::of(format!("nn.{}()", self.script().class)) // called as there
     }
 
     fn onnx(&self, graph: &mut Graph, _: &str, _: &[Tensor], x: &str) -> String {

@@ -4,7 +4,9 @@ use tch::Tensor;
 
 use crate::bridge::{self, BatchNormParts};
 use crate::model::graph::{Attribute, Graph};
-use crate::model::layer::{Affine, Init, Layer, Parameter, Phase, Role, Script, Shape};
+use crate::model::layer::{
+    Affine, Init, Layer, Parameter, Phase, Role, Script, Shape, TorchModule,
+};
 
 /// Share of a batch's statistics that enters the running ones (`momentum` in PyTorch).
 const MOMENTUM: f64 = 0.1;
@@ -111,6 +113,14 @@ impl Layer for BatchNorm {
             class: "BatchNorm",
             forward: format!("{count}return {normalised}"),
         }
+    }
+
+    fn torch(&self) -> TorchModule {
+        let class = match self.shape {
+            Shape::Image { .. } => "BatchNorm2d",
+            Shape::Row(_) | Shape::Steps { .. } => "BatchNorm1d",
+        };
+        TorchModule::of(format!("nn.{class}({})", self.features))
     }
 
     fn onnx(&self, graph: &mut Graph, module: &str, weights: &[Tensor], x: &str) -> String {

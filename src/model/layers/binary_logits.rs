@@ -3,7 +3,7 @@
 use tch::Tensor;
 
 use crate::model::graph::Graph;
-use crate::model::layer::{Layer, Phase, Script, Shape};
+use crate::model::layer::{Layer, Phase, Script, Shape, TorchModule};
 
 /// Presents z as [0, z]: softmax then gives [1 - sigmoid(z), sigmoid(z)], and cross-entropy is exactly
 /// binary cross-entropy on z.
@@ -25,6 +25,10 @@ impl Layer for BinaryLogits {
 
     fn script(&self) -> Script {
         Script::expression("BinaryLogits", "torch.cat([torch.zeros_like(x), x], 1)")
+    }
+
+    fn torch(&self) -> TorchModule {
+        TorchModule::function("torch.cat([torch.zeros_like(x), x], 1)")
     }
 
     fn onnx(&self, graph: &mut Graph, _: &str, _: &[Tensor], x: &str) -> String {

@@ -5,7 +5,7 @@ use tch::Tensor;
 use crate::bridge;
 use crate::config::model::{ConvConfig, Padding};
 use crate::model::graph::{Attribute, Graph};
-use crate::model::layer::{Affine, Layer, Misfit, Parameter, Phase, Script, Shape};
+use crate::model::layer::{Affine, Layer, Misfit, Parameter, Phase, Script, Shape, TorchModule};
 
 /// Slides square kernels over an image.
 #[derive(Debug)]
@@ -168,6 +168,29 @@ impl Layer for Conv2d {
             "torch.conv2d({x}, self.weight, {bias}, [{stride}, {stride}], [{padding}, {padding}], [1, 1], {groups})"
         );
         Script::expression("Conv2d", call)
+    }
+
+    fn torch(&self) -> TorchModule {
+        let ConvConfig {
+            filters,
+            kernel,
+            stride,
+            groups,
+            bias,
+            ..
+        } = self.config;
+        let mut call = format!("nn.Conv2d({}, {filters}, {kernel}", self.channels * groups);
+        for (key, value, usual) in [
+            ("stride", stride, 1),
+            ("padding", self.padding, 0),
+            ("groups", groups, 1),
+        ] {
+            if value != usual {
+                call += &format!(", {key}={value}");
+            }
+        }
+        call += if bias { ")" } else { ", bias=False)" };
+        TorchModule::of(call)
     }
 
     fn onnx(&self, graph: &mut Graph, module: &str, weights: &[Tensor], x: &str) -> String {

@@ -4,7 +4,7 @@ use tch::Tensor;
 
 use crate::bridge;
 use crate::model::graph::Graph;
-use crate::model::layer::{Layer, Phase, Script, Shape};
+use crate::model::layer::{Layer, Phase, Script, Shape, TorchModule};
 
 /// Zeroes a share of all numbers in training and scales the rest up.
 #[derive(Debug)]
@@ -41,6 +41,10 @@ impl Layer for Dropout {
             "Dropout",
             format!("torch.dropout(x, {:?}, self.training)", self.p),
         )
+    }
+
+    fn torch(&self) -> TorchModule {
+        TorchModule::of(format!("nn.Dropout({:?})", self.p))
     }
 
     fn onnx(&self, _: &mut Graph, _: &str, _: &[Tensor], x: &str) -> String {

@@ -3,7 +3,7 @@
 use tch::Tensor;
 
 use crate::model::graph::{Attribute, Graph};
-use crate::model::layer::{Layer, Phase, Script, Shape};
+use crate::model::layer::{Layer, Phase, Script, Shape, TorchModule};
 
 /// Lays channels, then rows, then columns end to end.
 #[derive(Debug)]
@@ -33,6 +33,10 @@ impl Layer for Flatten {
 
     fn script(&self) -> Script {
         Script::expression("Flatten", "torch.flatten(x, 1)")
+    }
+
+    fn torch(&self) -> TorchModule {
+        TorchModule::of("nn.Flatten()")
     }
 
     fn onnx(&self, graph: &mut Graph, _: &str, _: &[Tensor], x: &str) -> String {

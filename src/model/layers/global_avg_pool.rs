@@ -3,7 +3,7 @@
 use tch::Tensor;
 
 use crate::model::graph::Graph;
-use crate::model::layer::{Layer, Phase, Script, Shape};
+use crate::model::layer::{Layer, Phase, Script, Shape, TorchModule};
 
 /// `[C, H, W]` to `[C, 1, 1]`, an image still, as in PyTorch; `flatten` behind it makes a row of C numbers.
 #[derive(Debug)]
@@ -45,6 +45,10 @@ impl Layer for GlobalAvgPool {
 
     fn script(&self) -> Script {
         Script::expression("GlobalAvgPool", "torch.adaptive_avg_pool2d(x, [1, 1])")
+    }
+
+    fn torch(&self) -> TorchModule {
+        TorchModule::of("nn.AdaptiveAvgPool2d(1)")
     }
 
     fn onnx(&self, graph: &mut Graph, _: &str, _: &[Tensor], x: &str) -> String {

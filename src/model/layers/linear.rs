@@ -3,7 +3,7 @@
 use tch::Tensor;
 
 use crate::model::graph::{Attribute, Graph};
-use crate::model::layer::{Affine, Layer, Parameter, Phase, Script, Shape};
+use crate::model::layer::{Affine, Layer, Parameter, Phase, Script, Shape, TorchModule};
 
 /// Every number in, weighted, into every number out.
 #[derive(Debug)]
@@ -57,6 +57,10 @@ impl Layer for Linear {
 
     fn script(&self) -> Script {
         Script::expression("Linear", "torch.linear(x, self.weight, self.bias)")
+    }
+
+    fn torch(&self) -> TorchModule {
+        TorchModule::of(format!("nn.Linear({}, {})", self.inputs, self.units))
     }
 
     fn onnx(&self, graph: &mut Graph, module: &str, weights: &[Tensor], x: &str) -> String {

@@ -3,7 +3,7 @@
 use tch::Tensor;
 
 use crate::model::graph::{Attribute, Graph};
-use crate::model::layer::{Layer, Neighbour, Phase, Script, Shape};
+use crate::model::layer::{Layer, Neighbour, Phase, Script, Shape, TorchModule};
 
 /// What is kept of a window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,6 +98,10 @@ impl Layer for Pool2d {
             PoolWindow::Average => format!("torch.avg_pool2d(x, {windows}, False, True, None)"),
         };
         Script::expression(self.class(), call)
+    }
+
+    fn torch(&self) -> TorchModule {
+        TorchModule::of(format!("nn.{}({})", self.class(), self.size))
     }
 
     fn onnx(&self, graph: &mut Graph, _: &str, _: &[Tensor], x: &str) -> String {

@@ -4,7 +4,7 @@ use tch::Tensor;
 
 use crate::config::model::Pooling;
 use crate::model::graph::{Attribute, Graph};
-use crate::model::layer::{Layer, Phase, Script, Shape};
+use crate::model::layer::{Layer, Phase, Script, Shape, TorchModule};
 
 /// Keeps of all steps what `pooling` says.
 #[derive(Debug)]
@@ -70,6 +70,18 @@ impl Layer for PoolTime {
             Pooling::Last => "torch.select(x, 1, -1)".to_owned(),
         };
         Script::expression("PoolTime", expression)
+    }
+
+    fn torch(&self) -> TorchModule {
+        let half = self.size / 2;
+        match self.pooling {
+            Pooling::Mean => TorchModule::function("x.mean(1)"),
+            Pooling::Max => TorchModule::function("x.amax(1)"),
+            Pooling::Last if self.bidirectional => TorchModule::function(format!(
+                "torch.cat([x[:, -1, :{half}], x[:, 0, {half}:]], 1)"
+            )),
+            Pooling::Last => TorchModule::function("x[:, -1]"),
+        }
     }
 
     fn onnx(&self, graph: &mut Graph, _: &str, _: &[Tensor], x: &str) -> String {

@@ -8,7 +8,7 @@ use tch::{Device, Tensor};
 use crate::bridge::{self, RecurrentKind, RecurrentStack};
 use crate::config::model::{Nonlinearity, RnnSizes};
 use crate::model::graph::{Attribute, Graph};
-use crate::model::layer::{Init, Layer, Parameter, Phase, Role, Script, Shape};
+use crate::model::layer::{Init, Layer, Parameter, Phase, Role, Script, Shape, TorchModule};
 
 /// What happens in one step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -310,6 +310,36 @@ impl Layer for Recurrent {
                  {bidirectional}, True)\n\
                  return y"
             ),
+        }
+    }
+
+    fn torch(&self) -> TorchModule {
+        let RnnSizes {
+            hidden_size,
+            num_layers,
+            bidirectional,
+            dropout,
+        } = self.cells;
+        let (class, mut keys) = match self.cell {
+            Cell::Rnn(Nonlinearity::Tanh) => ("RNN", String::new()),
+            Cell::Rnn(Nonlinearity::Relu) => ("RNN", ", nonlinearity=\"relu\"".to_owned()),
+            Cell::Lstm => ("LSTM", String::new()),
+            Cell::Gru => ("GRU", String::new()),
+        };
+        if num_layers > 1 {
+            keys += &format!(", num_layers={num_layers}, dropout={dropout:?}");
+        }
+        if bidirectional {
+            keys += ", bidirectional=True";
+        }
+        TorchModule {
+            call: format!(
+                "{class}({}, {hidden_size}{keys}, batch_first=True)",
+                self.inputs
+            ),
+            class: Some(format!(
+                "class {class}(nn.{class}):\n    def forward(self, x):\n        return super().forward(x)[0]  # every step\n"
+            )),
         }
     }
 

@@ -4,7 +4,7 @@ use tch::Tensor;
 
 use crate::config::model::Sequence;
 use crate::model::graph::Graph;
-use crate::model::layer::{Layer, Phase, Script, Shape};
+use crate::model::layer::{Layer, Phase, Script, Shape, TorchModule};
 
 /// Cuts an image into rows, columns or square patches.
 #[derive(Debug)]
@@ -93,6 +93,17 @@ impl Layer for ToSequence {
             "ToSequence",
             format!("torch.contiguous(torch.flatten({steps}, 2, -1))"),
         )
+    }
+
+    fn torch(&self) -> TorchModule {
+        let patch = self.patch;
+        TorchModule::function(match self.sequence {
+            Sequence::Rows => "x.transpose(1, 2).flatten(2)".to_owned(),
+            Sequence::Columns => "x.permute(0, 3, 1, 2).flatten(2)".to_owned(),
+            Sequence::Patches => {
+                format!("nn.functional.unfold(x, {patch}, stride={patch}).transpose(1, 2)")
+            }
+        })
     }
 
     fn onnx(&self, graph: &mut Graph, _: &str, _: &[Tensor], x: &str) -> String {

@@ -31,7 +31,7 @@ const LISTED: usize = 10_000;
 const IMAGE_BYTES: usize = 2_500_000;
 
 #[derive(Template)]
-#[template(path = "run.html", config = "src/report/page/askama.toml")]
+#[template(path = "report/page/run.html", config = "src/askama.toml")]
 struct RunPage {
     frame: Frame,
     lead: String,

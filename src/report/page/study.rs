@@ -14,7 +14,7 @@ use crate::study::statistics::Spread;
 
 /// Also the page of several runs, which has the same parts.
 #[derive(Template)]
-#[template(path = "study.html", config = "src/report/page/askama.toml")]
+#[template(path = "report/page/study.html", config = "src/askama.toml")]
 pub(super) struct StudyPage {
     pub(super) frame: Frame,
     pub(super) lead: String,
