@@ -53,7 +53,7 @@ impl StudyReport {
                 for key in 0..keys {
                     let values = found.points.iter().filter_map(|standing| {
                         let (_, value) = standing.point.settings.get(key)?;
-                        Some((value.clone(), standing.value.clone()?))
+                        Some((value.clone(), standing.value?))
                     });
                     let name = &found.points[0].point.settings[key].0;
                     plots.extend(plots::against_key(

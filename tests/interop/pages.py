@@ -71,6 +71,8 @@ def browser(width):
 class Pages(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
+        if shutil.which("chromedriver") is None:
+            raise unittest.SkipTest("there is no chromedriver; install it with 'sudo apt-get install chromium chromium-driver'")
         cls.folder = tempfile.TemporaryDirectory()
         cls.home = pathlib.Path(cls.folder.name)
         draw(cls.home / "data", HOSTILE, 40)
