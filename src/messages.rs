@@ -41,10 +41,15 @@ static JSON: AtomicBool = AtomicBool::new(false);
 pub fn set_up(level: Level, color: ColorChoice, json: bool) {
     LEVEL.store(level as u8, Ordering::Relaxed);
     JSON.store(json, Ordering::Relaxed);
-    if color != ColorChoice::Auto {
-        console::set_colors_enabled(color == ColorChoice::Always);
-        console::set_colors_enabled_stderr(color == ColorChoice::Always);
-    }
+    // CLICOLOR_FORCE would outdo it.
+    let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let colors = match color {
+        ColorChoice::Auto if !refused => return,
+        ColorChoice::Auto | ColorChoice::Never => false,
+        ColorChoice::Always => true,
+    };
+    console::set_colors_enabled(colors);
+    console::set_colors_enabled_stderr(colors);
 }
 
 /// Whether things of `level` are said.
@@ -73,9 +78,10 @@ pub fn shell_quote(text: impl AsRef<OsStr>) -> String {
 }
 
 /// Whether a terminal would obey `c` instead of showing it: control characters, and those that turn the direction of
-/// writing around.
+/// writing around. Or whether nobody would see it, such as a soft hyphen, which some terminals give a column, and others none.
 fn is_hidden(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    let unseen = matches!(c, '\u{ad}' | '\u{200b}' | '\u{2060}' | '\u{feff}');
+    unseen || c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// `text` on one line, with escapes for what a terminal would obey: names of files and classes may hold anything.
@@ -211,6 +217,8 @@ mod tests {
             ("plain é 日 text", "plain é 日 text"),
             ("a\x1b[31mb", "a\\u{1b}[31mb"),
             ("a\r\nb\t\u{85}\u{202e}", "a\\r\\nb\\t\\u{85}\\u{202e}"),
+            ("a\u{ad}b\u{200b}\u{feff}", "a\\u{ad}b\\u{200b}\\u{feff}"),
+            ("👩\u{200d}👧 می\u{200c}شود", "👩\u{200d}👧 می\u{200c}شود"),
         ];
         for (text, shown) in cases {
             assert_eq!(escaped(text), shown);
