@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::ffi::OsStr;
-use std::io::Write;
+use std::io::{StderrLock, Write};
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 use anyhow::Context;
@@ -36,6 +36,8 @@ pub enum ColorChoice {
 
 static LEVEL: AtomicU8 = AtomicU8::new(Level::Usual as u8);
 static JSON: AtomicBool = AtomicBool::new(false);
+/// Whether a frame of bars stands at the cursor, which waits at its start.
+static PAINTED: AtomicBool = AtomicBool::new(false);
 
 /// Settles how much is said, whether in colour, and whether notes are JSON objects, for the whole process.
 pub fn set_up(level: Level, color: ColorChoice, json: bool) {
@@ -139,7 +141,7 @@ fn note_lines<'t>(level: Level, text: &str, lines: impl IntoIterator<Item = &'t 
     if !says(level) {
         return;
     }
-    let mut stderr = std::io::stderr().lock();
+    let mut stderr = stderr();
     if JSON.load(Ordering::Relaxed) {
         let _ = writeln!(stderr, "{}", json!({"note": first_words(text)}));
         return;
@@ -147,6 +149,30 @@ fn note_lines<'t>(level: Level, text: &str, lines: impl IntoIterator<Item = &'t 
     for line in lines {
         let _ = writeln!(stderr, "{}", escaped(&first_words(line)));
     }
+}
+
+/// Paints `frame`, which leaves the cursor at its start, in place of the one before it; nothing, if there is none.
+///
+/// # Errors
+/// A terminal that cannot be written to.
+pub fn paint(frame: Option<&str>) -> std::io::Result<()> {
+    let mut stderr = std::io::stderr().lock();
+    let text = format!("{CLEAR}{}", frame.unwrap_or_default());
+    PAINTED.store(frame.is_some(), Ordering::Relaxed);
+    stderr.write_all(text.as_bytes())
+}
+
+/// Clears all from the start of the line on. A terminal that is told so in its first column takes the screen for finished,
+/// and may keep it above the new one, so it is told so in the second.
+const CLEAR: &str = "\r \x1b[J\r";
+
+/// Standard error for a message, without bars, which are painted again below it.
+fn stderr() -> StderrLock<'static> {
+    let mut stderr = std::io::stderr().lock();
+    if PAINTED.swap(false, Ordering::Relaxed) {
+        let _ = stderr.write_all(CLEAR.as_bytes());
+    }
+    stderr
 }
 
 /// Hands a JSON object to programs that read along.
@@ -162,7 +188,7 @@ macro_rules! error {
 
 /// Says what is wrong, in one line for each, whatever the level.
 pub fn complain(problems: &[String]) {
-    let mut stderr = std::io::stderr().lock();
+    let mut stderr = stderr();
     let mut begin = format!("{} ", name());
     for problem in problems {
         let _ = writeln!(stderr, "{begin}{}", escaped(&first_words(problem)));
