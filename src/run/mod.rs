@@ -24,6 +24,5 @@ pub mod samples;
 pub mod screen;
 pub mod session;
 pub mod source;
-mod tensorboard;
 pub mod sparkline;
 pub mod timing;
