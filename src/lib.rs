@@ -19,4 +19,5 @@ pub mod report;
 pub mod rng;
 pub mod run;
 pub mod study;
+pub mod terminal;
 pub mod train;

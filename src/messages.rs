@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::ffi::OsStr;
-use std::io::Write;
+use std::io::{StderrLock, Write};
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 use anyhow::Context;
@@ -36,15 +36,22 @@ pub enum ColorChoice {
 
 static LEVEL: AtomicU8 = AtomicU8::new(Level::Usual as u8);
 static JSON: AtomicBool = AtomicBool::new(false);
+/// Whether a frame of bars stands at the cursor, which waits at its start.
+static PAINTED: AtomicBool = AtomicBool::new(false);
 
 /// Settles how much is said, whether in colour, and whether notes are JSON objects, for the whole process.
 pub fn set_up(level: Level, color: ColorChoice, json: bool) {
     LEVEL.store(level as u8, Ordering::Relaxed);
     JSON.store(json, Ordering::Relaxed);
-    if color != ColorChoice::Auto {
-        console::set_colors_enabled(color == ColorChoice::Always);
-        console::set_colors_enabled_stderr(color == ColorChoice::Always);
-    }
+    // CLICOLOR_FORCE would outdo it.
+    let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let colors = match color {
+        ColorChoice::Auto if !refused => return,
+        ColorChoice::Auto | ColorChoice::Never => false,
+        ColorChoice::Always => true,
+    };
+    console::set_colors_enabled(colors);
+    console::set_colors_enabled_stderr(colors);
 }
 
 /// Whether things of `level` are said.
@@ -73,9 +80,10 @@ pub fn shell_quote(text: impl AsRef<OsStr>) -> String {
 }
 
 /// Whether a terminal would obey `c` instead of showing it: control characters, and those that turn the direction of
-/// writing around.
+/// writing around. Or whether nobody would see it, such as a soft hyphen, which some terminals give a column, and others none.
 pub fn is_hidden(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    let unseen = matches!(c, '\u{ad}' | '\u{200b}' | '\u{2060}' | '\u{feff}');
+    unseen || c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// `text` on one line, with escapes for what a terminal would obey: names of files and classes may hold anything.
@@ -133,7 +141,7 @@ fn note_lines<'t>(level: Level, text: &str, lines: impl IntoIterator<Item = &'t 
     if !says(level) {
         return;
     }
-    let mut stderr = std::io::stderr().lock();
+    let mut stderr = stderr();
     if JSON.load(Ordering::Relaxed) {
         let _ = writeln!(stderr, "{}", json!({"note": first_words(text)}));
         return;
@@ -141,6 +149,30 @@ fn note_lines<'t>(level: Level, text: &str, lines: impl IntoIterator<Item = &'t 
     for line in lines {
         let _ = writeln!(stderr, "{}", escaped(&first_words(line)));
     }
+}
+
+/// Paints `frame`, which leaves the cursor at its start, in place of the one before it; nothing, if there is none.
+///
+/// # Errors
+/// A terminal that cannot be written to.
+pub fn paint(frame: Option<&str>) -> std::io::Result<()> {
+    let mut stderr = std::io::stderr().lock();
+    let text = format!("{CLEAR}{}", frame.unwrap_or_default());
+    PAINTED.store(frame.is_some(), Ordering::Relaxed);
+    stderr.write_all(text.as_bytes())
+}
+
+/// Clears all from the start of the line on. A terminal that is told so in its first column takes the screen for finished,
+/// and may keep it above the new one, so it is told so in the second.
+const CLEAR: &str = "\r \x1b[J\r";
+
+/// Standard error for a message, without bars, which are painted again below it.
+fn stderr() -> StderrLock<'static> {
+    let mut stderr = std::io::stderr().lock();
+    if PAINTED.swap(false, Ordering::Relaxed) {
+        let _ = stderr.write_all(CLEAR.as_bytes());
+    }
+    stderr
 }
 
 /// Hands a JSON object to programs that read along.
@@ -156,7 +188,7 @@ macro_rules! error {
 
 /// Says what is wrong, in one line for each, whatever the level.
 pub fn complain(problems: &[String]) {
-    let mut stderr = std::io::stderr().lock();
+    let mut stderr = stderr();
     let mut begin = format!("{} ", name());
     for problem in problems {
         let _ = writeln!(stderr, "{begin}{}", escaped(&first_words(problem)));
@@ -211,6 +243,8 @@ mod tests {
             ("plain é 日 text", "plain é 日 text"),
             ("a\x1b[31mb", "a\\u{1b}[31mb"),
             ("a\r\nb\t\u{85}\u{202e}", "a\\r\\nb\\t\\u{85}\\u{202e}"),
+            ("a\u{ad}b\u{200b}\u{feff}", "a\\u{ad}b\\u{200b}\\u{feff}"),
+            ("👩\u{200d}👧 می\u{200c}شود", "👩\u{200d}👧 می\u{200c}شود"),
         ];
         for (text, shown) in cases {
             assert_eq!(escaped(text), shown);

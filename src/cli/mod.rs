@@ -9,7 +9,7 @@ use std::ffi::OsString;
 use std::io::Write;
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 pub use config::ConfigCommand;
@@ -56,16 +56,37 @@ pub struct Arguments {
 /// # Errors
 /// Help, the version or a mistake, which is printed; the exit code then.
 pub fn parse(words: &[OsString]) -> Result<Arguments, u8> {
-    Arguments::try_parse_from(words).map_err(|answer| {
+    read(words).map_err(|answer| {
         // A mistake is quoted, and must not tell the terminal what to do.
-        let harmless = words
+        let harmless: Vec<OsString> = words
             .iter()
-            .map(|word| escaped(&word.to_string_lossy()).into_owned());
-        let answer = Arguments::try_parse_from(harmless).err().unwrap_or(answer);
+            .map(|word| escaped(&word.to_string_lossy()).into_owned().into())
+            .collect();
+        let answer = read(&harmless).err().unwrap_or(answer);
         let _ = answer.print();
         let _ = std::io::stdout().flush();
         answer.exit_code() as u8
     })
+}
+
+/// Reads `words`. What there is to say of them has the colours that `--color` among them asks for.
+fn read(words: &[OsString]) -> clap::error::Result<Arguments> {
+    let asks = |value: &str| {
+        let one = words
+            .iter()
+            .any(|word| **word == *format!("--color={value}"));
+        one || words
+            .windows(2)
+            .any(|pair| pair[0] == "--color" && pair[1] == value)
+    };
+    let color = match (asks("never"), asks("always")) {
+        (true, _) => clap::ColorChoice::Never,
+        (false, true) => clap::ColorChoice::Always,
+        (false, false) => clap::ColorChoice::Auto,
+    };
+    let mut command = Arguments::command().color(color);
+    let mut matches = command.try_get_matches_from_mut(words)?;
+    Arguments::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))
 }
 
 impl Arguments {

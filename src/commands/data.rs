@@ -5,6 +5,7 @@ use std::io::{BufWriter, Write};
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
+use console::{Alignment, measure_text_width, pad_str};
 use image::ImageFormat;
 use indicatif::ProgressBar;
 use rayon::prelude::*;
@@ -20,6 +21,7 @@ use crate::disk::Folder;
 use crate::messages::{self, escaped};
 use crate::report::summary::mebibytes;
 use crate::run::display::Style;
+use crate::run::screen;
 
 use super::{check, load};
 
@@ -61,7 +63,7 @@ pub(super) fn run(command: DataCommand, style: Style) -> Result<()> {
             let mut archive = Archive::sign_language_digits();
             archive.url = url.unwrap_or(archive.url);
             let shown = if style.draws_bars() {
-                ProgressBar::no_length()
+                ProgressBar::with_draw_target(None, screen::target())
             } else {
                 ProgressBar::hidden()
             };
@@ -178,7 +180,10 @@ fn describe(data: &Dataset, split: &Split, config: &SplitConfig) -> String {
         0 => "residency    on the disk, read when they are needed".to_owned(),
         bytes => format!("residency    in memory, {}", mebibytes(bytes)),
     });
-    for (label, class) in index.classes.iter().enumerate() {
+    let names: Vec<_> = index.classes.iter().map(|class| escaped(class)).collect();
+    let widths = names.iter().map(|name| measure_text_width(name));
+    let widest = widths.max().unwrap_or(0).max(6);
+    for (label, class) in names.iter().enumerate() {
         let count = |part: &[usize]| {
             part.iter()
                 .filter(|&&image| index.labels[image] == label as i64)
@@ -192,8 +197,8 @@ fn describe(data: &Dataset, split: &Split, config: &SplitConfig) -> String {
         let parts = split
             .parts()
             .map(|(name, part)| format!("{name} {}", count(part)));
-        let class = escaped(class);
-        lines.push(format!("class {class:<6} {total} ({})", parts.join(", ")));
+        let class = pad_str(class, widest, Alignment::Left, None);
+        lines.push(format!("class {class} {total} ({})", parts.join(", ")));
     }
     for (channel, (mean, sd)) in data.pixels.statistics(&split.train).into_iter().enumerate() {
         lines.push(format!(

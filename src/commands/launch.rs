@@ -14,7 +14,7 @@ use crate::run::checkpointer::Checkpointer;
 use crate::run::directory::RunDir;
 use crate::run::display::{self, Style};
 use crate::run::interrupt::Interrupt;
-use crate::run::logs::Logs;
+use crate::run::logs::{self, Logs};
 use crate::run::session::Session;
 use crate::train::event::Observer;
 use crate::train::replay;
@@ -47,15 +47,20 @@ pub(super) fn go(
     let trainer = session.trainer();
     let before = summary::before(session, trainer.steps_per_epoch());
     messages::note_text(Level::Verbose, &before);
-    let done = state.progress.epoch - 1;
     let began = Instant::now();
     let live = live::of_run(&live, session, folder)?;
     let mut logs = Logs::open(session, folder)?;
     let mut tensorboard = TensorBoard::open(session, folder, &state.progress)?;
     let mut checkpointer = Checkpointer::new(session, folder);
-    let (epochs, steps) = (train.epochs, trainer.steps_per_epoch());
-    let metric = session.experiment.checkpoint.metric;
-    let mut shown = display::listener(style, done, epochs, steps, metric);
+    let outlook = display::Outlook {
+        progress: &state.progress,
+        // It is only looked at, so what cannot be read of it is no reason to stop.
+        history: logs::read(folder.path()).unwrap_or_default(),
+        epochs: train.epochs,
+        steps_per_epoch: trainer.steps_per_epoch(),
+        metric: session.experiment.checkpoint.metric,
+    };
+    let mut shown = display::listener(style, outlook);
     let mut listeners: Vec<&mut dyn Observer> = vec![&mut logs];
     listeners.extend(tensorboard.as_mut().map(|listener| listener as _));
     listeners.push(&mut checkpointer); // a checkpoint counts what the others have written

@@ -14,12 +14,15 @@ pub(super) fn run(command: &ResumeArguments, style: Style) -> Result<()> {
     let _lock = Lock::take(folder.folder())?;
     let pair = prove::choose(&folder, command.from.as_ref())?;
     let experiment = resume::experiment(&pair.later.document, &[])?;
-    let (done, epochs) = (
-        pair.earlier.document.progress.epoch - 1,
-        pair.later.document.progress.epoch - 1,
-    );
-    let metric = experiment.checkpoint.metric;
-    let mut shown = display::listener(style, done, epochs.max(done + 1), 1, metric);
+    let [begin, end] = [&pair.earlier, &pair.later].map(|found| &found.document.progress);
+    let outlook = display::Outlook {
+        progress: begin,
+        history: Vec::new(),
+        epochs: begin.epoch.max(end.epoch - 1),
+        steps_per_epoch: 1,
+        metric: experiment.checkpoint.metric,
+    };
+    let mut shown = display::listener(style, outlook);
     let proof = prove::prove(&folder, pair, experiment, shown.as_mut())?;
     crate::show!("{}", summary::proof(&proof))?;
     if proof.differences.is_empty() {

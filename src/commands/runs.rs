@@ -11,6 +11,7 @@ use crate::report::catalog as tables;
 use crate::report::summary::mebibytes;
 use crate::study::catalog::{self, CatalogEntry, Garbage};
 use crate::study::compare::Comparison;
+use crate::terminal::{self, Charset};
 
 pub(super) fn run(command: RunsCommand) -> Result<()> {
     match command {
@@ -32,7 +33,8 @@ pub(super) fn run(command: RunsCommand) -> Result<()> {
         RunsCommand::Show { run, files } => {
             let entry = CatalogEntry::open(&run)?;
             let csv = || tables::list_csv(&[&entry], true);
-            tell(&files, &tables::show(&entry)?, &entry, csv)
+            let shown = tables::show(&entry, terminal::columns(), Charset::of_locale())?;
+            tell(&files, &shown, &entry, csv)
         }
         RunsCommand::Compare { runs, files } => {
             let entries: Vec<CatalogEntry> = runs

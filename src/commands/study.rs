@@ -74,7 +74,7 @@ impl Launch {
             jobs,
             go_on: request.on_fail == OnFail::Continue,
             interrupt: Interrupt::listen()?,
-            display: Display::new(style),
+            display: Display::new(style, &experiment.checkpoint),
         })
     }
 

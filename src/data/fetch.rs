@@ -170,7 +170,7 @@ fn download(archive: &Archive, folder: &Folder, shown: &ProgressBar) -> Result<F
                 "it has {length} bytes, more than the {limit} allowed"
             );
             shown.set_length(length);
-            "downloading [{bar:30}] {decimal_bytes}/{decimal_total_bytes} ({eta})"
+            "downloading [{bar:15}] {decimal_bytes}/{decimal_total_bytes} ({eta})"
         }
         None => "downloading {decimal_bytes} ({elapsed})",
     };

@@ -5,17 +5,23 @@ use anyhow::Result;
 use super::studies::percent;
 use super::summary::{best_and_last, mebibytes};
 use super::table::{Table, csv_text};
+use super::text_curves::text_curves;
 use crate::config::train::Metric;
 use crate::data::split::Manifest;
 use crate::disk;
 use crate::messages::escaped;
+use crate::run::bars::losses;
 use crate::run::checkpoints;
 use crate::run::environment::LaunchRecord;
+use crate::run::logs;
 use crate::run::resume::Parent;
+use crate::run::sparkline::sparkline;
 use crate::study::catalog::{CatalogEntry, Findings, Garbage, RunEntry, StudyEntry};
 use crate::study::compare::{Column, Comparison};
 use crate::study::statistics::Spread;
 use crate::study::summary::Summary;
+use crate::terminal::Charset;
+use crate::train::metrics::EpochRecord;
 
 const HEADER: [&str; 8] = [
     "run",
@@ -123,18 +129,18 @@ fn study_row(study: &StudyEntry) -> Vec<String> {
     ]
 }
 
-/// Everything about one run or study.
+/// Everything about one run or study, with its curves, which are `columns` wide.
 ///
 /// # Errors
 /// A folder of a run that cannot be listed.
-pub fn show(entry: &CatalogEntry) -> Result<String> {
+pub fn show(entry: &CatalogEntry, columns: usize, charset: Charset) -> Result<String> {
     match entry {
-        CatalogEntry::Run(run) => show_run(run),
-        CatalogEntry::Study(study) => Ok(show_study(study)),
+        CatalogEntry::Run(run) => show_run(run, columns, charset),
+        CatalogEntry::Study(study) => Ok(show_study(study, charset)),
     }
 }
 
-fn show_run(run: &RunEntry) -> Result<String> {
+fn show_run(run: &RunEntry, columns: usize, charset: Charset) -> Result<String> {
     let launch = LaunchRecord::read(&run.path);
     let word = |of: &dyn Fn(&LaunchRecord) -> String| or_dash(launch.as_ref().map(of));
     let split = Manifest::read(&run.path.join("split.json")).ok();
@@ -187,11 +193,24 @@ fn show_run(run: &RunEntry) -> Result<String> {
     }
     let metric = run.experiment.checkpoint.metric;
     let metrics = best_and_last(run.best.as_ref(), run.last.as_ref(), metric);
-    Ok(format!(
-        "{}\n\n{metrics}\n\n{}",
-        lines.join("\n"),
-        files_of(run)?
-    ))
+    let mut text = format!("{}\n\n{metrics}\n\n{}", lines.join("\n"), files_of(run)?);
+    let epochs = history(run);
+    if !epochs.is_empty() {
+        let best = run.best.as_ref();
+        text += &format!(
+            "\n\n{}",
+            text_curves(&epochs, best, metric, columns, charset)
+        );
+    }
+    Ok(text)
+}
+
+/// The epochs of a run; if they cannot be read, that is said, and there are none.
+fn history(run: &RunEntry) -> Vec<EpochRecord> {
+    logs::read(&run.path).unwrap_or_else(|error| {
+        crate::status!("signet: no curve: {error:#}");
+        Vec::new()
+    })
 }
 
 /// Checkpoints and exports, with their sizes.
@@ -216,11 +235,20 @@ fn files_of(run: &RunEntry) -> Result<Table> {
     Ok(files)
 }
 
-fn show_study(study: &StudyEntry) -> String {
-    let rows: Vec<&RunEntry> = study.begun.iter().collect();
-    let mut trials = Table::new(3, &HEADER);
-    for run in rows {
-        trials.add_row(run_row(run));
+fn show_study(study: &StudyEntry, charset: Charset) -> String {
+    const CELLS: usize = 20;
+    let (words, numbers) = HEADER.split_at(3);
+    let mut last = study.begun.iter().filter_map(|run| run.last.as_ref());
+    let part = if last.any(|record| record.val.is_some()) {
+        "val loss"
+    } else {
+        "train loss"
+    };
+    let mut trials = Table::new(4, &[words, &[part], numbers].concat());
+    for run in &study.begun {
+        let mut row = run_row(run);
+        row.insert(3, sparkline(&losses(&history(run)), CELLS, charset));
+        trials.add_row(row);
     }
     let waiting = study.trials.len() - study.begun.len();
     let mut text = format!("{trials}\n\n{}", escaped(&study_row(study)[..3].join("  ")));

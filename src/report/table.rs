@@ -58,6 +58,30 @@ mod tests {
     use super::*;
 
     #[test]
+    fn columns_stand_below_each_other_whatever_the_width_of_characters() {
+        let mut table = Table::new(1, &["class", "images"]);
+        // Columns that a terminal gives them: East Asian Width (UAX 11), sequences of emoji (UTS 51).
+        let names = [
+            ("cat", 3),
+            ("고양이", 6),
+            ("👩\u{200d}👧 x", 4),
+            ("cafe\u{301}", 4),
+            ("עברית", 5),
+            ("a\u{200b}b", 10), // shown as a\u{200b}b
+        ];
+        for (name, _) in names {
+            table.add_row([name, "7"]);
+        }
+        let text = table.to_string();
+        let mut lines = text.lines();
+        assert_eq!(lines.next(), Some("class       images"));
+        for (line, (name, width)) in lines.zip(names) {
+            let blanks = " ".repeat(17 - width);
+            assert_eq!(line, format!("{}{blanks}7", escaped(name)));
+        }
+    }
+
+    #[test]
     fn a_name_is_one_field_of_csv_whatever_it_holds() {
         let row = ["a, b", "the \"x\"", "two\nlines", "", "plain é"].map(str::to_owned);
         // RFC 4180, section 2, rules 6 and 7.

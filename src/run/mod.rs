@@ -1,9 +1,10 @@
 //! A run: what it needs in memory (`session`), what it depends on (`environment`, `arithmetic`), its folder
 //! (`directory`, `lock`) and what lies there before a step (`create`), its files (`logs`, `samples`, `history`, `timing`, `event_files`; `checkpoint`, `checkpoints`,
 //! `checkpointer`, `retention`), going on with it (`resume`, `changes`, `prove`), and what is seen of it (`display`,
-//! `interrupt`).
+//! `bars`, `sparkline`, `screen`, `interrupt`).
 
 pub mod arithmetic;
+pub mod bars;
 pub mod changes;
 pub mod checkpoint;
 pub mod checkpointer;
@@ -20,6 +21,8 @@ pub mod prove;
 pub mod resume;
 pub mod retention;
 pub mod samples;
+pub mod screen;
 pub mod session;
 pub mod source;
+pub mod sparkline;
 pub mod timing;

@@ -1,30 +1,46 @@
 //! One display for all trials of a study.
 
+use std::path::Path;
 use std::sync::Mutex;
 
-use indicatif::{HumanDuration, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{HumanDuration, MultiProgress, ProgressBar};
 
 use super::results::TrialResult;
-use crate::run::display::{Style, bar_style};
+use crate::config::run::CheckpointConfig;
+use crate::run::bars::{best_in_words, curve, losses, new_bar, show_bar, text_line};
+use crate::run::display::Style;
+use crate::run::{logs, screen};
 use crate::train::metrics::EpochRecord;
+use crate::train::progress;
 
 /// Shows which trials run, how far they are, and what the finished ones say together.
 pub struct Display {
     style: Style,
+    /// What the best epoch of a trial is chosen by.
+    checkpoint: CheckpointConfig,
     bars: Option<(MultiProgress, ProgressBar)>,
-    running: Mutex<Vec<(String, ProgressBar)>>,
+    running: Mutex<Vec<Running>>,
+}
+
+/// A trial under way.
+struct Running {
+    trial: String,
+    line: ProgressBar,
+    /// Its epochs so far.
+    history: Vec<EpochRecord>,
 }
 
 impl Display {
     /// Before the first trial.
-    pub fn new(style: Style) -> Display {
+    pub fn new(style: Style, checkpoint: &CheckpointConfig) -> Display {
         let bars = style.draws_bars().then(|| {
-            let all = MultiProgress::new();
-            let top = all.add(ProgressBar::new(0).with_style(bar_style("trials")));
+            let all = screen::open();
+            let top = all.add(new_bar("trial", 0));
             (all, top)
         });
         Display {
             style,
+            checkpoint: checkpoint.clone(),
             bars,
             running: Mutex::default(),
         }
@@ -32,31 +48,39 @@ impl Display {
 
     /// So many trials follow.
     pub fn begin(&self, trials: usize) {
-        if let Some((_, top)) = &self.bars {
+        if let Some((all, top)) = &self.bars {
+            top.reset();
             top.set_length(trials as u64);
-            top.set_position(0);
-            top.reset_eta();
+            top.set_message("");
+            all.set_draw_target(screen::target());
+            screen::keep_drawn(top);
         }
     }
 
-    /// A trial has ended an epoch; `record` is its line of progress.
-    pub fn epoch(&self, trial: &str, record: &EpochRecord) {
+    /// The trial in `folder` has ended an epoch; `record` is its line of progress.
+    pub fn epoch(&self, folder: &Path, record: &EpochRecord) {
         let (Some((all, _)), Ok(mut running)) = (&self.bars, self.running.lock()) else {
             return;
         };
-        let known = running.iter().position(|(name, _)| name == trial);
+        let trial = folder.file_name().unwrap_or_default().to_string_lossy();
+        let known = running.iter().position(|known| known.trial == trial);
         let index = known.unwrap_or_else(|| {
-            let style = ProgressStyle::with_template("  {msg}").expect("the template is fixed");
-            let line = all.add(ProgressBar::new_spinner().with_style(style));
-            running.push((trial.to_owned(), line));
+            // Earlier launches have left some; what cannot be read is not shown.
+            let mut history = logs::read(folder).unwrap_or_default();
+            history.retain(|earlier| earlier.epoch < record.epoch);
+            running.push(Running {
+                trial: trial.into_owned(),
+                line: all.add(text_line("  ")),
+                history,
+            });
             running.len() - 1
         });
-        let (part, metrics) = record.shown();
-        let accuracy = 100.0 * metrics.accuracy;
-        running[index].1.set_message(format!(
-            "{trial}  epoch {}  {part} accuracy {accuracy:6.2} %",
-            record.epoch
-        ));
+        let found = &mut running[index];
+        found.history.push(record.clone());
+        let columns = screen::columns().saturating_sub(2);
+        found
+            .line
+            .set_message(found.words(&self.checkpoint, columns));
     }
 
     /// `trial` has its result, the last of `so_far`.
@@ -67,7 +91,9 @@ impl Display {
             top.set_position(so_far.len() as u64);
             // Known only now: before the first trial has ended nobody can say how long they take.
             let left = HumanDuration(top.eta());
-            top.set_message(format!("{}  {left:#} left", F::together(so_far)));
+            let (together, left) = (F::together(so_far), format!("{left:#} left"));
+            let choices = [vec![together.clone(), left], vec![together]];
+            show_bar(top, "trial", &choices, screen::columns());
             return;
         }
         match self.style {
@@ -85,29 +111,41 @@ impl Display {
     /// `trial` runs no longer.
     pub fn left(&self, trial: &str) {
         if let Ok(mut running) = self.running.lock() {
-            running.retain(|(name, bar)| {
-                let stays = name != trial;
+            running.retain(|known| {
+                let stays = known.trial != trial;
                 if !stays {
-                    bar.finish_and_clear();
+                    known.line.finish_and_clear();
                 }
                 stays
             });
         }
     }
 
-    /// Clears the screen of bars.
+    /// Clears the screen of bars, up to the next [`Display::begin`].
     pub fn clear(&self) {
         if let Some((all, top)) = &self.bars {
-            top.finish_and_clear();
-            let _ = all.clear();
+            screen::clear(all, top);
         }
     }
+}
 
-    /// Leaves the bars as they are: a ^C has moved the cursor, and nobody knows where to.
-    pub fn leave(&self) {
-        if let Some((all, _)) = self.bars.as_ref().filter(|(all, _)| !all.is_hidden()) {
-            all.set_draw_target(ProgressDrawTarget::hidden());
-            crate::status!("");
-        }
+impl Running {
+    /// Its line of `columns`: how far it is, the curve of its loss, and its best epoch by `checkpoint`.
+    fn words(&self, checkpoint: &CheckpointConfig, columns: usize) -> String {
+        let Some(last) = self.history.last() else {
+            return String::new();
+        };
+        let (part, metrics) = last.shown();
+        let begin = format!("{}  epoch {}  ", self.trial, last.epoch);
+        let accuracy = format!("{part} accuracy {:5.1} %", 100.0 * metrics.accuracy);
+        let best = progress::best(self.history.clone(), checkpoint);
+        let [short, long] = best_in_words(best.as_ref().unwrap_or(last), checkpoint.metric);
+        let choices = [
+            vec![accuracy.clone(), long],
+            vec![accuracy, short.clone()],
+            vec![short],
+        ];
+        let room = columns.saturating_sub(begin.len());
+        begin + &curve(&losses(&self.history), &choices, room)
     }
 }

@@ -124,9 +124,7 @@ impl Runner<'_> {
                 scope.spawn(work);
             }
         });
-        if self.interrupt.signal().is_none() {
-            self.display.clear();
-        }
+        self.display.clear();
         let place = |name: &str| trials.iter().position(|trial| trial.name == name);
         let mut results = results.into_inner().unwrap_or_default();
         results.sort_by_key(|result: &F| place(result.trial()));
@@ -226,7 +224,7 @@ impl Runner<'_> {
             .spawn()?;
         let stderr = child.stderr.take().context("a pipe was asked for")?;
         let (code, said) = std::thread::scope(|scope| {
-            let said = scope.spawn(|| self.listen(stderr, &trial.name, log));
+            let said = scope.spawn(|| self.listen(stderr, folder, log));
             let code = self.wait(&mut child);
             (code, said.join())
         });
@@ -239,7 +237,7 @@ impl Runner<'_> {
     }
 
     /// Follows what a trial says: epochs go to the display, everything to its log. Answers with its last words.
-    fn listen(&self, stderr: ChildStderr, trial: &str, log: &Path) -> Result<String> {
+    fn listen(&self, stderr: ChildStderr, trial: &Path, log: &Path) -> Result<String> {
         let (study, name) = Folder::above(log)?;
         let mut log = study.append(name)?;
         let mut last = String::new();
@@ -264,7 +262,6 @@ impl Runner<'_> {
             }
             match asked {
                 None if self.interrupt.signal().is_some() => {
-                    self.display.leave();
                     process::ask_to_stop(child)?;
                     asked = Some(Instant::now());
                 }
