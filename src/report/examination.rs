@@ -7,10 +7,10 @@ use anyhow::Result;
 use image::RgbImage;
 use tch::{Device, Kind, Tensor};
 
-use super::plots::{Plot, Tile, sheet};
+use super::plots::{Plot, Tile, end_of, sheet};
 use super::verdicts::Verdicts;
 use crate::data::Dataset;
-use crate::data::findings::{self, Finding};
+use crate::data::findings::{self, Finding, FindingKind, FoundImage};
 use crate::data::split::{Part, Split};
 use crate::model::network::Network;
 use crate::train::evaluation::Evaluation;
@@ -74,6 +74,8 @@ pub struct Examination {
     pub filters: Vec<RgbImage>,
     /// What is doubtful about the images; none where there are too many to look.
     pub findings: Option<Vec<Finding>>,
+    /// The images that the first findings are about.
+    pub doubtful: Vec<Tile>,
 }
 
 impl Examination {
@@ -114,6 +116,9 @@ impl Examination {
         let right = right.map(|made| places[&*made.image]);
         let shown: Vec<usize> = wrong.iter().copied().chain(right).take(SHOWN).collect();
         let images = Arc::new(named(data, &shown)?);
+        let findings = (index.len() <= CHECKED)
+            .then(|| findings::find(data, Some(split)))
+            .transpose()?;
         Ok(Examination {
             looked_at: looked_at(
                 data,
@@ -123,9 +128,8 @@ impl Examination {
             )?,
             augmented: augmented(trainer)?,
             filters: filters(network),
-            findings: (index.len() <= CHECKED)
-                .then(|| findings::find(data, Some(split)))
-                .transpose()?,
+            doubtful: doubtful(data, findings.as_deref().unwrap_or_default())?,
+            findings,
             images,
             verdicts,
         })
@@ -165,10 +169,6 @@ impl Examination {
             image: image.clone(),
             caption: caption(name),
         });
-        let augmented = self.augmented.iter().map(|tile| Tile {
-            image: tile.image.clone(),
-            caption: tile.caption.clone(),
-        });
         let filters = self.filters.iter().map(|image| Tile {
             image: image.clone(),
             caption: Vec::new(),
@@ -187,7 +187,13 @@ impl Examination {
                 "Training images as epoch 1 meets them",
                 "Images of the train part, changed at random as the first epoch meets them."
                     .to_owned(),
-                augmented.collect(),
+                self.augmented.clone(),
+            ),
+            sheet(
+                "findings",
+                "Images that the data check found",
+                "Images that the first findings of the data check are about.".to_owned(),
+                self.doubtful.clone(),
             ),
             sheet(
                 "filters",
@@ -276,6 +282,32 @@ fn augmented(trainer: &Trainer) -> Result<Vec<Tile>> {
         .zip(numbers)
         .map(tile)
         .collect())
+}
+
+/// The images that the first of `findings` are about, two of each at the most.
+fn doubtful(data: &Dataset, findings: &[Finding]) -> Result<Vec<Tile>> {
+    let names = data.index.names.iter().enumerate();
+    let places: BTreeMap<&str, usize> = names.map(|(image, name)| (&**name, image)).collect();
+    let about = |finding: &Finding| {
+        let found = finding.images.iter().take(2).cloned();
+        found.map(|found| (finding.kind, found)).collect::<Vec<_>>()
+    };
+    let shown: Vec<(usize, FindingKind, FoundImage)> = findings
+        .iter()
+        .flat_map(about)
+        .filter_map(|(kind, found)| Some((*places.get(&*found.name)?, kind, found)))
+        .take(IN_A_SHEET)
+        .collect();
+    if shown.is_empty() {
+        return Ok(Vec::new());
+    }
+    let numbers: Vec<usize> = shown.iter().map(|(image, ..)| *image).collect();
+    let images = images_of(&data.pixels.batch(&numbers)?).into_iter();
+    let tile = |(image, (_, kind, found)): (RgbImage, (usize, FindingKind, FoundImage))| Tile {
+        image,
+        caption: vec![kind.title().to_owned(), end_of(&found.name, 20)],
+    };
+    Ok(images.zip(shown).map(tile).collect())
 }
 
 /// The filters of the first layer with windows, each scaled from its smallest to its largest weight.

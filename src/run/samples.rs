@@ -11,6 +11,7 @@ use tch::Tensor;
 use crate::data::index::Index;
 use crate::data::split::Part;
 use crate::train::evaluation;
+use crate::train::metrics::finite_or_nan;
 
 /// One line of `samples.jsonl`: one image after one epoch, in evaluation mode.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -26,8 +27,10 @@ pub struct SampleRecord {
     /// The class it was taken for.
     pub predicted: String,
     /// Probability of the class it shows, 0 to 1.
+    #[serde(deserialize_with = "finite_or_nan")]
     pub probability: f64,
     /// Cross-entropy: minus the logarithm of that probability.
+    #[serde(deserialize_with = "finite_or_nan")]
     pub loss: f64,
 }
 

@@ -1,7 +1,7 @@
 //! Loss and accuracy: sums on the device first, ratios last.
 
 use anyhow::Result;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use tch::{Kind, Reduction, Tensor};
 
 use super::class_counts::ClassCounts;
@@ -18,7 +18,8 @@ const EVAL_BATCH: usize = 256;
 /// What a part of the data gave.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Metrics {
-    /// Mean loss over images.
+    /// Mean loss over images. One that is not finite is `null` in JSON.
+    #[serde(deserialize_with = "finite_or_nan")]
     pub loss: f64,
     /// Share of images recognised.
     pub accuracy: f64,
@@ -28,6 +29,14 @@ pub struct Metrics {
     /// Mean recall of the classes; none where there is no mean F1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub balanced_accuracy: Option<f64>,
+}
+
+/// A number of a JSON document that has `null` for one that is not finite.
+///
+/// # Errors
+/// Anything else.
+pub fn finite_or_nan<'d, D: Deserializer<'d>>(document: D) -> Result<f64, D::Error> {
+    Ok(Option::deserialize(document)?.unwrap_or(f64::NAN))
 }
 
 /// One line of `metrics.jsonl`: an epoch's end.

@@ -151,7 +151,9 @@
       if (loading) { again = true; return; }
       loading = true;
       try {
-        const page = new DOMParser().parseFromString(await (await fetch("page")).text(), "text/html");
+        const answer = await fetch("page"), text = await answer.text();
+        if (!answer.ok) { status.textContent = text; return; } // the run is being removed, for instance
+        const page = new DOMParser().parseFromString(text, "text/html");
         const chosen = { cut: find("#cut")?.value, course: find("[data-course][aria-pressed=true]")?.dataset.course };
         const focused = inReport("a, button, input, summary, [tabindex]").indexOf(document.activeElement);
         const opened = inReport("details").map((details) => details.open);
@@ -163,7 +165,7 @@
         if (chosen.cut && find("#cut")) { find("#cut").value = chosen.cut; threshold(); }
         const pressed = all("[data-course]").find((button) => button.dataset.course === chosen.course);
         if (pressed) course(pressed);
-      } finally { loading = false; }
+      } catch { status.textContent = "not connected"; } finally { loading = false; }
       if (again) { again = false; load(); }
     };
     events.addEventListener("open", () => { status.textContent = "live"; });

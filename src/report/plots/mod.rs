@@ -381,6 +381,16 @@ fn label(name: &str, most: usize) -> String {
     short.replace('$', "\\$")
 }
 
+/// The end of a name in `most` letters at the most: it tells more than the start.
+pub fn end_of(name: &str, most: usize) -> String {
+    let count = name.chars().count();
+    if count <= most {
+        return name.to_owned();
+    }
+    let end: String = name.chars().skip(count - most + 1).collect();
+    format!("\u{2026}{end}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -6,6 +6,7 @@ use kuva::render::render::{Primitive, TextAnchor};
 use super::{GRID, INK, MUTED, PAPER, Placed, Plot, blank, label, text};
 
 /// An image and what is said of it.
+#[derive(Clone)]
 pub struct Tile {
     /// The image.
     pub image: RgbImage,

@@ -4,7 +4,7 @@ use kuva::prelude::{
     BarPlot, Histogram, LegendPosition, LinePlot, Plot as Mark, ReferenceLine, ScatterPlot,
 };
 
-use super::{Axes, MUTED, Plot, SERIES, label, round_step, whole_step};
+use super::{Axes, MUTED, Plot, SERIES, end_of, label, round_step, whole_step};
 use crate::study::results::Evaluated;
 use crate::study::statistics::Spread;
 use crate::train::evaluation::wilson;
@@ -135,16 +135,6 @@ pub fn wrong_images(often: &[(String, usize)], trials: usize) -> Option<Plot> {
         named.collect::<Vec<_>>().join(", ")
     );
     Some(axes.plot("wrong-images", about, marks, layout, None))
-}
-
-/// The end of a name, which tells more than its start.
-fn end_of(name: &str, most: usize) -> String {
-    let count = name.chars().count();
-    if count <= most {
-        return name.to_owned();
-    }
-    let end: String = name.chars().skip(count - most + 1).collect();
-    format!("\u{2026}{end}")
 }
 
 /// A metric against the values of a swept key, as JSON, with its mean and standard deviation over trials at each point.
