@@ -113,7 +113,7 @@ fn a_key_is_explained_and_what_is_none_gets_the_nearest() {
     );
     let section = workshop.signet(&["config", "explain", "log"]).stdout;
     assert!(
-        section.contains("  keys     csv, tensorboard, samples\n"),
+        section.contains("  keys     csv, tensorboard, report, samples\n"),
         "{section}"
     );
     for (key, words) in [

@@ -67,7 +67,11 @@ impl Images {
     }
 }
 
-pub(super) fn wrong_tiles(report: &RunReport, verdicts: &Verdicts, images: &Images) -> Vec<WrongTile> {
+pub(super) fn wrong_tiles(
+    report: &RunReport,
+    verdicts: &Verdicts,
+    images: &Images,
+) -> Vec<WrongTile> {
     let looked_at = |name: &str| {
         let examined = report.examined.as_ref().ok()?;
         let (_, image) = examined.looked_at.iter().find(|(own, _)| own == name)?;
