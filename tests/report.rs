@@ -157,12 +157,14 @@ fn a_folder_of_plots_keeps_what_signet_did_not_draw() {
     let workshop = workshop();
     workshop.signet(&["train", "own.yaml", "--run", "run"]);
     workshop.write("run/plots/notes.txt", "mine");
-    workshop.write("run/plots/roc-of-old.svg", "<svg/>");
+    workshop.write("run/plots/mine.png", "mine, too");
+    workshop.write("run/plots/findings.svg", "<svg/>");
     workshop.signet(&["report", "run"]);
     assert_eq!(workshop.text("run/plots/notes.txt"), "mine");
+    assert_eq!(workshop.text("run/plots/mine.png"), "mine, too");
     assert!(
-        !workshop.path("run/plots/roc-of-old.svg").exists(),
-        "a plot of an earlier report"
+        !workshop.path("run/plots/findings.svg").exists(),
+        "nothing is found now"
     );
 }
 
@@ -171,27 +173,71 @@ fn a_run_whose_images_are_gone_is_told_of_from_its_logs() {
     let workshop = workshop();
     workshop.signet(&["train", "own.yaml", "--run", "run"]);
     std::fs::rename(workshop.path("data"), workshop.path("elsewhere")).unwrap();
-    let answer = workshop.signet(&["report", "run"]);
-    assert!(
-        answer
-            .stderr
-            .contains("the images are left out of the report: data.source.root"),
-        "{}",
-        answer.stderr
-    );
-    let page = workshop.text("run/report.html");
+    let whole = workshop.text("run/report.html");
+    let answer = workshop.call(&["report", "run"]);
+    answer.assert_failed(4, "run/report.html was made with the images and stays as it is; --out FILE writes one without them");
+    answer.assert_failed(4, "the images are left out of the report: data.source.root");
+    assert_eq!(workshop.text("run/report.html"), whole);
+    workshop.signet(&["report", "run", "--out", "poorer.html"]);
+    let page = workshop.text("poorer.html");
     assert!(page.contains("The images could not be looked at"));
     assert!(
         page.contains("accuracy, val part"),
         "samples.jsonl says what was made of the val part"
     );
-    assert!(names(&workshop, "run/plots").contains(&"confusion.svg".to_owned()));
+    let val = workshop.json("run/best.json")["record"]["val"]["accuracy"]
+        .as_f64()
+        .unwrap();
+    assert_eq!(
+        figure(&page, "accuracy, val part"),
+        format!("{:.2} %", 100.0 * val)
+    );
     workshop.signet(&["report", "run", "-s", "data.source.root=elsewhere"]);
     assert!(
         workshop
             .text("run/report.html")
             .contains("accuracy, test part")
     );
+}
+
+#[test]
+fn a_class_that_the_val_part_lacks_is_a_class_all_the_same() {
+    let workshop = Workshop::with_folders(24);
+    // Three images of another class, of which the val part gets none.
+    for image in 0..3 {
+        let [from, to] = [
+            format!("data/0/{image:04}.png"),
+            format!("data/10/{image:04}.png"),
+        ];
+        workshop.write(&to, workshop.read(&from));
+    }
+    workshop.write("own.yaml", OWN);
+    workshop.signet(&[
+        "train",
+        "own.yaml",
+        "--run",
+        "run",
+        "-s",
+        "log.report=false",
+    ]);
+    std::fs::rename(workshop.path("data"), workshop.path("elsewhere")).unwrap();
+    workshop.signet(&["report", "run"]);
+    let page = workshop.text("run/report.html");
+    assert!(page.contains("accuracy, val part"));
+    assert!(!page.contains("area under ROC"), "that is for two classes");
+}
+
+#[test]
+fn a_training_that_goes_on_has_no_page_that_says_it_is_complete() {
+    let workshop = workshop();
+    workshop.signet(&["train", "own.yaml", "--run", "run"]);
+    let more = [
+        "resume", "run", "--epochs", "6", "--extend", "hold", "--until", "4",
+    ];
+    workshop.signet(&more);
+    assert!(!workshop.path("run/report.html").exists());
+    workshop.signet(&["resume", "run"]);
+    assert!(workshop.text("run/report.html").contains("6 of 6 epochs"));
 }
 
 #[test]

@@ -5,8 +5,9 @@ use std::time::Instant;
 use anyhow::Result;
 
 use super::{export, live, report};
-use crate::cli::LiveArguments;
 use crate::messages::{self, Level};
+use crate::report::files;
+use crate::report::live::LivePort;
 use crate::report::summary;
 use crate::report::tensorboard::TensorBoard;
 use crate::run::arithmetic;
@@ -27,7 +28,7 @@ pub(super) fn go(
     folder: &RunDir,
     mut state: TrainState,
     until: Option<usize>,
-    live: LiveArguments,
+    live: Option<LivePort>,
     style: Style,
 ) -> Result<()> {
     for remark in session.threads.remarks() {
@@ -48,7 +49,10 @@ pub(super) fn go(
     let before = summary::before(session, trainer.steps_per_epoch());
     messages::note_text(Level::Verbose, &before);
     let began = Instant::now();
-    let live = live::of_run(&live, session, folder)?;
+    let live = live
+        .map(|port| live::of_run(port, session, folder))
+        .transpose()?;
+    folder.folder().remove(files::PAGE)?; // what an earlier launch came to
     let mut logs = Logs::open(session, folder)?;
     let mut tensorboard = TensorBoard::open(session, folder, &state.progress)?;
     let mut checkpointer = Checkpointer::new(session, folder);
@@ -74,10 +78,12 @@ pub(super) fn go(
     }
     let after = summary::after(session, &state.progress, folder.path(), began.elapsed());
     messages::show_text(&after)?;
-    export::on_finish(&session.experiment, folder, Some(session), &interrupt)?;
-    let page = report::on_finish(session, folder, &state.progress);
-    if let Some((live, page)) = live.zip(page) {
-        live.end(page);
+    let exported = export::on_finish(&session.experiment, folder, Some(session), &interrupt);
+    if interrupt.signal().is_none() {
+        let page = report::on_finish(session, folder, &state.progress);
+        if let Some((live, page)) = live.zip(page) {
+            live.end(page);
+        }
     }
-    Ok(())
+    exported
 }

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 
 use crate::cli::LiveArguments;
+use crate::messages::{self, Level};
 use crate::report::examination::Unexamined;
-use crate::report::live::{Live, Subject};
+use crate::report::live::{Live, LivePort, Subject};
 use crate::report::page;
 use crate::report::run_report::RunReport;
 use crate::report::study_report::StudyReport;
@@ -15,38 +16,31 @@ use crate::run::logs;
 use crate::run::session::Session;
 use crate::study::catalog::RunState;
 
-/// Serves the page of the run in `folder`, if that is wanted, and says where.
-pub(super) fn of_run(
-    request: &LiveArguments,
-    session: &Session,
-    folder: &RunDir,
-) -> Result<Option<Live>> {
-    if !request.live {
-        return Ok(None);
-    }
+/// Takes the port that is to be served on, if one is; before anything is made.
+pub(super) fn bind(request: &LiveArguments) -> Result<Option<LivePort>> {
+    let port = request.live.then(|| LivePort::bind(request.port));
+    port.transpose()
+}
+
+/// Serves the page of the run in `folder`, and says where.
+pub(super) fn of_run(port: LivePort, session: &Session, folder: &RunDir) -> Result<Live> {
     let known = Unexamined::while_training(&session.data, &session.split)?;
     let (own, watched) = (folder.clone(), folder.clone());
     let page = move || {
-        let known = Unexamined {
-            why: known.why.clone(),
-            images: known.images.clone(),
-        };
-        page::run(
-            &RunReport::gather(&own, RunState::Running, Err(known))?,
-            true,
-        )
+        let report = RunReport::gather(&own, RunState::Running, Err(known.clone()))?;
+        page::run(&report, &report.plots(), true)
     };
     let version = move || logs::lengths(watched.path()).map_or(0, |lengths| lengths.values().sum());
-    serve(request, page, version).map(Some)
+    serve(port, page, version)
 }
 
-/// Serves the page of the study in `folder`, if that is wanted, and says where.
-pub(super) fn of_study(request: &LiveArguments, folder: &Path) -> Result<Option<Live>> {
-    if !request.live {
-        return Ok(None);
-    }
+/// Serves the page of the study in `folder`, and says where.
+pub(super) fn of_study(port: LivePort, folder: &Path) -> Result<Live> {
     let (own, watched): (PathBuf, PathBuf) = (folder.to_owned(), folder.to_owned());
-    let page = move || page::study(&StudyReport::gather(&own)?, true);
+    let page = move || {
+        let report = StudyReport::gather(&own)?;
+        page::study(&report, &report.plots(), true)
+    };
     let version = move || {
         let trials = std::fs::read_dir(&watched).into_iter().flatten().flatten();
         let written = |trial: PathBuf| {
@@ -54,11 +48,11 @@ pub(super) fn of_study(request: &LiveArguments, folder: &Path) -> Result<Option<
         };
         trials.map(|trial| written(trial.path())).sum()
     };
-    serve(request, page, version).map(Some)
+    serve(port, page, version)
 }
 
 fn serve(
-    request: &LiveArguments,
+    port: LivePort,
     page: impl Fn() -> Result<String> + Send + Sync + 'static,
     version: impl Fn() -> u64 + Send + Sync + 'static,
 ) -> Result<Live> {
@@ -66,7 +60,8 @@ fn serve(
         page: Box::new(page),
         version: Box::new(version),
     };
-    let live = Live::serve(subject, request.port)?;
-    crate::status!("live: {}", live.address());
+    let live = Live::serve(subject, port)?;
+    // Whoever asks for it wants to know where it is, however quiet the rest is to be.
+    messages::note(Level::Quiet, format_args!("live: {}", live.address()));
     Ok(live)
 }

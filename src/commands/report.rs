@@ -1,8 +1,10 @@
 //! `signet report`, and the part of training commands that is the same.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 use crate::cli::ReportArguments;
 use crate::config::Experiment;
@@ -26,14 +28,13 @@ use crate::train::trainer::Trainer;
 
 pub(super) fn run(command: ReportArguments) -> Result<()> {
     if let [folder] = &command.runs[..] {
-        let page = match CatalogEntry::open(folder)? {
-            CatalogEntry::Run(entry) => of_run(&entry, &command.moved.set)?,
-            CatalogEntry::Study(_) => of_study(folder)?,
+        let out = command.out.as_deref();
+        match CatalogEntry::open(folder)? {
+            CatalogEntry::Run(entry) => of_run(&entry, &command.moved.set, out)?,
+            CatalogEntry::Study(_) => of_study(folder, out)?,
         };
-        return match &command.out {
-            Some(file) => write(file, &page),
-            None => crate::show!("the report is {}", folder.join(files::PAGE).display()),
-        };
+        let page = out.map_or_else(|| folder.join(files::PAGE), Path::to_owned);
+        return crate::show!("the report is {}", page.display());
     }
     let entries: Vec<CatalogEntry> = command
         .runs
@@ -44,25 +45,47 @@ pub(super) fn run(command: ReportArguments) -> Result<()> {
         .out
         .as_deref()
         .unwrap_or(Path::new("comparison.html"));
-    write(file, &page::comparison(&entries)?)
-}
-
-fn write(file: &Path, page: &str) -> Result<()> {
-    disk::write_named(file, page.as_bytes())?;
+    disk::write_named(file, page::comparison(&entries)?.as_bytes())?;
     crate::show!("the report is {}", file.display())
 }
 
-/// Writes the report of a run that some other process trained, or trains. Answers with its page.
-fn of_run(entry: &RunEntry, moved: &[String]) -> Result<String> {
+/// Writes the report of a run that some other process trained, or trains: its page into `out`, or page and plots into its
+/// directory. Answers with the page.
+fn of_run(entry: &RunEntry, moved: &[String], out: Option<&Path>) -> Result<String> {
     let folder = RunDir::open(&entry.path)?;
-    let examined = examine(&folder, moved).map_err(|error| {
-        let why = format!("{error:#}");
-        crate::status!("signet: the images are left out of the report: {why}");
-        Unexamined::because(format!("The images could not be looked at: {why}"))
-    });
+    let examined = examine(&folder, moved);
+    if let Err(error) = &examined {
+        crate::status!("signet: the images are left out of the report: {error:#}");
+    }
+    if examined.is_err() && out.is_none() && folder.file(files::PAGE).exists() {
+        bail!(
+            "{} was made with the images and stays as it is; --out FILE writes one without them",
+            folder.file(files::PAGE).display()
+        );
+    }
+    let examined = examined.map_err(|error| unexamined(&folder, &error));
     let report = RunReport::gather(&folder, entry.state, examined)?;
-    let page = page::run(&report, false)?;
-    files::write(folder.folder(), &report.plots(), &page)?;
+    told(&report, folder.folder(), out)
+}
+
+/// A run whose images could not be looked at because of `error`.
+fn unexamined(folder: &RunDir, error: &anyhow::Error) -> Unexamined {
+    let newest = checkpoints::newest(folder.path());
+    Unexamined {
+        why: format!("The images could not be looked at: {error:#}"),
+        classes: newest.map_or_else(|_| Vec::new(), |newest| newest.checkpoint.document.classes),
+        images: Arc::default(),
+    }
+}
+
+/// Writes the page of `report` into `out`, or page and plots into `folder`. Answers with the page.
+fn told(report: &RunReport, folder: &Folder, out: Option<&Path>) -> Result<String> {
+    let plots = report.plots();
+    let page = page::run(report, &plots, false)?;
+    match out {
+        Some(file) => disk::write_named(file, page.as_bytes())?,
+        None => files::write(folder, &plots, &page)?,
+    }
     Ok(page)
 }
 
@@ -76,7 +99,7 @@ fn examine(folder: &RunDir, moved: &[String]) -> Result<Examination> {
     let then = &found.checkpoint.document.fingerprints;
     let (data, split) = session::reload(&experiment, then, Some(folder))?;
     let network = card.live(&found.checkpoint)?;
-    let criterion = Criterion::new(&experiment.train.loss, None, network.device()); // nothing is trained
+    let criterion = Criterion::new(&experiment.train.loss, None, network.device()); // no loss is asked for
     let trainer = Trainer {
         experiment: &experiment,
         network: &network,
@@ -87,11 +110,15 @@ fn examine(folder: &RunDir, moved: &[String]) -> Result<Examination> {
     Examination::of(&trainer, card.epoch)
 }
 
-/// Writes the report of the study in `folder`. Answers with its page.
-pub(super) fn of_study(folder: &Path) -> Result<String> {
+/// Writes the report of the study in `folder`: its page into `out`, or page and plots into the folder. Answers with the page.
+pub(super) fn of_study(folder: &Path, out: Option<&Path>) -> Result<String> {
     let report = StudyReport::gather(folder)?;
-    let page = page::study(&report, false)?;
-    files::write(&Folder::open(folder)?, &report.plots(), &page)?;
+    let plots = report.plots();
+    let page = page::study(&report, &plots, false)?;
+    match out {
+        Some(file) => disk::write_named(file, page.as_bytes())?,
+        None => files::write(&Folder::open(folder)?, &plots, &page)?,
+    }
     Ok(page)
 }
 
@@ -113,13 +140,12 @@ pub(super) fn on_finish(session: &Session, folder: &RunDir, progress: &Progress)
         network.load(&snapshot::weights(&found.checkpoint.tensors))?;
         let epoch = found.checkpoint.document.progress.epoch - 1;
         let examined = Examination::of(&session.trainer(), epoch);
-        let examined = examined.map_err(|error| {
-            Unexamined::because(format!("The images could not be looked at: {error:#}"))
-        });
-        let report = RunReport::gather(folder, state, examined)?;
-        let page = page::run(&report, false)?;
-        files::write(folder.folder(), &report.plots(), &page)?;
-        Ok(page)
+        let examined = examined.map_err(|error| unexamined(folder, &error));
+        told(
+            &RunReport::gather(folder, state, examined)?,
+            folder.folder(),
+            None,
+        )
     })
 }
 
@@ -127,20 +153,20 @@ pub(super) fn on_finish(session: &Session, folder: &RunDir, progress: &Progress)
 pub(super) fn unless_done(experiment: &Experiment, folder: &RunDir) {
     if experiment.log.report && !folder.file(files::PAGE).exists() {
         or_said(folder.path(), || {
-            of_run(&RunEntry::open(folder.path())?, &[])
+            of_run(&RunEntry::open(folder.path())?, &[], None)
         });
     }
 }
 
-/// What `work` gives, or else says why the run or study in `folder` has no report.
+/// What `work` gives, or else says why the run or study in `folder` has no report, whatever kept it from having one.
 pub(super) fn or_said(folder: &Path, work: impl FnOnce() -> Result<String>) -> Option<String> {
-    match work().context("the report is not written") {
+    // A panic has said in a line what it was.
+    let made = catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| bail!("see above"));
+    match made.context("the report is not written") {
         Ok(page) => Some(page),
         Err(error) => {
-            crate::status!(
-                "signet: {error:#}; `signet report {}` writes it",
-                shell_quote(folder)
-            );
+            let folder = shell_quote(folder);
+            crate::status!("signet: {error:#}; `signet report {folder}` writes it");
             None
         }
     }

@@ -6,6 +6,7 @@ use anyhow::Result;
 
 use super::export;
 use super::launch::go;
+use super::live;
 use super::prove;
 use super::report;
 use crate::cli::{LiveArguments, ResumeArguments};
@@ -41,12 +42,14 @@ pub(super) fn go_on(
     live: LiveArguments,
     style: Style,
 ) -> Result<()> {
+    let live = live::bind(&live)?;
     let folder = RunDir::open(folder)?;
     let ready = match resume::prepare(&folder, request)? {
         Resumed::Ready(ready) => ready,
         Resumed::Complete(experiment, progress) => {
-            export::unless_done(&experiment, &folder)?;
+            let exported = export::unless_done(&experiment, &folder);
             report::unless_done(&experiment, &folder);
+            exported?;
             let shown = summary::complete(&experiment, &progress, folder.path());
             return crate::show!("{shown}");
         }

@@ -42,6 +42,7 @@ impl Launch {
         trials: Vec<Trial>,
         style: Style,
     ) -> Result<Launch> {
+        let live = live::bind(&request.live)?;
         let jobs = request.jobs;
         let cores = process::cpus();
         if jobs > cores {
@@ -63,7 +64,9 @@ impl Launch {
         };
         let folder = request.run.as_deref().unwrap_or(usual);
         let (dir, study) = StudyDir::open(folder, experiment, fresh)?;
-        let live = live::of_study(&request.live, dir.path())?;
+        let live = live
+            .map(|port| live::of_study(port, dir.path()))
+            .transpose()?;
         Ok(Launch {
             live,
             experiment: dir.experiment(),
@@ -96,7 +99,7 @@ impl Launch {
         if !self.report {
             return;
         }
-        let page = report::or_said(self.dir.path(), || report::of_study(self.dir.path()));
+        let page = report::or_said(self.dir.path(), || report::of_study(self.dir.path(), None));
         if let Some((live, page)) = self.live.zip(page) {
             live.end(page);
         }

@@ -3,7 +3,7 @@
 use anyhow::{Result, bail};
 
 use super::launch::go;
-use super::resume;
+use super::{live, resume};
 use crate::cli::TrainArguments;
 use crate::config::Experiment;
 use crate::config::run::IfExists;
@@ -50,6 +50,7 @@ pub(super) fn run(command: TrainArguments, style: Style) -> Result<()> {
         );
     }
     artefacts::can_end(&experiment)?;
+    let live = live::bind(&command.live)?;
     let session = Session::open(experiment)?;
     report_findings(&session);
     let state = session.trainer().begin();
@@ -57,7 +58,7 @@ pub(super) fn run(command: TrainArguments, style: Style) -> Result<()> {
     let exact = (start == Start::Exactly).then_some(folder.as_path());
     let fill = |folder: &RunDir| create::fill(folder, &session, document.written(), first);
     let (folder, _lock) = RunDir::create(&session.experiment, exact, fill)?;
-    go(&session, &folder, state, command.until, command.live, style)
+    go(&session, &folder, state, command.until, live, style)
 }
 
 fn dry_run(experiment: Experiment) -> Result<()> {

@@ -41,7 +41,7 @@ use crate::train::metrics;
 const PARITY: &str = "parity.json";
 
 /// The folder in a run that its own artefacts lie in.
-const OWN: &str = "export";
+pub const OWN: &str = "export";
 
 /// The copy of the checkpoint that artefacts are held against.
 const COPY: &str = "checkpoint.safetensors";

@@ -12,7 +12,7 @@ use super::node::Node;
 
 impl Network {
     /// How much each pixel of images spoke for a class, in 0..1, brightest 1 in each image (all 0 where nothing did); none for
-    /// a network whose layers keep no map of the image.
+    /// a network whose layers keep no map of the image, or that cannot be computed backward.
     ///
     /// # Shapes
     /// `x`: `[B, C, H, W]` as of [`Network::forward`]; `classes`: one for each image; result: `[B, H, W]`, float32.
@@ -28,9 +28,9 @@ impl Network {
         let logits = run(&layers[split..], maps.shallow_clone());
         let classes = Tensor::from_slice(classes).to_device(logits.device());
         let score = logits.gather(1, &classes.unsqueeze(1), false).sum(None);
-        let [gradient] = &Tensor::run_backward(&[score], &[&maps], false, false)[..] else {
-            unreachable!("there is one gradient for one tensor");
-        };
+        // cuDNN has no backward pass of a recurrent layer that is not being trained.
+        let gradients = Tensor::f_run_backward(&[score], &[&maps], false, false).ok()?;
+        let gradient = gradients.first()?;
         let [_, _, height, width] = x.size4().map(<[i64; 4]>::from).expect("a batch of images");
         let seen = (gradient.relu() * maps.detach())
             .sum_dim_intlist(&[1i64][..], true, None)

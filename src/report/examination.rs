@@ -7,13 +7,12 @@ use anyhow::Result;
 use image::RgbImage;
 use tch::{Device, Kind, Tensor};
 
-use super::plots::{Plot, Tile, end_of, sheet};
+use super::plots::{Plot, Tile, end_of, sheet, thumbnail};
 use super::verdicts::Verdicts;
 use crate::data::Dataset;
 use crate::data::findings::{self, Finding, FindingKind, FoundImage};
 use crate::data::split::{Part, Split};
 use crate::model::network::Network;
-use crate::train::evaluation::Evaluation;
 use crate::train::metrics;
 use crate::train::trainer::Trainer;
 
@@ -23,31 +22,32 @@ const IN_A_SHEET: usize = 24;
 /// Images that a page shows at the most.
 const SHOWN: usize = 400;
 
-/// With more images, findings are not looked for: that takes a second for a thousand large ones, and `signet data check` says
-/// the same.
-const CHECKED: usize = 5000;
+/// With more numbers in all images together, findings are not looked for: that takes a second for some 30 million, and `signet
+/// data check` says the same.
+const CHECKED: usize = 100_000_000;
+
+/// The longer side of an image that is kept to be shown, in pixels: as large as a sheet has it in a PNG.
+const SIDE: u32 = 232;
+
+/// Images that are read, or looked at, at a time.
+const AT_A_TIME: usize = 16;
 
 /// Images by name, as the network sees them.
 pub type NamedImages = BTreeMap<String, RgbImage>;
 
-/// Images that nobody has examined.
+/// A run whose images nobody has examined.
+#[derive(Clone)]
 pub struct Unexamined {
     /// Why not.
     pub why: String,
-    /// Those that can be shown all the same.
+    /// The classes, in the order of the outputs; none if nothing of the run says so any more.
+    pub classes: Vec<String>,
+    /// Images that can be shown all the same.
     pub images: Arc<NamedImages>,
 }
 
 impl Unexamined {
-    /// Without an image.
-    pub fn because(why: String) -> Unexamined {
-        Unexamined {
-            why,
-            images: Arc::default(),
-        }
-    }
-
-    /// While a training goes on: the first images of the val part of `data` can be shown.
+    /// A training of `data` that goes on: the first images of the val part can be shown.
     ///
     /// # Errors
     /// A file that is gone or has changed.
@@ -55,6 +55,7 @@ impl Unexamined {
         let shown = &split.val[..split.val.len().min(SHOWN)];
         Ok(Unexamined {
             why: "The training goes on; what is shown of images is the val part after the last epoch.".to_owned(),
+            classes: data.index.classes.clone(),
             images: Arc::new(named(data, shown)?),
         })
     }
@@ -96,10 +97,7 @@ impl Examination {
         let own = split.part(part);
         let index = &data.index;
         let logits = metrics::logits(network, data, own)?;
-        let names: Vec<&str> = own.iter().map(|&image| &*index.names[image]).collect();
-        let labels = index.labels_of(own);
-        let evaluation = Evaluation::new(part.word(), &logits, &labels, &names, &index.classes)?;
-        let verdicts = Verdicts::of_evaluation(&evaluation, part, epoch);
+        let verdicts = Verdicts::of_logits(&logits, own, index, part, epoch)?;
         let places: BTreeMap<&str, usize> = own
             .iter()
             .map(|&image| (&*index.names[image], image))
@@ -116,7 +114,8 @@ impl Examination {
         let right = right.map(|made| places[&*made.image]);
         let shown: Vec<usize> = wrong.iter().copied().chain(right).take(SHOWN).collect();
         let images = Arc::new(named(data, &shown)?);
-        let findings = (index.len() <= CHECKED)
+        let numbers: usize = index.shape.iter().product();
+        let findings = (index.len() * numbers <= CHECKED)
             .then(|| findings::find(data, Some(split)))
             .transpose()?;
         Ok(Examination {
@@ -143,10 +142,9 @@ impl Examination {
             made.map_or(Vec::new(), |made| {
                 let [is, taken] =
                     [made.label, made.predicted].map(|class| &self.verdicts.classes[class]);
-                let sure = made
-                    .confidence
-                    .map_or(String::new(), |sure| format!(" ({:.0} %)", 100.0 * sure));
-                vec![format!("is {is}"), format!("taken for {taken}{sure}")]
+                let mut lines = vec![format!("is {is}"), format!("for {taken}")];
+                lines.extend(made.confidence.map(|sure| format!("{:.1} %", 100.0 * sure)));
+                lines
             })
         };
         let wrong = self.verdicts.wrong();
@@ -206,13 +204,25 @@ impl Examination {
     }
 }
 
-/// The images at `indices` with their names.
+/// The images at `indices` with their names, as large as they are shown.
 fn named(data: &Dataset, indices: &[usize]) -> Result<NamedImages> {
-    if indices.is_empty() {
-        return Ok(NamedImages::new());
-    }
     let names = indices.iter().map(|&image| data.index.names[image].clone());
-    Ok(names.zip(images_of(&data.pixels.batch(indices)?)).collect())
+    Ok(names.zip(images_at(data, indices)?).collect())
+}
+
+/// The images at `indices`, as large as they are shown.
+fn images_at(data: &Dataset, indices: &[usize]) -> Result<Vec<RgbImage>> {
+    let mut images = Vec::new();
+    for some in indices.chunks(AT_A_TIME) {
+        images.extend(shown(&data.pixels.batch(some)?));
+    }
+    Ok(images)
+}
+
+/// Images of a batch, as large as they are shown.
+fn shown(batch: &Tensor) -> Vec<RgbImage> {
+    let images = images_of(batch).into_iter();
+    images.map(|image| thumbnail(&image, SIDE)).collect()
 }
 
 /// Images of a batch, `[B, C, H, W]` in 0..1, grey or in colour.
@@ -242,31 +252,30 @@ fn looked_at(
     verdicts: &Verdicts,
     wrong: &[usize],
 ) -> Result<Vec<(String, RgbImage)>> {
-    if wrong.is_empty() {
-        return Ok(Vec::new());
-    }
-    let batch = data.pixels.batch(wrong)?;
     let taken: Vec<i64> = verdicts
         .wrong()
         .iter()
-        .take(wrong.len())
         .map(|made| made.predicted as i64)
         .collect();
-    let Some(seen) = network.layer_cam(&batch, &taken) else {
-        return Ok(Vec::new());
-    };
-    // From dark grey over red to yellow, over the image in grey.
-    let seen = seen.unsqueeze(1); // [B, 1, H, W]
-    let grey = batch.mean_dim(&[1i64][..], true, batch.kind()) * 0.6;
-    let channel = |from: f64| ((&seen - from) / (1.0 - from)).clamp(0.0, 1.0);
-    let heat = [
-        &grey + channel(0.0) * 0.7,
-        &grey + channel(0.5) * 0.6,
-        &grey * (1.0 - channel(0.2)),
-    ];
-    let heat = Tensor::cat(&heat, 1).clamp(0.0, 1.0);
-    let names = wrong.iter().map(|&image| data.index.names[image].clone());
-    Ok(names.zip(images_of(&heat)).collect())
+    let mut all = Vec::new();
+    for (images, classes) in wrong.chunks(AT_A_TIME).zip(taken.chunks(AT_A_TIME)) {
+        let batch = data.pixels.batch(images)?;
+        let Some(seen) = network.layer_cam(&batch, classes) else {
+            return Ok(Vec::new());
+        };
+        // From dark grey over red to yellow, over the image in grey.
+        let seen = seen.unsqueeze(1); // [B, 1, H, W]
+        let grey = batch.mean_dim(&[1i64][..], true, batch.kind()) * 0.6;
+        let channel = |from: f64| ((&seen - from) / (1.0 - from)).clamp(0.0, 1.0);
+        let heat = [
+            &grey + channel(0.0) * 0.7,
+            &grey + channel(0.5) * 0.6,
+            &grey * (1.0 - channel(0.2)),
+        ];
+        let names = images.iter().map(|&image| data.index.names[image].clone());
+        all.extend(names.zip(shown(&Tensor::cat(&heat, 1).clamp(0.0, 1.0))));
+    }
+    Ok(all)
 }
 
 /// The first images that the first epoch meets, as it meets them.
@@ -277,11 +286,7 @@ fn augmented(trainer: &Trainer) -> Result<Vec<Tile>> {
         image,
         caption: vec![index.classes[index.labels[number] as usize].clone()],
     };
-    Ok(images_of(&images)
-        .into_iter()
-        .zip(numbers)
-        .map(tile)
-        .collect())
+    Ok(shown(&images).into_iter().zip(numbers).map(tile).collect())
 }
 
 /// The images that the first of `findings` are about, two of each at the most.
@@ -298,14 +303,11 @@ fn doubtful(data: &Dataset, findings: &[Finding]) -> Result<Vec<Tile>> {
         .filter_map(|(kind, found)| Some((*places.get(&*found.name)?, kind, found)))
         .take(IN_A_SHEET)
         .collect();
-    if shown.is_empty() {
-        return Ok(Vec::new());
-    }
     let numbers: Vec<usize> = shown.iter().map(|(image, ..)| *image).collect();
-    let images = images_of(&data.pixels.batch(&numbers)?).into_iter();
+    let images = images_at(data, &numbers)?.into_iter();
     let tile = |(image, (_, kind, found)): (RgbImage, (usize, FindingKind, FoundImage))| Tile {
         image,
-        caption: vec![kind.title().to_owned(), end_of(&found.name, 20)],
+        caption: vec![kind.title().to_owned(), end_of(&found.name, 17)],
     };
     Ok(images.zip(shown).map(tile).collect())
 }

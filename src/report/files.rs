@@ -1,11 +1,12 @@
-//! The files of a report: `plots/`, which holds nothing else, and `report.html`.
+//! The files of a report: `plots/` and `report.html`.
 
+use std::ffi::OsStr;
 use std::path::Path;
 
 use anyhow::Result;
 use rayon::prelude::*;
 
-use super::plots::Plot;
+use super::plots::{Plot, is_plot};
 use crate::disk::Folder;
 
 /// The page, in a run or study directory.
@@ -35,9 +36,9 @@ pub fn write(folder: &Folder, plots: &[Plot], page: &str) -> Result<()> {
     }
     for name in own.names()? {
         let path = Path::new(&name);
-        let drawn = path
-            .extension()
-            .is_some_and(|end| end == "svg" || end == "png");
+        let [stem, end] = [path.file_stem(), path.extension()]
+            .map(|text| text.and_then(OsStr::to_str).unwrap_or_default());
+        let drawn = is_plot(stem) && ["svg", "png"].contains(&end);
         if drawn && files.iter().all(|(own, _)| Path::new(own) != path) {
             own.remove(&name)?;
         }

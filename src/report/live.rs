@@ -5,20 +5,25 @@
 //! hundredth of one processor.
 
 use std::convert::Infallible;
-use std::io::Read;
-use std::net::{Ipv4Addr, TcpListener};
+use std::io::{self, Read};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context as _, Result};
 use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, post};
-use tokio::sync::watch;
+use axum::serve::Listener;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_stream::StreamExt;
 use tokio_stream::wrappers::WatchStream;
 
@@ -31,8 +36,9 @@ const LOOK: Duration = Duration::from_millis(500);
 /// Making the page takes this share of the time at the most.
 const SHARE: u32 = 100;
 
-/// Pages that are open at a time.
+/// Pages that are open at a time, and connections.
 const CLIENTS: usize = 16;
+const CONNECTIONS: usize = 64;
 
 /// How long an ended training waits for open pages to fetch its last one.
 const GOODBYE: Duration = Duration::from_secs(3);
@@ -61,6 +67,28 @@ struct Shared {
     seen: AtomicUsize,
 }
 
+/// A port of 127.0.0.1 that nobody else serves on, taken before anything is made that would be left behind without it.
+pub struct LivePort(TcpListener);
+
+impl LivePort {
+    /// Takes `port`, or one that is free.
+    ///
+    /// # Errors
+    /// A port that is in use.
+    pub fn bind(port: Option<u16>) -> Result<LivePort> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port.unwrap_or(0)));
+        let listener = listener.with_context(|| match port {
+            Some(port) => format!(
+                "port {port} cannot be served on; choose another with --port, or leave --port out"
+            ),
+            None => "no port can be served on".to_owned(),
+        });
+        let listener = listener.blame(Fault::Config)?;
+        listener.set_nonblocking(true)?;
+        Ok(LivePort(listener))
+    }
+}
+
 /// A server under way.
 pub struct Live {
     address: String,
@@ -69,18 +97,11 @@ pub struct Live {
 }
 
 impl Live {
-    /// Serves `subject` on 127.0.0.1, on `port` or on one that is free.
+    /// Serves `subject` on `port`.
     ///
     /// # Errors
-    /// A port that is in use.
-    pub fn serve(subject: Subject, port: Option<u16>) -> Result<Live> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port.unwrap_or(0)))
-            .with_context(|| match port {
-                Some(port) => format!("port {port} cannot be served on; choose another with --port, or leave --port out"),
-                None => "no port can be served on".to_owned(),
-            })
-            .blame(Fault::Config)?;
-        listener.set_nonblocking(true)?;
+    /// A system that gives no thread, or no chance.
+    pub fn serve(subject: Subject, LivePort(listener): LivePort) -> Result<Live> {
         let port = listener.local_addr()?.port();
         let token = token()?;
         let (sender, news) = watch::channel(News::Changed(0));
@@ -108,12 +129,15 @@ impl Live {
                     return;
                 };
                 tokio::spawn(watch_directory(watched, sender));
-                let _ = axum::serve(listener, router).await;
+                let few = FewConnections {
+                    listener,
+                    free: Arc::new(Semaphore::new(CONNECTIONS)),
+                };
+                let _ = axum::serve(few, router).await;
             });
         };
-        std::thread::Builder::new()
-            .name("live".to_owned())
-            .spawn(work)?;
+        let thread = std::thread::Builder::new().name("live".to_owned());
+        thread.spawn(work)?;
         Ok(Live {
             address: format!("http://127.0.0.1:{port}/{token}/"),
             shared,
@@ -178,30 +202,97 @@ async fn watch_directory(shared: Arc<Shared>, news: Arc<watch::Sender<News>>) {
 
 /// The page, made anew where there is news.
 async fn page(State(shared): State<Arc<Shared>>) -> Response {
-    let news = *shared.news.borrow();
-    let mut made = shared.made.lock().unwrap_or_else(PoisonError::into_inner);
-    let known = made
-        .as_ref()
-        .is_some_and(|(of, ..)| *of == news || *of == News::Ended);
-    if !known {
-        let began = Instant::now();
-        match (shared.subject.page)() {
-            Ok(page) => *made = Some((news, page, began.elapsed())),
-            // A directory that is being removed, for instance.
-            Err(error) => return (StatusCode::GONE, format!("{error:#}")).into_response(),
+    // Other clients are answered meanwhile.
+    let made = tokio::task::spawn_blocking(move || shared.page()).await;
+    match made {
+        Ok(Ok(page)) => {
+            let headers = [
+                (header::CACHE_CONTROL, "no-store"),
+                (header::REFERRER_POLICY, "no-referrer"),
+            ];
+            (headers, Html(page)).into_response()
         }
+        // A directory that is being removed, for instance.
+        Ok(Err(error)) => (StatusCode::GONE, format!("{error:#}")).into_response(),
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
-    let page = made
-        .as_ref()
-        .map_or(String::new(), |(_, page, _)| page.clone());
-    (
-        [
-            (header::CACHE_CONTROL, "no-store"),
-            (header::REFERRER_POLICY, "no-referrer"),
-        ],
-        Html(page),
-    )
-        .into_response()
+}
+
+impl Shared {
+    /// The page as it is to be seen now.
+    fn page(&self) -> Result<String> {
+        let news = *self.news.borrow();
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((of, page, _)) = &*made
+            && (*of == news || *of == News::Ended)
+        {
+            return Ok(page.clone());
+        }
+        let began = Instant::now();
+        let page = (self.subject.page)()?;
+        *made = Some((news, page.clone(), began.elapsed()));
+        Ok(page)
+    }
+}
+
+/// A listener with so few connections at a time that nobody can take the files of the training away.
+struct FewConnections {
+    listener: tokio::net::TcpListener,
+    free: Arc<Semaphore>,
+}
+
+/// A connection that gives its place free when it ends.
+struct Connection {
+    stream: TcpStream,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Listener for FewConnections {
+    type Io = Connection;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Connection, SocketAddr) {
+        let place = Arc::clone(&self.free).acquire_owned().await;
+        let place = place.expect("nobody closes the semaphore");
+        let (stream, address) = Listener::accept(&mut self.listener).await;
+        let connection = Connection {
+            stream,
+            _place: place,
+        };
+        (connection, address)
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+}
+
+impl AsyncRead for Connection {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context,
+        buffer: &mut ReadBuf,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Connection {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
 }
 
 /// Counts an open page for as long as it is open.

@@ -16,7 +16,7 @@ use crate::run::directory::RunDir;
 use crate::run::environment::LaunchRecord;
 use crate::run::history::History;
 use crate::run::resume::Parent;
-use crate::run::{changes, logs, timing};
+use crate::run::{changes, checkpoints, logs, timing};
 use crate::study::catalog::RunState;
 use crate::train::metrics::EpochRecord;
 use crate::train::progress;
@@ -46,9 +46,11 @@ pub struct RunReport {
     /// What the epochs made of each image of the val part.
     pub history: History,
     /// Its settings.
-    pub settings: Vec<Setting>,
+    pub settings: Vec<RunSetting>,
     /// What gates found of its artefacts, by format.
     pub artefacts: Map<String, Value>,
+    /// SHA-256 of the weights of its best epoch.
+    pub best_weights: Option<String>,
     /// What its weights make of images: of its best epoch where the images were at hand, else what `samples.jsonl` says.
     pub verdicts: Option<Verdicts>,
     /// What its images showed, or why they were not looked at.
@@ -57,7 +59,7 @@ pub struct RunReport {
 
 /// A setting of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Setting {
+pub struct RunSetting {
     /// Dotted key.
     pub key: String,
     /// Its value, on one line.
@@ -92,10 +94,11 @@ impl RunReport {
         } else {
             best_epoch
         };
-        let history = History::read(path, Part::Val, told_of)?;
+        let until = records.last().map_or(0, |last| last.epoch);
+        let history = History::read(path, Part::Val, until, told_of)?;
         let verdicts = match &examined {
             Ok(examined) => Some(examined.verdicts.clone()),
-            Err(_) => Verdicts::of_samples(&history.records, &classes(&experiment, &history)),
+            Err(unexamined) => Verdicts::of_samples(&history.records, &unexamined.classes),
         };
         Ok(RunReport {
             path: path.to_owned(),
@@ -108,6 +111,8 @@ impl RunReport {
             parent: Parent::read(path),
             split: Manifest::read(&path.join("split.json")).ok(),
             settings: settings(folder, &experiment),
+            best_weights: checkpoints::pointer(path, checkpoints::BEST)
+                .map(|best| best.weights_sha256),
             artefacts: artefacts::known_parity(&artefacts::own_folder(folder)),
             experiment,
             state,
@@ -162,29 +167,8 @@ impl RunReport {
     }
 }
 
-/// The classes of a run: as its experiment names them, or as its images did.
-fn classes(experiment: &Experiment, history: &History) -> Vec<String> {
-    if let Some(classes) = &experiment.data.classes {
-        return classes.clone();
-    }
-    let mut classes: Vec<String> = history
-        .records
-        .iter()
-        .map(|record| record.label.clone())
-        .collect();
-    classes.extend(
-        history
-            .records
-            .iter()
-            .map(|record| record.predicted.clone()),
-    );
-    classes.sort();
-    classes.dedup();
-    classes
-}
-
 /// The settings of the run in `folder`, marked where somebody set them to something else than what is usual.
-fn settings(folder: &RunDir, experiment: &Experiment) -> Vec<Setting> {
+fn settings(folder: &RunDir, experiment: &Experiment) -> Vec<RunSetting> {
     let written = Document::open(&folder.file("config.yaml"), &[]).ok();
     let usual = usual(experiment)
         .map(|usual| changes::settings(&usual))
@@ -202,7 +186,7 @@ fn settings(folder: &RunDir, experiment: &Experiment) -> Vec<Setting> {
                 .as_ref()
                 .is_some_and(|first| first.get(&key) != Some(&value));
         let chosen = was_set && usual != Some(&value);
-        Setting {
+        RunSetting {
             instead_of: chosen.then(|| usual.cloned().unwrap_or_default()),
             key,
             value,

@@ -91,6 +91,20 @@ pub fn best_and_last(
     last: Option<&EpochRecord>,
     metric: Metric,
 ) -> Table {
+    let columns = metric_columns(metric);
+    let names: Vec<&str> = columns.iter().map(|(name, _)| *name).collect();
+    let mut table = Table::new(1, &[&["", "epoch"], &names[..]].concat());
+    for (name, record) in [("best", best), ("last", last)] {
+        let Some(record) = record else { continue };
+        let cell = |(_, metric): &(&str, Metric)| metric_cell(record, *metric);
+        let start = [name.to_owned(), record.epoch.to_string()].into_iter();
+        table.add_row(start.chain(columns.iter().map(cell)));
+    }
+    table
+}
+
+/// The metrics that are shown of an epoch: loss and accuracy, and what the best is chosen by, if it is another `metric`.
+pub(super) fn metric_columns(metric: Metric) -> Vec<(&'static str, Metric)> {
     let mut columns = vec![
         ("train loss", Metric::TrainLoss),
         ("train acc. %", Metric::TrainAccuracy),
@@ -102,19 +116,16 @@ pub fn best_and_last(
         Metric::ValBalancedAccuracy => columns.push(("val bal. acc. %", metric)),
         Metric::TrainLoss | Metric::TrainAccuracy | Metric::ValLoss | Metric::ValAccuracy => {}
     }
-    let names: Vec<&str> = columns.iter().map(|(name, _)| *name).collect();
-    let mut table = Table::new(1, &[&["", "epoch"], &names[..]].concat());
-    for (name, record) in [("best", best), ("last", last)] {
-        let Some(record) = record else { continue };
-        let cell = |(_, metric): &(&str, Metric)| match (record.get(*metric), metric.mode()) {
-            (None, _) => "-".to_owned(),
-            (Some(loss), Mode::Min) => format!("{loss:.4}"),
-            (Some(share), Mode::Max) => format!("{:.2}", 100.0 * share),
-        };
-        let start = [name.to_owned(), record.epoch.to_string()].into_iter();
-        table.add_row(start.chain(columns.iter().map(cell)));
+    columns
+}
+
+/// The value of `metric` of an epoch: a loss, or a share in per cent.
+pub(super) fn metric_cell(record: &EpochRecord, metric: Metric) -> String {
+    match (record.get(metric), metric.mode()) {
+        (None, _) => "-".to_owned(),
+        (Some(loss), Mode::Min) => format!("{loss:.4}"),
+        (Some(share), Mode::Max) => format!("{:.2}", 100.0 * share),
     }
-    table
 }
 
 /// One line on a run that has nothing left to do.

@@ -1,15 +1,19 @@
 //! What a model made of each image of a part: from its logits, or from the lines of `samples.jsonl`.
 
+use anyhow::Result;
+use tch::Tensor;
+
+use crate::data::index::Index;
 use crate::data::split::Part;
 use crate::run::samples::SampleRecord;
 use crate::train::calibration::Calibration;
 use crate::train::class_counts::ClassCounts;
-use crate::train::evaluation::{Evaluation, wilson};
+use crate::train::evaluation::{self, wilson};
 use crate::train::thresholds::Thresholds;
 
 /// What was made of one image.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Verdict {
+pub struct ImageVerdict {
     /// Name of the image within its source.
     pub image: String,
     /// The class it shows, by its number.
@@ -20,6 +24,8 @@ pub struct Verdict {
     pub truth: f64,
     /// Probability of the class it was taken for; none where that was not written down.
     pub confidence: Option<f64>,
+    /// Cross-entropy: minus the logarithm of the probability of the class it shows.
+    pub loss: f64,
 }
 
 /// Verdicts on the images of a part.
@@ -32,34 +38,45 @@ pub struct Verdicts {
     /// Class names, in the order of the outputs.
     pub classes: Vec<String>,
     /// One for each image.
-    pub images: Vec<Verdict>,
+    pub images: Vec<ImageVerdict>,
 }
 
 impl Verdicts {
-    /// Of an evaluation on `part` with the weights of `epoch`.
-    pub fn of_evaluation(evaluation: &Evaluation, part: Part, epoch: usize) -> Verdicts {
-        let classes: Vec<String> = evaluation
-            .classes
-            .iter()
-            .map(|metrics| metrics.class.clone())
-            .collect();
-        let number = |name: &String| classes.iter().position(|class| class == name);
-        let images = evaluation.predictions.iter().filter_map(|made| {
-            let (label, predicted) = (number(&made.label)?, number(&made.predicted)?);
-            Some(Verdict {
-                image: made.name.clone(),
+    /// Of `logits`, `[N, classes]`, that the weights of `epoch` give the images numbered `images`, which are those of `part`.
+    ///
+    /// # Errors
+    /// None that is known.
+    pub fn of_logits(
+        logits: &Tensor,
+        images: &[usize],
+        index: &Index,
+        part: Part,
+        epoch: usize,
+    ) -> Result<Verdicts> {
+        let labels = index.labels_of(images);
+        let rows = evaluation::log_probabilities(logits)?;
+        let verdict = |((row, label), &image): ((Vec<f64>, i64), &usize)| {
+            let (label, predicted) = (label as usize, evaluation::likeliest(&row));
+            ImageVerdict {
+                image: index.names[image].clone(),
                 label,
                 predicted,
-                truth: made.probabilities[label],
-                confidence: Some(made.probabilities[predicted]),
-            })
-        });
-        Verdicts {
+                truth: row[label].exp(),
+                confidence: Some(row[predicted].exp()),
+                loss: -row[label],
+            }
+        };
+        Ok(Verdicts {
             part,
             epoch,
-            images: images.collect(),
-            classes,
-        }
+            classes: index.classes.clone(),
+            images: rows
+                .into_iter()
+                .zip(labels)
+                .zip(images)
+                .map(verdict)
+                .collect(),
+        })
     }
 
     /// Of the lines that one epoch wrote; none without lines, or where they name other classes.
@@ -73,12 +90,13 @@ impl Verdicts {
                 (false, 2) => Some(1.0 - record.probability),
                 (false, _) => None,
             };
-            Some(Verdict {
+            Some(ImageVerdict {
                 image: record.image.clone(),
                 label,
                 predicted,
                 truth: record.probability,
                 confidence,
+                loss: record.loss,
             })
         };
         Some(Verdicts {
@@ -122,18 +140,18 @@ impl Verdicts {
 
     /// Mean cross-entropy.
     pub fn loss(&self) -> f64 {
-        let losses = self.images.iter().map(|made| -made.truth.ln());
+        let losses = self.images.iter().map(|made| made.loss);
         losses.sum::<f64>() / self.images.len().max(1) as f64
     }
 
     /// The images taken for something else, the surest first.
-    pub fn wrong(&self) -> Vec<&Verdict> {
+    pub fn wrong(&self) -> Vec<&ImageVerdict> {
         let wrong = self
             .images
             .iter()
             .filter(|made| made.label != made.predicted);
-        let mut wrong: Vec<&Verdict> = wrong.collect();
-        let sure = |made: &Verdict| made.confidence.unwrap_or(1.0 - made.truth);
+        let mut wrong: Vec<&ImageVerdict> = wrong.collect();
+        let sure = |made: &ImageVerdict| made.confidence.unwrap_or(1.0 - made.truth);
         wrong.sort_by(|a, b| sure(b).total_cmp(&sure(a)).then(a.image.cmp(&b.image)));
         wrong
     }
@@ -143,7 +161,7 @@ impl Verdicts {
         if self.classes.len() != 2 {
             return None;
         }
-        let scored = |made: &Verdict| {
+        let scored = |made: &ImageVerdict| {
             let positive = made.label == 1;
             (
                 if positive {
@@ -159,7 +177,7 @@ impl Verdicts {
 
     /// What probabilities are worth, where all were written down.
     pub fn calibration(&self) -> Option<Calibration> {
-        let sure = |made: &Verdict| Some((made.confidence?, made.label == made.predicted));
+        let sure = |made: &ImageVerdict| Some((made.confidence?, made.label == made.predicted));
         Calibration::of(&self.images.iter().map(sure).collect::<Option<Vec<_>>>()?)
     }
 }

@@ -55,6 +55,11 @@ impl Pointer {
     }
 }
 
+/// What the pointer called `name` of the run in `folder` says; none if there is none, or it is damaged.
+pub fn pointer(folder: &Path, name: &str) -> Option<Pointer> {
+    serde_json::from_str(&disk::read_text(&folder.join(name)).ok()?).ok()
+}
+
 /// A valid checkpoint, and what was met on the way to it.
 pub struct FoundCheckpoint {
     /// Its file.

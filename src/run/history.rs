@@ -74,12 +74,6 @@ impl ImageHistory {
             (true, true) => Course::AlwaysRight,
         }
     }
-
-    /// How often it was wrong after having been right (forgetting events, Toneva et al., 2019).
-    pub fn forgotten(&self) -> usize {
-        let pairs = self.right.windows(2);
-        pairs.filter(|pair| *pair == [true, false]).count()
-    }
 }
 
 /// The lines of one epoch, and the courses of all images over the epochs.
@@ -94,12 +88,13 @@ pub struct History {
 }
 
 impl History {
-    /// Of `part` of the run in `folder`, with the lines of `epoch` (the last one there is, if none is given). A last line that a
-    /// killed process left unfinished is passed over. Nothing in the file gives an empty history.
+    /// Of `part` of the run in `folder` up to the epoch `until`, with the lines of `epoch` (of the last one, if none is given).
+    /// What follows, of an epoch under way, is passed over, as is a line that a killed process left unfinished. Nothing in the
+    /// file gives an empty history.
     ///
     /// # Errors
     /// A file that cannot be read, or lines that are not signet's.
-    pub fn read(folder: &Path, part: Part, epoch: Option<usize>) -> Result<History> {
+    pub fn read(folder: &Path, part: Part, until: usize, epoch: Option<usize>) -> Result<History> {
         let path = folder.join(SAMPLES);
         let place = || format!("cannot read {}", path.display());
         let file = match File::open(&path) {
@@ -113,6 +108,9 @@ impl History {
         while file.read_line(&mut line).with_context(place)? > 0 && line.ends_with('\n') {
             let record: SampleRecord = serde_json::from_str(&line).with_context(place)?;
             line.clear();
+            if record.epoch > until {
+                break;
+            }
             if record.part != part {
                 continue;
             }
@@ -158,27 +156,23 @@ mod tests {
     #[test]
     fn a_course_says_how_an_image_ended_and_how_it_got_there() {
         let cases = [
-            ("---", Course::AlwaysWrong, 0),
-            ("+++", Course::AlwaysRight, 0),
-            ("-++", Course::Learned, 0),
-            ("+-+", Course::Unsteady, 1),
-            ("-+-", Course::Forgotten, 1),
-            ("+-+-", Course::Forgotten, 2),
-            ("-", Course::AlwaysWrong, 0),
-            ("+", Course::AlwaysRight, 0),
+            ("---", Course::AlwaysWrong),
+            ("+++", Course::AlwaysRight),
+            ("-++", Course::Learned),
+            ("+-+", Course::Unsteady),
+            ("-+-", Course::Forgotten),
+            ("+-+-", Course::Forgotten),
+            ("-", Course::AlwaysWrong),
+            ("+", Course::AlwaysRight),
         ];
-        for (right, course, forgotten) in cases {
+        for (right, course) in cases {
             let image = ImageHistory {
                 image: String::new(),
                 label: String::new(),
                 right: right.chars().map(|mark| mark == '+').collect(),
                 probability: 0.0,
             };
-            assert_eq!(
-                (image.course(), image.forgotten()),
-                (course, forgotten),
-                "{right}"
-            );
+            assert_eq!(image.course(), course, "{right}");
         }
     }
 
@@ -204,14 +198,16 @@ mod tests {
             "{\"epoch\":3".to_owned(),
         ];
         std::fs::write(scratch.path().join(SAMPLES), text.concat()).unwrap();
-        let found = History::read(scratch.path(), Part::Val, None).unwrap();
+        let found = History::read(scratch.path(), Part::Val, 9, None).unwrap();
         assert_eq!(found.epochs, [1, 2]);
         assert_eq!(found.images.len(), 1);
         assert_eq!(found.images[0].right, [false, true]);
         assert_eq!(found.records[0].epoch, 2);
-        let first = History::read(scratch.path(), Part::Val, Some(1)).unwrap();
+        let first = History::read(scratch.path(), Part::Val, 9, Some(1)).unwrap();
         assert_eq!(first.records[0].predicted, "b");
-        let nothing = History::read(&scratch.path().join("gone"), Part::Val, None).unwrap();
+        let under_way = History::read(scratch.path(), Part::Val, 1, None).unwrap();
+        assert_eq!((under_way.epochs, under_way.records.len()), (vec![1], 1));
+        let nothing = History::read(&scratch.path().join("gone"), Part::Val, 9, None).unwrap();
         assert!(nothing.images.is_empty());
     }
 }

@@ -65,6 +65,7 @@ impl Clock {
     /// An epoch begins.
     pub(super) fn begin(&mut self) {
         self.began = Instant::now();
+        self.stepped = self.began; // there may be no step left
     }
 
     /// A step was taken.

@@ -1,18 +1,16 @@
 //! Two classes under every threshold: what is found, what is taken for it wrongly, and how much lies under the curves.
 
-/// One threshold: what a score of at least that much being taken for the positive class leads to.
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// What a threshold leads to, from which score on an example is taken for positive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Threshold {
-    /// Scores from here on count as positive; infinite where none does.
-    pub score: f64,
-    /// Positives at or above it.
+    /// Positives whose score reaches it.
     pub true_positives: usize,
-    /// Negatives at or above it.
+    /// Negatives whose score reaches it.
     pub false_positives: usize,
 }
 
 /// All thresholds that differ in what they lead to, from none to all positive.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Thresholds {
     /// By falling score.
     pub all: Vec<Threshold>,
@@ -32,7 +30,6 @@ impl Thresholds {
         let mut sorted = scored.to_vec();
         sorted.sort_by(|a, b| b.0.total_cmp(&a.0));
         let mut at = Threshold {
-            score: f64::INFINITY,
             true_positives: 0,
             false_positives: 0,
         };
@@ -40,7 +37,6 @@ impl Thresholds {
         for equal in sorted.chunk_by(|a, b| a.0 == b.0) {
             let own = equal.iter().filter(|(_, positive)| *positive).count();
             at = Threshold {
-                score: equal[0].0,
                 true_positives: at.true_positives + own,
                 false_positives: at.false_positives + equal.len() - own,
             };

@@ -167,6 +167,7 @@ impl<'a> Trainer<'a> {
                 state,
             };
             tell(listeners, &event)?;
+            state.optimizer.keep_gradients(false); // nobody needs the room any longer
         };
         state.ensure_finite()?;
         Ok(ended)

@@ -4,11 +4,11 @@ use anyhow::Result;
 use askama::Template;
 
 use super::study::StudyPage;
-use super::{Figure, Frame, PageTable, or_dash};
+use super::{Figure, PageFrame, PageTable, or_dash};
 use crate::config::train::Metric;
 use crate::messages::escaped;
 use crate::report::catalog;
-use crate::report::plots;
+use crate::report::plots::{self, end_of};
 use crate::run::logs;
 use crate::study::catalog::{CatalogEntry, RunEntry};
 use crate::study::compare::Comparison;
@@ -49,12 +49,16 @@ pub fn comparison(entries: &[CatalogEntry]) -> Result<String> {
                 .iter()
                 .map(|record| Some(factor * record.get(metric)?))
                 .collect();
-            (run.path.display().to_string(), values)
+            (end_of(&run.path.display().to_string(), 24), values)
         };
         let curves: Vec<_> = runs.iter().take(DRAWN).map(curve).collect();
+        let title = match runs.len() {
+            ..=DRAWN => title.to_owned(),
+            more => format!("{title} (the first {DRAWN} of {more})"),
+        };
         let name = metric.word().replace('.', "-");
         charts.extend(
-            plots::overlaid(&name, title, y, &curves)
+            plots::overlaid(&name, &title, y, &curves)
                 .as_ref()
                 .map(Figure::of)
                 .transpose()?,
@@ -63,7 +67,7 @@ pub fn comparison(entries: &[CatalogEntry]) -> Result<String> {
     let header = |first| [&[first][..], &names].concat();
     let remarks = catalog::paired_sentences(&found).into_iter();
     let page = StudyPage {
-        frame: Frame {
+        frame: PageFrame {
             title: format!("{} side by side", entries.len()),
             live: false,
         },

@@ -19,13 +19,13 @@ use super::plots::Plot;
 use crate::messages::escaped;
 
 /// What surrounds a report.
-struct Frame {
+struct PageFrame {
     title: String,
     /// Whether a server tells of changes.
     live: bool,
 }
 
-impl Frame {
+impl PageFrame {
     fn version(&self) -> &'static str {
         env!("CARGO_PKG_VERSION")
     }
@@ -107,10 +107,6 @@ fn fact(name: &str, value: impl Into<String>) -> (String, String) {
 /// JSON that stands in a page: `<` would end its element.
 fn in_script(value: &Value) -> String {
     value.to_string().replace('<', "\\u003c")
-}
-
-fn percent(share: f64) -> String {
-    format!("{:.2}", 100.0 * share)
 }
 
 fn or_dash(value: Option<String>) -> String {

@@ -93,37 +93,34 @@
   };
   find("#images .close").addEventListener("click", () => find("#images").close());
 
-  // What another threshold between two classes would give.
+  // What another threshold between two classes would give: counts for each hundredth, of all images.
   const threshold = () => {
-    const cut = Number(find("#cut").value);
+    const cut = Number(find("#cut").value), counts = data.thresholds;
     find("#cut-value").textContent = cut.toFixed(2);
-    const counts = { tp: 0, fp: 0, fn: 0, tn: 0 };
-    for (const [, is, , truth] of data.verdicts) {
-      const positive = (is === 1 ? truth : 1 - truth) >= cut;
-      counts[is === 1 ? (positive ? "tp" : "fn") : positive ? "fp" : "tn"] += 1;
-    }
-    const { tp, fp, fn, tn } = counts;
+    const [positives, negatives] = counts[0], [tp, fp] = counts[Math.round(100 * cut)];
+    const fn = positives - tp, tn = negatives - fp;
     const share = (a, b) => b === 0 ? "undefined" : percent(a / b);
-    find("#at-threshold").textContent =
+    const said =
       `accuracy ${share(tp + tn, tp + tn + fp + fn)}, precision ${share(tp, tp + fp)}, recall ${share(tp, tp + fn)}, ` +
       `F1 ${share(2 * tp, 2 * tp + fp + fn)}; ${tp} found, ${fn} missed, ${fp} wrongly taken, ${tn} rightly left`;
+    const place = find("#at-threshold");
+    if (place.textContent !== said) place.textContent = said; // it is read out
   };
 
   // The images of one course.
   const course = (button) => {
     all("[data-course]").forEach((other) => other.setAttribute("aria-pressed", String(other === button)));
-    const SHOWN = 500, own = data.history.filter(([, , , word]) => word === button.dataset.course);
-    const MARKS = 120;
-    const items = own.slice(0, SHOWN).map(([name, is, right]) => {
+    const own = data.history[button.dataset.course], count = Number(button.dataset.count);
+    const items = own.map(([name, is, last, right, epochs]) => {
       const item = make("li");
-      const last = [...right.slice(-MARKS)].map((mark) => mark === "1" ? "■" : "□").join("");
-      const marks = make("span", (right.length > MARKS ? "…" : "") + last, "marks");
-      marks.setAttribute("aria-label", `recognised in ${[...right].filter((mark) => mark === "1").length} of ${right.length} epochs`);
+      const shown = [...last].map((mark) => mark === "1" ? "■" : "□").join("");
+      const marks = make("span", (epochs > last.length ? "…" : "") + shown, "marks");
+      marks.setAttribute("aria-label", `recognised in ${right} of ${epochs} epochs`);
       marks.setAttribute("role", "img");
       item.append(marks, ` ${is}, ${name}`);
       return item;
     });
-    if (own.length > SHOWN) items.push(make("li", `and ${own.length - SHOWN} more in samples.jsonl`));
+    if (count > own.length) items.push(make("li", `and ${count - own.length} more in samples.jsonl`));
     find("#courses-images").replaceChildren(...items);
   };
 
@@ -146,27 +143,30 @@
   if ("live" in document.body.dataset) {
     const status = find("#live"), events = new EventSource("events");
     const inReport = (selector) => all(selector, find("#report"));
-    let loading = false, again = false;
-    const load = async () => {
-      if (loading) { again = true; return; }
-      loading = true;
-      try {
-        const answer = await fetch("page"), text = await answer.text();
-        if (!answer.ok) { status.textContent = text; return; } // the run is being removed, for instance
-        const page = new DOMParser().parseFromString(text, "text/html");
-        const chosen = { cut: find("#cut")?.value, course: find("[data-course][aria-pressed=true]")?.dataset.course };
-        const focused = inReport("a, button, input, summary, [tabindex]").indexOf(document.activeElement);
-        const opened = inReport("details").map((details) => details.open);
-        find("#report").replaceChildren(...find("#report", page).childNodes);
-        document.title = page.title;
-        begin();
-        inReport("details").forEach((details, index) => { details.open = opened[index] ?? details.open; });
-        inReport("a, button, input, summary, [tabindex]")[focused]?.focus({ preventScroll: true });
-        if (chosen.cut && find("#cut")) { find("#cut").value = chosen.cut; threshold(); }
-        const pressed = all("[data-course]").find((button) => button.dataset.course === chosen.course);
-        if (pressed) course(pressed);
-      } catch { status.textContent = "not connected"; } finally { loading = false; }
-      if (again) { again = false; load(); }
+    let loading = Promise.resolve(), waiting = false;
+    // One after the other; what comes while one is waiting is seen by that one.
+    const load = () => {
+      if (!waiting) {
+        waiting = true;
+        loading = loading.then(() => { waiting = false; return fetchReport(); }).catch(() => { status.textContent = "not connected"; });
+      }
+      return loading;
+    };
+    const fetchReport = async () => {
+      const answer = await fetch("page"), text = await answer.text();
+      if (!answer.ok) { status.textContent = text; return; } // the run is being removed, for instance
+      const page = new DOMParser().parseFromString(text, "text/html");
+      const chosen = { cut: find("#cut")?.value, course: find("[data-course][aria-pressed=true]")?.dataset.course };
+      const focused = inReport("a, button, input, summary, [tabindex]").indexOf(document.activeElement);
+      const opened = inReport("details").map((details) => details.open);
+      find("#report").replaceChildren(...find("#report", page).childNodes);
+      document.title = page.title;
+      begin();
+      inReport("details").forEach((details, index) => { details.open = opened[index] ?? details.open; });
+      inReport("a, button, input, summary, [tabindex]")[focused]?.focus({ preventScroll: true });
+      if (chosen.cut && find("#cut")) { find("#cut").value = chosen.cut; threshold(); }
+      const pressed = all("[data-course]").find((button) => button.dataset.course === chosen.course);
+      if (pressed) course(pressed);
     };
     events.addEventListener("open", () => { status.textContent = "live"; });
     events.addEventListener("changed", load);

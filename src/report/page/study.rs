@@ -3,9 +3,11 @@
 use anyhow::Result;
 use askama::Template;
 
-use super::{Facts, Figure, Frame, PageTable, fact, or_dash, percent};
+use super::{Facts, Figure, PageFrame, PageTable, fact, or_dash};
 use crate::config::train::Metric;
 use crate::messages::escaped;
+use crate::report::plots::Plot;
+use crate::report::studies::percent;
 use crate::report::study_report::StudyReport;
 use crate::run::changes;
 use crate::study::catalog::{Findings, RunEntry, StudyEntry};
@@ -16,7 +18,7 @@ use crate::study::statistics::Spread;
 #[derive(Template)]
 #[template(path = "report/page/study.html", config = "src/askama.toml")]
 pub(super) struct StudyPage {
-    pub(super) frame: Frame,
+    pub(super) frame: PageFrame,
     pub(super) lead: String,
     pub(super) remarks: Vec<String>,
     pub(super) figures: Facts,
@@ -26,11 +28,11 @@ pub(super) struct StudyPage {
     pub(super) settings: PageTable,
 }
 
-/// The page of a study; a `live` one is told of changes by who serves it.
+/// The page of a study with its `plots`; a `live` one is told of changes by who serves it.
 ///
 /// # Errors
 /// None that is known.
-pub fn study(report: &StudyReport, live: bool) -> Result<String> {
+pub fn study(report: &StudyReport, plots: &[Plot], live: bool) -> Result<String> {
     let study = &report.study;
     let mut remarks = Vec::new();
     if study.summary.is_none() {
@@ -44,7 +46,7 @@ pub fn study(report: &StudyReport, live: bool) -> Result<String> {
         .into_iter()
         .map(|(key, value)| vec![key, value]);
     let page = StudyPage {
-        frame: Frame {
+        frame: PageFrame {
             title: escaped(&title(study)).into_owned(),
             live,
         },
@@ -57,11 +59,7 @@ pub fn study(report: &StudyReport, live: bool) -> Result<String> {
         remarks,
         figures: figures(report),
         tables: tables(report),
-        charts: report
-            .plots()
-            .iter()
-            .map(Figure::of)
-            .collect::<Result<_>>()?,
+        charts: plots.iter().map(Figure::of).collect::<Result<_>>()?,
         section_title: "Settings before trials differ",
         settings: PageTable::new(
             "The experiment of the study",

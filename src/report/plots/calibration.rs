@@ -13,7 +13,7 @@ pub fn reliability(found: &Calibration, part: &str) -> Plot {
     let sizes = found
         .bins
         .iter()
-        .map(|bin| 3.0 + 7.0 * (bin.images as f64 / most).sqrt());
+        .map(|bin| 3.0 + 5.0 * (bin.images as f64 / most).sqrt());
     let ideal = LinePlot::new()
         .with_data([(0.0, 0.0), (1.0, 1.0)])
         .with_color(MUTED)

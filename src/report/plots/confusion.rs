@@ -80,7 +80,6 @@ pub fn confusion(part: &str, classes: &[String], counts: &[Vec<usize>]) -> Plot 
             if count > NUMBERED {
                 continue;
             }
-            let color = if rate > 0.55 { PAPER } else { INK };
             let center = (x + cell / 2.0, y + cell / 2.0);
             let size = (cell / 3.4).clamp(7.0, 17.0);
             let lift = if cell >= 44.0 { 0.0 } else { size * 0.36 };
@@ -90,7 +89,7 @@ pub fn confusion(part: &str, classes: &[String], counts: &[Vec<usize>]) -> Plot 
                 number.to_string(),
                 size as u32,
                 TextAnchor::Middle,
-                color,
+                INK,
             );
             if cell >= 44.0 {
                 let rate = format!("{:.1} %", 100.0 * rate);
@@ -100,7 +99,7 @@ pub fn confusion(part: &str, classes: &[String], counts: &[Vec<usize>]) -> Plot 
                     rate,
                     10,
                     TextAnchor::Middle,
-                    color,
+                    INK,
                 );
             }
         }
@@ -152,13 +151,13 @@ pub fn confusion(part: &str, classes: &[String], counts: &[Vec<usize>]) -> Plot 
     }
 }
 
-/// White to dark blue; lightness falls evenly.
+/// Almost white to a blue that dark text can be read on.
 fn shade(rate: f64) -> String {
     let mix = |from: f64, to: f64| (from + (to - from) * rate).round() as u8;
     format!(
         "#{:02x}{:02x}{:02x}",
-        mix(242.0, 0.0),
-        mix(246.0, 70.0),
-        mix(250.0, 130.0)
+        mix(242.0, 86.0),
+        mix(246.0, 160.0),
+        mix(250.0, 220.0)
     )
 }

@@ -2,7 +2,7 @@
 
 use kuva::prelude::{LinePlot, MarkerShape, Plot as Mark, ReferenceLine, ScatterPlot};
 
-use super::{Axes, Curves, MUTED, Plot, Reading, SERIES, label, whole_step};
+use super::{Axes, Curves, MUTED, Plot, Reading, SERIES, label, short, whole_step};
 use crate::train::metrics::EpochRecord;
 
 /// Names of runs in a legend are cut to so many letters.
@@ -136,7 +136,7 @@ fn lines(
                     .with_color(color)
                     .with_size(3.5);
                 drawn.push(
-                    if first && points.len() == 1 {
+                    if first {
                         dot.with_legend(label(name, NAME))
                     } else {
                         dot
@@ -221,7 +221,7 @@ fn lines(
         series: curves
             .iter()
             .map(|(name, values)| Reading {
-                name: label(name, NAME),
+                name: short(name, NAME),
                 y: values.iter().map(finite).collect(),
             })
             .collect(),

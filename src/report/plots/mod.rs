@@ -30,6 +30,7 @@ pub use sheet::{Tile, sheet};
 pub use studies::{accuracy_by_trial, accuracy_distribution, against_key, wrong_images};
 pub use thresholds::{precision_recall, roc};
 
+use crate::config::train::Metric;
 use crate::messages::escaped;
 
 /// Text.
@@ -59,6 +60,36 @@ const VARIABLES: [(&str, &str); 11] = [
     (SERIES[5], "series-6"),
     (SERIES[6], "series-7"),
 ];
+
+/// What plots are called; others are of a metric by a swept key.
+const NAMES: [&str; 17] = [
+    "accuracy",
+    "accuracy-by-trial",
+    "accuracy-distribution",
+    "confusion",
+    "filters",
+    "findings",
+    "learning-rate",
+    "looked-at",
+    "loss",
+    "precision-recall",
+    "reliability",
+    "roc",
+    "training-images",
+    "val-accuracy",
+    "val-loss",
+    "wrong",
+    "wrong-images",
+];
+
+/// Whether a plot may be called `name`.
+pub fn is_plot(name: &str) -> bool {
+    let metrics = Metric::ALL
+        .iter()
+        .map(|metric| metric.word().replace('.', "-"));
+    let mut swept = metrics.map(|metric| format!("{metric}-by-"));
+    NAMES.contains(&name) || swept.any(|start| name.starts_with(&start))
+}
 
 /// Width and height of a plot in pixels.
 const SIZE: (f64, f64) = (640.0, 380.0);
@@ -98,8 +129,6 @@ pub struct Readings {
     pub series: Vec<Reading>,
     /// The axis from its first to its last value.
     pub x_range: [f64; 2],
-    /// The same, from the lower to the upper value.
-    pub y_range: [f64; 2],
     /// Left, top, right and bottom of the place where they are drawn, in pixels of the SVG.
     pub area: [f64; 4],
 }
@@ -196,20 +225,16 @@ pub fn png_of(image: &RgbImage) -> Result<Vec<u8>> {
     Ok(png.into_inner())
 }
 
-/// `image`, no larger than a page shows it.
-pub fn thumbnail(image: &RgbImage) -> RgbImage {
-    const SIDE: u32 = 96;
+/// `image` with a longer `side` of so many pixels at the most.
+pub fn thumbnail(image: &RgbImage, side: u32) -> RgbImage {
     let longer = image.width().max(image.height());
-    if longer <= SIDE {
+    if longer <= side {
         return image.clone();
     }
-    let scaled = |side: u32| (side * SIDE / longer).max(1);
-    imageops::resize(
-        image,
-        scaled(image.width()),
-        scaled(image.height()),
-        imageops::Triangle,
-    )
+    let scaled =
+        |length: u32| (u64::from(length) * u64::from(side) / u64::from(longer)).max(1) as u32;
+    let (width, height) = (scaled(image.width()), scaled(image.height()));
+    imageops::resize(image, width, height, imageops::Triangle)
 }
 
 /// `image` within a page.
@@ -241,7 +266,7 @@ impl Axes {
             .with_height(SIZE.1)
             .with_legend_position(LegendPosition::OutsideRightTop)
             .with_legend_box(false)
-            .with_y_tick_format(TickFormat::Custom(Arc::new(short)))
+            .with_y_tick_format(TickFormat::Custom(Arc::new(tick)))
             .with_theme(theme())
             .with_interactive() // has where the axes lie worked out
     }
@@ -264,7 +289,6 @@ impl Axes {
             x: curves.x,
             series: curves.series,
             x_range: [axes.x_min, axes.x_max],
-            y_range: [axes.y_min, axes.y_max],
             area: [
                 axes.plot_left,
                 axes.plot_top,
@@ -290,7 +314,7 @@ struct Curves {
 }
 
 /// A number at an axis, in no more digits than it needs of three or four.
-fn short(number: f64) -> String {
+fn tick(number: f64) -> String {
     match number.abs() {
         0.0 => "0".to_owned(),
         size @ (..1e-3 | 1e5..) if size > 0.0 => {
@@ -368,17 +392,19 @@ fn text(
     });
 }
 
-/// A name that somebody else chose, as text of `most` letters at the most: control characters are shown, and `$` begins no
-/// formula.
-fn label(name: &str, most: usize) -> String {
+/// A name that somebody else chose, as text of `most` letters at the most: control characters are shown.
+fn short(name: &str, most: usize) -> String {
     let shown = escaped(name);
-    let short: String = if shown.chars().count() > most {
-        let start: String = shown.chars().take(most.saturating_sub(1)).collect();
-        start + "\u{2026}"
-    } else {
-        shown.into_owned()
-    };
-    short.replace('$', "\\$")
+    if shown.chars().count() <= most {
+        return shown.into_owned();
+    }
+    let start: String = shown.chars().take(most.saturating_sub(1)).collect();
+    start + "\u{2026}"
+}
+
+/// The same as `kuva` takes it, for which `$` begins a formula.
+fn label(name: &str, most: usize) -> String {
+    short(name, most).replace('$', "\\$")
 }
 
 /// The end of a name in `most` letters at the most: it tells more than the start.
@@ -409,7 +435,7 @@ mod tests {
             (250_000.0, "2.5e5"),
         ];
         for (number, expected) in cases {
-            assert_eq!(short(number), expected);
+            assert_eq!(tick(number), expected);
         }
     }
 

@@ -70,7 +70,7 @@ pub fn sheet(name: &str, title: &str, about: String, tiles: Vec<Tile>) -> Option
             text(
                 &mut scene,
                 foot,
-                label(line, 22),
+                label(line, 17),
                 11,
                 TextAnchor::Middle,
                 color,

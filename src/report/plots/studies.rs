@@ -4,7 +4,7 @@ use kuva::prelude::{
     BarPlot, Histogram, LegendPosition, LinePlot, Plot as Mark, ReferenceLine, ScatterPlot,
 };
 
-use super::{Axes, MUTED, Plot, SERIES, end_of, label, round_step, whole_step};
+use super::{Axes, MUTED, Plot, SERIES, end_of, label, round_step, short, whole_step};
 use crate::study::results::Evaluated;
 use crate::study::statistics::Spread;
 use crate::train::evaluation::wilson;
@@ -177,7 +177,7 @@ pub fn against_key(key: &str, metric: &str, points: &[(String, Spread)]) -> Opti
         .with_size(4.5);
     let marks: Vec<Mark> = vec![dots.into()];
     let axes = Axes {
-        title: format!("{metric} against {}", label(key, 40)),
+        title: format!("{metric} against {}", short(key, 40)),
         x: key.to_owned(),
         y: metric.to_owned(),
     };

@@ -2,7 +2,7 @@
 
 use kuva::prelude::{LinePlot, Plot as Mark};
 
-use super::{Axes, MUTED, Plot, SERIES, label};
+use super::{Axes, MUTED, Plot, SERIES, short};
 use crate::train::thresholds::Thresholds;
 
 /// Share of positives found against share of negatives taken for positive.
@@ -19,7 +19,7 @@ pub fn roc(found: &Thresholds, positive: &str) -> Plot {
             .into(),
     ];
     let axes = Axes {
-        title: format!("ROC: finding {}", label(positive, 24)),
+        title: format!("ROC: finding {}", short(positive, 24)),
         x: "false positive rate".to_owned(),
         y: "true positive rate".to_owned(),
     };
@@ -48,7 +48,7 @@ pub fn precision_recall(found: &Thresholds, positive: &str) -> Plot {
             .into(),
     ];
     let axes = Axes {
-        title: format!("Precision and recall: finding {}", label(positive, 24)),
+        title: format!("Precision and recall: finding {}", short(positive, 24)),
         x: "recall".to_owned(),
         y: "precision".to_owned(),
     };
@@ -64,7 +64,7 @@ fn line(points: Vec<(f64, f64)>) -> LinePlot {
 }
 
 /// What axes show beyond 0 and 1, so that lines and dots there are whole.
-const MARGIN: f64 = 0.03;
+const MARGIN: f64 = 0.05;
 
 /// A plot whose axes both run from 0 to 1.
 pub(super) fn unit_square(axes: Axes, name: &str, about: String, marks: Vec<Mark>) -> Plot {

@@ -3,7 +3,9 @@
 use anyhow::Result;
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use image::{Rgb, RgbImage};
-use tch::{Device, Kind, Tensor};
+use tch::Tensor;
+
+use crate::report::examination::images_of;
 
 /// The longest side of an image, in pixels.
 const LARGEST_PX: u32 = 1024;
@@ -32,13 +34,8 @@ pub(super) fn grid(images: &Tensor) -> Result<Vec<u8>> {
         .min((count as u32).div_ceil(columns));
     let gray = Rgb([128; 3]);
     let mut grid = RgbImage::from_pixel(columns * width - GAP_PX, rows * height - GAP_PX, gray);
-    for image in 0..(columns * rows).min(count as u32) {
-        let levels = (images.get(i64::from(image)) * 255.0).round();
-        let levels = levels.expand([3, -1, -1], false); // gray in each colour, or the colours
-        let levels = levels.permute([1, 2, 0]).to_kind(Kind::Uint8);
-        let levels = levels.to_device(Device::Cpu).contiguous().view([-1]);
-        let own = RgbImage::from_raw(width - GAP_PX, height - GAP_PX, Vec::try_from(levels)?);
-        let own = own.expect("three levels for each pixel");
+    let images = images_of(&images.narrow(0, 0, i64::from(columns * rows).min(count))).into_iter();
+    for (image, own) in (0..).zip(images) {
         let (left, top) = (image % columns * width, image / columns * height);
         image::imageops::replace(&mut grid, &own, left.into(), top.into());
     }
@@ -63,6 +60,8 @@ fn png(image: &RgbImage) -> Result<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
+    use tch::{Device, Kind};
+
     use super::*;
 
     fn read(file: &[u8]) -> RgbImage {

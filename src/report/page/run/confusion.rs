@@ -1,7 +1,8 @@
 //! Which class was taken for which, as a table whose cells open their images.
 
 use crate::messages::escaped;
-use crate::report::page::{PageTable, or_dash, percent};
+use crate::report::page::{PageTable, or_dash};
+use crate::report::studies::percent;
 use crate::report::verdicts::Verdicts;
 
 /// Classes up to which the confusion matrix is a table of cells.
@@ -11,7 +12,7 @@ pub(super) struct Confusion {
     pub(super) part: &'static str,
     pub(super) classes: Vec<String>,
     pub(super) rows: Vec<ConfusionRow>,
-    pub(super) pairs: Vec<Pair>,
+    pub(super) pairs: Vec<ConfusedPair>,
     pub(super) binary: bool,
     pub(super) by_class: PageTable,
 }
@@ -26,10 +27,9 @@ pub(super) struct ConfusionCell {
     pub(super) count: usize,
     pub(super) rate: String,
     pub(super) percent: String,
-    pub(super) strong: bool,
 }
 
-pub(super) struct Pair {
+pub(super) struct ConfusedPair {
     pub(super) is: usize,
     pub(super) taken: usize,
     pub(super) count: usize,
@@ -48,7 +48,6 @@ pub(super) fn confusion(verdicts: &Verdicts) -> Confusion {
             count,
             rate: format!("{rate:.3}"),
             percent: format!("{:.1}", 100.0 * rate),
-            strong: rate > 0.5,
         }
     };
     let row = |(number, row): (usize, &Vec<usize>)| {
@@ -64,13 +63,13 @@ pub(super) fn confusion(verdicts: &Verdicts) -> Confusion {
     } else {
         Vec::new()
     };
-    let mut pairs: Vec<Pair> = Vec::new();
+    let mut pairs: Vec<ConfusedPair> = Vec::new();
     for (is, row) in counts.iter().enumerate() {
         let others = row
             .iter()
             .enumerate()
             .filter(|(taken, count)| *taken != is && **count > 0);
-        pairs.extend(others.map(|(taken, &count)| Pair { is, taken, count }));
+        pairs.extend(others.map(|(taken, &count)| ConfusedPair { is, taken, count }));
     }
     pairs.sort_by(|a, b| {
         b.count

@@ -6,17 +6,24 @@ use anyhow::Result;
 use serde_json::{Value, json};
 
 use crate::messages::escaped;
-use crate::report::page::percent;
 use crate::report::plots::{data_uri, thumbnail};
 use crate::report::run_report::RunReport;
-use crate::report::verdicts::{Verdict, Verdicts};
-use crate::run::history::Course;
+use crate::report::studies::percent;
+use crate::report::verdicts::{ImageVerdict, Verdicts};
+use crate::run::history::{Course, ImageHistory};
+
+/// The longer side of an image in a page, in pixels.
+const SIDE: u32 = 96;
 
 /// Wrong images that are shown without being asked for.
 const WRONG: usize = 60;
 
-/// Verdicts and histories that a page carries at the most.
+/// Verdicts that a page carries at the most.
 const LISTED: usize = 10_000;
+
+/// Histories of a course that a page carries at the most, and the last epochs of each.
+const HISTORIES: usize = 500;
+const MARKS: usize = 120;
 
 /// Bytes of images that a page carries at the most, as they stand in it.
 const IMAGE_BYTES: usize = 2_500_000;
@@ -31,14 +38,14 @@ pub(super) struct WrongTile {
 }
 
 /// The images that a page carries, each once, as long as there is room.
-pub(super) struct Images {
+pub(super) struct PageImages {
     pub(super) uris: Vec<String>,
     pub(super) of_name: BTreeMap<String, usize>,
 }
 
-impl Images {
-    pub(super) fn of(report: &RunReport) -> Result<Images> {
-        let mut images = Images {
+impl PageImages {
+    pub(super) fn of(report: &RunReport) -> Result<PageImages> {
+        let mut images = PageImages {
             uris: Vec::new(),
             of_name: BTreeMap::new(),
         };
@@ -55,7 +62,7 @@ impl Images {
             let Some(image) = named.get(&made.image) else {
                 continue;
             };
-            let uri = data_uri(&thumbnail(image))?;
+            let uri = data_uri(&thumbnail(image, SIDE))?;
             bytes += uri.len();
             if bytes > IMAGE_BYTES {
                 break;
@@ -70,15 +77,15 @@ impl Images {
 pub(super) fn wrong_tiles(
     report: &RunReport,
     verdicts: &Verdicts,
-    images: &Images,
+    images: &PageImages,
 ) -> Vec<WrongTile> {
     let looked_at = |name: &str| {
         let examined = report.examined.as_ref().ok()?;
         let (_, image) = examined.looked_at.iter().find(|(own, _)| own == name)?;
-        data_uri(&thumbnail(image)).ok()
+        data_uri(&thumbnail(image, SIDE)).ok()
     };
     let wrong = verdicts.wrong();
-    let tile = |made: &&Verdict| WrongTile {
+    let tile = |made: &&ImageVerdict| WrongTile {
         name: escaped(&made.image).into_owned(),
         label: escaped(&verdicts.classes[made.label]).into_owned(),
         predicted: escaped(&verdicts.classes[made.predicted]).into_owned(),
@@ -93,13 +100,13 @@ pub(super) fn wrong_tiles(
 }
 
 /// What the script works with.
-pub(super) fn data(report: &RunReport, images: &Images) -> Value {
+pub(super) fn data(report: &RunReport, images: &PageImages) -> Value {
     let name = |name: &str| escaped(name).into_owned();
     let verdicts = report.verdicts.as_ref();
     let classes = verdicts.map_or(Vec::new(), |verdicts| {
         verdicts.classes.iter().map(|class| name(class)).collect()
     });
-    let row = |made: &Verdict| {
+    let row = |made: &ImageVerdict| {
         let image = images
             .of_name
             .get(&made.image)
@@ -127,31 +134,60 @@ pub(super) fn data(report: &RunReport, images: &Images) -> Value {
             .map(row)
             .collect()
     });
-    let mut courses: Vec<_> = report
-        .history
-        .images
-        .iter()
-        .map(|image| (image.course(), image))
-        .collect();
-    courses.sort_by(|a, b| {
-        a.0.cmp(&b.0)
-            .then(a.1.probability.total_cmp(&b.1.probability))
-    });
-    let history = courses
-        .into_iter()
-        .take(LISTED)
-        .map(|(course, image): (Course, _)| {
-            let marks: String = image
-                .right
-                .iter()
-                .map(|&right| if right { '1' } else { '0' })
-                .collect();
-            json!([name(&image.image), name(&image.label), marks, course.word()])
-        });
     json!({
         "classes": classes,
         "verdicts": listed,
         "images": images.uris,
-        "history": history.collect::<Vec<_>>(),
+        "thresholds": verdicts.and_then(thresholds),
+        "history": Course::ALL.map(|course| (course.word(), histories(report, course))).into_iter().collect::<BTreeMap<_, _>>(),
     })
+}
+
+/// The images that took a `course`, the least sure first: name, class, the last epochs, epochs recognised and all epochs.
+fn histories(report: &RunReport, course: Course) -> Vec<Value> {
+    let images = report.history.images.iter();
+    let mut own: Vec<_> = images.filter(|image| image.course() == course).collect();
+    own.sort_by(|a, b| a.probability.total_cmp(&b.probability));
+    let history = |image: &ImageHistory| {
+        let last = &image.right[image.right.len().saturating_sub(MARKS)..];
+        let marks: String = last
+            .iter()
+            .map(|&right| if right { '1' } else { '0' })
+            .collect();
+        let right = image.right.iter().filter(|right| **right).count();
+        json!([
+            escaped(&image.image),
+            escaped(&image.label),
+            marks,
+            right,
+            image.right.len()
+        ])
+    };
+    own.into_iter().take(HISTORIES).map(history).collect()
+}
+
+/// For each hundredth from 0 to 1: images of the second class whose probability is that or more, and images of the first.
+fn thresholds(verdicts: &Verdicts) -> Option<Value> {
+    if verdicts.classes.len() != 2 {
+        return None;
+    }
+    let mut counts = vec![[0usize; 2]; 101];
+    for made in &verdicts.images {
+        let positive = made.label == 1;
+        let score = if positive {
+            made.truth
+        } else {
+            1.0 - made.truth
+        };
+        let reached = (0..=100).rev().find(|&cut| score >= f64::from(cut) / 100.0);
+        if let Some(cut) = reached {
+            counts[cut as usize][usize::from(!positive)] += 1;
+        }
+    }
+    for cut in (0..100).rev() {
+        let [more, fewer] = counts[cut + 1];
+        counts[cut][0] += more;
+        counts[cut][1] += fewer;
+    }
+    Some(json!(counts))
 }

@@ -1,8 +1,9 @@
 //! The figures that one asks for first, and the tables of epochs.
 
-use crate::config::train::{Metric, Mode};
-use crate::report::page::{Facts, PageTable, fact, or_dash, percent};
+use crate::report::page::{Facts, PageTable, fact};
 use crate::report::run_report::RunReport;
+use crate::report::studies::percent;
+use crate::report::summary::{metric_cell, metric_columns};
 use crate::train::metrics::EpochRecord;
 
 /// The figures that one asks for first, with their intervals.
@@ -59,27 +60,26 @@ pub(super) fn closing(report: &RunReport) -> Facts {
     facts
 }
 
-fn columns() -> [(&'static str, Metric); 4] {
-    [
-        ("train loss", Metric::TrainLoss),
-        ("train accuracy %", Metric::TrainAccuracy),
-        ("val loss", Metric::ValLoss),
-        ("val accuracy %", Metric::ValAccuracy),
-    ]
+/// The metrics of an epoch, as they stand in a table.
+fn cells(report: &RunReport, record: &EpochRecord) -> Vec<String> {
+    let columns = metric_columns(report.experiment.checkpoint.metric).into_iter();
+    columns
+        .map(|(_, metric)| metric_cell(record, metric))
+        .collect()
 }
 
-/// The metrics of an epoch, as they stand in a table.
-fn cells(record: &EpochRecord) -> Vec<String> {
-    let cell = |(_, metric): (&str, Metric)| match (record.get(metric), metric.mode()) {
-        (None, _) => or_dash(None),
-        (Some(loss), Mode::Min) => format!("{loss:.4}"),
-        (Some(share), Mode::Max) => percent(share),
-    };
-    columns().map(cell).to_vec()
+/// The columns of a table of epochs, behind those that are `first`.
+fn header<'a>(report: &RunReport, first: &[&'a str]) -> Vec<&'a str> {
+    let columns = metric_columns(report.experiment.checkpoint.metric).into_iter();
+    first
+        .iter()
+        .copied()
+        .chain(columns.map(|(name, _)| name))
+        .collect()
 }
 
 pub(super) fn best_and_last(report: &RunReport) -> PageTable {
-    let header = [&["", "epoch"][..], &columns().map(|(name, _)| name)].concat();
+    let header = header(report, &["", "epoch"]);
     let records = [
         ("best", &report.best),
         ("last", &report.records.last().cloned()),
@@ -89,7 +89,7 @@ pub(super) fn best_and_last(report: &RunReport) -> PageTable {
         Some(
             [
                 vec![name.to_owned(), record.epoch.to_string()],
-                cells(record),
+                cells(report, record),
             ]
             .concat(),
         )
@@ -103,18 +103,14 @@ pub(super) fn best_and_last(report: &RunReport) -> PageTable {
 }
 
 pub(super) fn epochs(report: &RunReport) -> PageTable {
-    let header = [
-        &["epoch", "step", "lr"][..],
-        &columns().map(|(name, _)| name),
-    ]
-    .concat();
+    let header = header(report, &["epoch", "step", "lr"]);
     let row = |record: &EpochRecord| {
         let start = [
             record.epoch.to_string(),
             record.step.to_string(),
             format!("{:.3e}", record.lr),
         ];
-        [start.to_vec(), cells(record)].concat()
+        [start.to_vec(), cells(report, record)].concat()
     };
     PageTable::new("Epochs", &header, report.records.iter().map(row).collect())
 }

@@ -9,19 +9,20 @@ use anyhow::Result;
 use askama::Template;
 
 use self::confusion::{CELLS, Confusion, confusion};
-use self::images::{Images, WrongTile, data, wrong_tiles};
+use self::images::{PageImages, WrongTile, data, wrong_tiles};
 use self::metrics::{best_and_last, closing, epochs};
-use self::origins::{Artefact, artefacts, lineage};
-use super::{Facts, Figure, Frame, PageTable, in_script};
+use self::origins::{ArtefactView, artefacts, lineage};
+use super::{Facts, Figure, PageFrame, PageTable, in_script};
 use crate::messages::{escaped, shell_quote};
 use crate::report::findings;
-use crate::report::run_report::{RunReport, Setting};
+use crate::report::plots::Plot;
+use crate::report::run_report::{RunReport, RunSetting};
 use crate::train::metrics::EpochRecord;
 
 #[derive(Template)]
 #[template(path = "report/page/run.html", config = "src/askama.toml")]
 struct RunPage {
-    frame: Frame,
+    frame: PageFrame,
     lead: String,
     remarks: Vec<String>,
     figures: Facts,
@@ -33,10 +34,10 @@ struct RunPage {
     wrong_more: usize,
     history: Option<HistoryView>,
     findings: String,
-    settings: Vec<Setting>,
+    settings: Vec<RunSetting>,
     lineage: Facts,
     place: String,
-    artefacts: Vec<Artefact>,
+    artefacts: Vec<ArtefactView>,
     data: String,
 }
 
@@ -58,12 +59,12 @@ struct CourseCount {
     count: usize,
 }
 
-/// The page of `report`; a `live` one is told of changes by who serves it.
+/// The page of `report` with its `plots`; a `live` one is told of changes by who serves it.
 ///
 /// # Errors
 /// None that is known.
-pub fn run(report: &RunReport, live: bool) -> Result<String> {
-    let images = Images::of(report)?;
+pub fn run(report: &RunReport, plots: &[Plot], live: bool) -> Result<String> {
+    let images = PageImages::of(report)?;
     let name = escaped(&report.experiment.name).into_owned();
     let wrong = report.verdicts.as_ref().map_or(Vec::new(), |verdicts| {
         wrong_tiles(report, verdicts, &images)
@@ -73,7 +74,7 @@ pub fn run(report: &RunReport, live: bool) -> Result<String> {
         .as_ref()
         .map_or(0, |verdicts| verdicts.images.len() - verdicts.right());
     let page = RunPage {
-        frame: Frame { title: name, live },
+        frame: PageFrame { title: name, live },
         lead: lead(report),
         remarks: remarks(report),
         figures: closing(report),
@@ -89,7 +90,7 @@ pub fn run(report: &RunReport, live: bool) -> Result<String> {
         place: shell_quote(&report.path),
         artefacts: artefacts(report),
         data: in_script(&data(report, &images)),
-        drawn: drawn(report)?,
+        drawn: drawn(report, plots)?,
     };
     Ok(page.render()?)
 }
@@ -130,11 +131,11 @@ fn remarks(report: &RunReport) -> Vec<String> {
 }
 
 /// The plots of a page, by where they stand. The confusion matrix is a table of its own where it has few classes.
-fn drawn(report: &RunReport) -> Result<Drawn> {
+fn drawn(report: &RunReport, plots: &[Plot]) -> Result<Drawn> {
     let mut drawn = Drawn::default();
     let verdicts = report.verdicts.as_ref();
     let few = verdicts.is_some_and(|verdicts| verdicts.classes.len() <= CELLS);
-    for plot in report.plots() {
+    for plot in plots {
         let place = match plot.name.as_str() {
             "loss" | "accuracy" | "learning-rate" => &mut drawn.curves,
             "roc" | "precision-recall" | "reliability" => &mut drawn.judged,
@@ -145,7 +146,7 @@ fn drawn(report: &RunReport) -> Result<Drawn> {
             "findings" => &mut drawn.findings,
             _ => &mut drawn.sheets,
         };
-        place.push(Figure::of(&plot)?);
+        place.push(Figure::of(plot)?);
     }
     Ok(drawn)
 }
@@ -181,9 +182,9 @@ fn doubts(report: &RunReport) -> String {
     }
 }
 
-fn shown(setting: &Setting) -> Setting {
+fn shown(setting: &RunSetting) -> RunSetting {
     let own = |text: &str| escaped(text).into_owned();
-    Setting {
+    RunSetting {
         key: own(&setting.key),
         value: own(&setting.value),
         instead_of: setting.instead_of.as_deref().map(own),

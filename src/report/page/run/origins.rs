@@ -3,10 +3,12 @@
 use serde_json::Value;
 
 use crate::config::run::Format;
+use crate::export::artefacts;
 use crate::export::gate::Report;
 use crate::messages::escaped;
-use crate::report::page::{Facts, fact, percent};
+use crate::report::page::{Facts, fact};
 use crate::report::run_report::RunReport;
+use crate::report::studies::percent;
 
 pub(super) fn lineage(report: &RunReport) -> Facts {
     let mut facts = Facts::new();
@@ -57,23 +59,29 @@ pub(super) fn lineage(report: &RunReport) -> Facts {
     facts
 }
 
-pub(super) struct Artefact {
+pub(super) struct ArtefactView {
     pub(super) file: String,
     pub(super) verdict: String,
     pub(super) load: String,
 }
 
-pub(super) fn artefacts(report: &RunReport) -> Vec<Artefact> {
+pub(super) fn artefacts(report: &RunReport) -> Vec<ArtefactView> {
     let of = |(word, verdict): (&String, &Value)| {
         let format: Format = word.parse().ok()?;
         let found: Report = serde_json::from_value(verdict.clone()).ok()?;
-        let file = report.path.join("export").join(format.file());
+        let file = report.path.join(artefacts::OWN).join(format.file());
         let accuracy = found.accuracy.map_or(String::new(), |[_, own]| {
             format!("; accuracy {} %", percent(own))
         });
-        Some(Artefact {
+        let of_best = report.best_weights.as_deref() == verdict["weights_sha256"].as_str();
+        let older = if of_best {
+            ""
+        } else {
+            " Its weights are not those of the best epoch."
+        };
+        Some(ArtefactView {
             verdict: format!(
-                "Largest difference of logits from the model {:.1e}, of {:.1e} let through{accuracy}.",
+                "Largest difference of logits from the model {:.1e}, of {:.1e} let through{accuracy}.{older}",
                 found.largest_difference(),
                 found.tolerance
             ),
