@@ -252,11 +252,8 @@ fn looked_at(
     verdicts: &Verdicts,
     wrong: &[usize],
 ) -> Result<Vec<(String, RgbImage)>> {
-    let taken: Vec<i64> = verdicts
-        .wrong()
-        .iter()
-        .map(|made| made.predicted as i64)
-        .collect();
+    let surest = verdicts.wrong().into_iter().take(wrong.len());
+    let taken: Vec<i64> = surest.map(|made| made.predicted as i64).collect();
     let mut all = Vec::new();
     for (images, classes) in wrong.chunks(AT_A_TIME).zip(taken.chunks(AT_A_TIME)) {
         let batch = data.pixels.batch(images)?;
