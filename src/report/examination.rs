@@ -1,13 +1,13 @@
 //! What the images of a run show once its best weights have looked at them.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use anyhow::Result;
 use image::RgbImage;
 use tch::{Device, Kind, Tensor};
 
-use super::plots::{Plot, Tile, end_of, sheet, thumbnail};
+use super::plots::{Plot, Tile, data_uri, end_of, sheet, thumbnail};
 use super::verdicts::Verdicts;
 use crate::data::Dataset;
 use crate::data::findings::{self, Finding, FindingKind, FoundImage};
@@ -22,9 +22,10 @@ const IN_A_SHEET: usize = 24;
 /// Images that a page shows at the most.
 const SHOWN: usize = 400;
 
-/// With more numbers in all images together, findings are not looked for: that takes a second for some 30 million, and `signet
-/// data check` says the same.
-const CHECKED: usize = 100_000_000;
+/// With more images, or more numbers in all of them together, findings are not looked for: every image is compared with every
+/// other one. `signet data check` says the same.
+const CHECKED_IMAGES: usize = 5000;
+const CHECKED_NUMBERS: usize = 100_000_000;
 
 /// The longer side of an image that is kept to be shown, in pixels: as large as a sheet has it in a PNG.
 const SIDE: u32 = 232;
@@ -33,7 +34,24 @@ const SIDE: u32 = 232;
 const AT_A_TIME: usize = 16;
 
 /// Images by name, as the network sees them.
-pub type NamedImages = BTreeMap<String, RgbImage>;
+pub type NamedImages = BTreeMap<String, ShownImage>;
+
+/// An image that is shown, perhaps again and again.
+pub struct ShownImage {
+    /// The image.
+    pub image: RgbImage,
+    uri: OnceLock<String>,
+}
+
+impl ShownImage {
+    /// How it stands in a page: none if it cannot be encoded. That is worked out once, since a page that is served is made
+    /// anew with every epoch.
+    pub fn uri(&self) -> &str {
+        const SIDE: u32 = 96; // pixels in a page
+        self.uri
+            .get_or_init(|| data_uri(&thumbnail(&self.image, SIDE)).unwrap_or_default())
+    }
+}
 
 /// A run whose images nobody has examined.
 #[derive(Clone)]
@@ -114,8 +132,8 @@ impl Examination {
         let right = right.map(|made| places[&*made.image]);
         let shown: Vec<usize> = wrong.iter().copied().chain(right).take(SHOWN).collect();
         let images = Arc::new(named(data, &shown)?);
-        let numbers: usize = index.shape.iter().product();
-        let findings = (index.len() * numbers <= CHECKED)
+        let numbers = index.len() * index.shape.iter().product::<usize>();
+        let findings = (index.len() <= CHECKED_IMAGES && numbers <= CHECKED_NUMBERS)
             .then(|| findings::find(data, Some(split)))
             .transpose()?;
         Ok(Examination {
@@ -150,7 +168,7 @@ impl Examination {
         let wrong = self.verdicts.wrong();
         let tiles = wrong.iter().take(IN_A_SHEET).filter_map(|made| {
             Some(Tile {
-                image: self.images.get(&made.image)?.clone(),
+                image: self.images.get(&made.image)?.image.clone(),
                 caption: caption(&made.image),
             })
         });
@@ -207,7 +225,13 @@ impl Examination {
 /// The images at `indices` with their names, as large as they are shown.
 fn named(data: &Dataset, indices: &[usize]) -> Result<NamedImages> {
     let names = indices.iter().map(|&image| data.index.names[image].clone());
-    Ok(names.zip(images_at(data, indices)?).collect())
+    let images = images_at(data, indices)?
+        .into_iter()
+        .map(|image| ShownImage {
+            image,
+            uri: OnceLock::new(),
+        });
+    Ok(names.zip(images).collect())
 }
 
 /// The images at `indices`, as large as they are shown.

@@ -33,8 +33,11 @@ use crate::fault::{Blame, Fault};
 /// How often the directory is looked at.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// Making the page takes this share of the time at the most.
+/// Making the page takes one in so many parts of the time at the most.
 const SHARE: u32 = 100;
+
+/// What making the page is taken to cost before anybody knows.
+const COST: Duration = Duration::from_millis(20);
 
 /// Pages that are open at a time, and connections.
 const CLIENTS: usize = 16;
@@ -195,7 +198,7 @@ async fn watch_directory(shared: Arc<Shared>, news: Arc<watch::Sender<News>>) {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .as_ref()
-            .map_or(Duration::ZERO, |(.., cost)| *cost);
+            .map_or(COST, |(.., cost)| *cost);
         tokio::time::sleep(LOOK.max(cost * SHARE)).await;
     }
 }

@@ -193,7 +193,7 @@ def runs(bench):
         threads = bench.best_threads.get(kind, bench.threads[-1])
 
         def signet():
-            _, finished = bench.train(config, f"train.epochs={epochs}", "export.on_finish=true")
+            _, finished = bench.train(config, f"train.epochs={epochs}", "export.on_finish=true", "log.report=false")  # the script in Python draws nothing either
             wall.signet.append(finished.seconds)
             peak.signet.append(finished.peak_mb)
             accuracies["signet"] = max(record["val"]["accuracy"] for _, record in finished.records)

@@ -62,13 +62,13 @@ impl PageImages {
             let Some(image) = named.get(&made.image) else {
                 continue;
             };
-            let uri = data_uri(&thumbnail(image, SIDE))?;
+            let uri = image.uri();
             bytes += uri.len();
             if bytes > IMAGE_BYTES {
                 break;
             }
             images.of_name.insert(made.image.clone(), images.uris.len());
-            images.uris.push(uri);
+            images.uris.push(uri.to_owned());
         }
         Ok(images)
     }
