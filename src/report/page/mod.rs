@@ -98,7 +98,7 @@ impl PageTable {
 }
 
 /// Names and what they stand for.
-type Facts = Vec<(String, String)>;
+type FactList = Vec<(String, String)>;
 
 fn fact(name: &str, value: impl Into<String>) -> (String, String) {
     (name.to_owned(), escaped(&value.into()).into_owned())

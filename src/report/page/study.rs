@@ -3,7 +3,7 @@
 use anyhow::Result;
 use askama::Template;
 
-use super::{Facts, Figure, PageFrame, PageTable, fact, or_dash};
+use super::{FactList, Figure, PageFrame, PageTable, fact, or_dash};
 use crate::config::train::Metric;
 use crate::messages::escaped;
 use crate::report::plots::Plot;
@@ -21,7 +21,7 @@ pub(super) struct StudyPage {
     pub(super) frame: PageFrame,
     pub(super) lead: String,
     pub(super) remarks: Vec<String>,
-    pub(super) figures: Facts,
+    pub(super) figures: FactList,
     pub(super) tables: Vec<PageTable>,
     pub(super) charts: Vec<Figure>,
     pub(super) section_title: &'static str,
@@ -82,7 +82,7 @@ fn title(study: &StudyEntry) -> String {
     }
 }
 
-fn spread_facts(name: &str, spread: &Spread) -> Facts {
+fn spread_facts(name: &str, spread: &Spread) -> FactList {
     let [low, high] = spread.interval.map(percent);
     vec![
         fact(
@@ -97,14 +97,14 @@ fn spread_facts(name: &str, spread: &Spread) -> Facts {
     ]
 }
 
-fn figures(report: &StudyReport) -> Facts {
+fn figures(report: &StudyReport) -> FactList {
     match &report.study.summary {
         Some(Findings::Resampling(found)) => spread_facts(
             &format!("{} accuracy, {} trials", found.part, found.trials),
             &found.accuracy,
         ),
         Some(Findings::Sweep(found)) => {
-            let mut facts = Facts::new();
+            let mut facts = FactList::new();
             if let Some(best) = found.points.first() {
                 let value = best
                     .value
@@ -126,7 +126,7 @@ fn figures(report: &StudyReport) -> Facts {
             }
             facts
         }
-        None => Facts::new(),
+        None => FactList::new(),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use kuva::prelude::{LinePlot, MarkerShape, Plot as Mark, ReferenceLine, ScatterPlot};
 
-use super::{Axes, Curves, MUTED, Plot, Reading, SERIES, label, short, whole_step};
+use super::{Axes, CurveReading, Curves, MUTED, Plot, SERIES, label, short, whole_step};
 use crate::train::metrics::EpochRecord;
 
 /// Names of runs in a legend are cut to so many letters.
@@ -180,34 +180,32 @@ fn lines(
             .with_size(6.0);
         drawn.push(best.with_legend(format!("best epoch ({epoch})")).into());
     }
+    let (first, last) = (*epochs.first()?, *epochs.last()?);
+    let known = |values: &Vec<Option<f64>>| values.iter().filter_map(finite).collect::<Vec<_>>();
+    let all: Vec<f64> = curves
+        .iter()
+        .flat_map(|(_, values)| known(values))
+        .collect();
+    let low = all.iter().copied().fold(f64::INFINITY, f64::min);
+    let high = all.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    if low == high {
+        // Around a level line there is room above and below, which the library leaves for what it draws.
+        let around = if low == 0.0 { 1.0 } else { 0.5 * low.abs() };
+        let ends = [low - around, high + around].map(|y| (first as f64, y));
+        let unseen = ScatterPlot::new().with_data(ends).with_color("none");
+        drawn.push(unseen.with_size(0.0).into());
+    }
     let axes = Axes {
         title: title.to_owned(),
         x: "epoch".to_owned(),
         y: y.to_owned(),
     };
-    let (first, last) = (*epochs.first()?, *epochs.last()?);
     let margin = 0.5f64.max(0.02 * (last - first) as f64); // a mark at the end is whole
     let mut layout = axes
         .layout(&drawn)
         .with_x_axis_min(first as f64 - margin)
         .with_x_axis_max(last as f64 + margin)
         .with_x_tick_step(whole_step(last - first + 1));
-    let known = |values: &Vec<Option<f64>>| values.iter().filter_map(finite).collect::<Vec<_>>();
-    let all: Vec<f64> = curves
-        .iter()
-        .flat_map(|(_, values)| known(values))
-        .collect();
-    let (low, high) = (
-        all.iter().copied().fold(f64::INFINITY, f64::min),
-        all.iter().copied().fold(f64::NEG_INFINITY, f64::max),
-    );
-    if low == high {
-        // A level line, which a library would centre on nothing.
-        let around = if low == 0.0 { 1.0 } else { 0.5 * low.abs() };
-        layout = layout
-            .with_y_axis_min(low - around)
-            .with_y_axis_max(high + around);
-    }
     const NAMED: usize = 3; // labels of more would lie on each other
     for epoch in &marks.resumed {
         let mut line = ReferenceLine::vertical(*epoch as f64 - 0.5).with_color(MUTED);
@@ -220,7 +218,7 @@ fn lines(
         x: epochs.iter().map(|&epoch| epoch as f64).collect(),
         series: curves
             .iter()
-            .map(|(name, values)| Reading {
+            .map(|(name, values)| CurveReading {
                 name: short(name, NAME),
                 y: values.iter().map(finite).collect(),
             })

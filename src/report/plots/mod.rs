@@ -126,7 +126,7 @@ pub struct Readings {
     /// Values along the axis.
     pub x: Vec<f64>,
     /// A curve each.
-    pub series: Vec<Reading>,
+    pub series: Vec<CurveReading>,
     /// The axis from its first to its last value.
     pub x_range: [f64; 2],
     /// Left, top, right and bottom of the place where they are drawn, in pixels of the SVG.
@@ -135,7 +135,7 @@ pub struct Readings {
 
 /// The numbers of a curve.
 #[derive(Debug, Clone, Serialize)]
-pub struct Reading {
+pub struct CurveReading {
     /// Its name in the legend.
     pub name: String,
     /// One for each place of the axis; none where there is nothing to say.
@@ -310,7 +310,7 @@ impl Axes {
 /// What curves say, before anybody knows where they are drawn.
 struct Curves {
     x: Vec<f64>,
-    series: Vec<Reading>,
+    series: Vec<CurveReading>,
 }
 
 /// A number at an axis, in no more digits than it needs of three or four.

@@ -34,11 +34,15 @@ pub fn roc(found: &Thresholds, positive: &str) -> Plot {
 pub fn precision_recall(found: &Thresholds, positive: &str) -> Plot {
     let average = found.average_precision();
     let chance = LinePlot::new().with_data([(0.0, found.prevalence()), (1.0, found.prevalence())]);
-    let mut points = found.precision_recall();
-    points.insert(0, (0.0, points[0].1));
+    // Up to a recall, precision is that of the threshold which reaches it, as the average has it.
+    let mut points = Vec::new();
+    let mut before = 0.0;
+    for (recall, precision) in found.precision_recall() {
+        points.extend([(before, precision), (recall, precision)]);
+        before = recall;
+    }
     let marks = vec![
         line(points)
-            .with_step()
             .with_legend(format!("average {average:.4}"))
             .into(),
         chance

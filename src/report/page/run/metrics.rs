@@ -1,14 +1,14 @@
 //! The figures that one asks for first, and the tables of epochs.
 
-use crate::report::page::{Facts, PageTable, fact};
+use crate::report::page::{FactList, PageTable, fact};
 use crate::report::run_report::RunReport;
 use crate::report::studies::percent;
 use crate::report::summary::{metric_cell, metric_columns};
 use crate::train::metrics::EpochRecord;
 
 /// The figures that one asks for first, with their intervals.
-pub(super) fn closing(report: &RunReport) -> Facts {
-    let mut facts = Facts::new();
+pub(super) fn closing(report: &RunReport) -> FactList {
+    let mut facts = FactList::new();
     if let Some(verdicts) = &report.verdicts {
         let (accuracy, [low, high]) = verdicts.accuracy();
         let counts = verdicts.counts();

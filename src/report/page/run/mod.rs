@@ -12,7 +12,7 @@ use self::confusion::{CELLS, Confusion, confusion};
 use self::images::{PageImages, WrongTile, data, wrong_tiles};
 use self::metrics::{best_and_last, closing, epochs};
 use self::origins::{ArtefactView, artefacts, lineage};
-use super::{Facts, Figure, PageFrame, PageTable, in_script};
+use super::{FactList, Figure, PageFrame, PageTable, in_script};
 use crate::messages::{escaped, shell_quote};
 use crate::report::findings;
 use crate::report::plots::Plot;
@@ -25,7 +25,7 @@ struct RunPage {
     frame: PageFrame,
     lead: String,
     remarks: Vec<String>,
-    figures: Facts,
+    figures: FactList,
     best_and_last: PageTable,
     drawn: Drawn,
     epochs: PageTable,
@@ -35,7 +35,7 @@ struct RunPage {
     history: Option<HistoryView>,
     findings: String,
     settings: Vec<RunSetting>,
-    lineage: Facts,
+    lineage: FactList,
     place: String,
     artefacts: Vec<ArtefactView>,
     data: String,

@@ -6,12 +6,12 @@ use crate::config::run::Format;
 use crate::export::artefacts;
 use crate::export::gate::Report;
 use crate::messages::escaped;
-use crate::report::page::{Facts, fact};
+use crate::report::page::{FactList, fact};
 use crate::report::run_report::RunReport;
 use crate::report::studies::percent;
 
-pub(super) fn lineage(report: &RunReport) -> Facts {
-    let mut facts = Facts::new();
+pub(super) fn lineage(report: &RunReport) -> FactList {
+    let mut facts = FactList::new();
     if let Some(parent) = &report.parent {
         facts.push(fact(
             "branched off",
