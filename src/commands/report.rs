@@ -14,6 +14,7 @@ use crate::messages::shell_quote;
 use crate::report::examination::{Examination, Unexamined};
 use crate::report::files;
 use crate::report::page;
+use crate::report::plots::Plot;
 use crate::report::run_report::RunReport;
 use crate::report::study_report::StudyReport;
 use crate::run::checkpoints;
@@ -59,13 +60,13 @@ fn of_run(entry: &RunEntry, moved: &[String], out: Option<&Path>) -> Result<Stri
     }
     if examined.is_err() && out.is_none() && folder.file(files::PAGE).exists() {
         bail!(
-            "{} was made with the images and stays as it is; --out FILE writes one without them",
+            "{} is there and may have been made with them, so it stays as it is; --out FILE writes one without them",
             folder.file(files::PAGE).display()
         );
     }
     let examined = examined.map_err(|error| unexamined(&folder, &error));
     let report = RunReport::gather(&folder, entry.state, examined)?;
-    told(&report, folder.folder(), out)
+    written_of(&report, &folder, out)
 }
 
 /// A run whose images could not be looked at because of `error`.
@@ -78,15 +79,20 @@ fn unexamined(folder: &RunDir, error: &anyhow::Error) -> Unexamined {
     }
 }
 
-/// Writes the page of `report` into `out`, or page and plots into `folder`. Answers with the page.
-fn told(report: &RunReport, folder: &Folder, out: Option<&Path>) -> Result<String> {
-    let plots = report.plots();
-    let page = page::run(report, &plots, false)?;
+/// Writes `page` into `out`, or it and its `plots` into `folder`. Answers with the page.
+fn written(folder: &Folder, plots: &[Plot], page: String, out: Option<&Path>) -> Result<String> {
     match out {
         Some(file) => disk::write_named(file, page.as_bytes())?,
-        None => files::write(folder, &plots, &page)?,
+        None => files::write(folder, plots, &page)?,
     }
     Ok(page)
+}
+
+/// As [`written`], of `report`.
+fn written_of(report: &RunReport, folder: &RunDir, out: Option<&Path>) -> Result<String> {
+    let plots = report.plots();
+    let page = page::run(report, &plots, false)?;
+    written(folder.folder(), &plots, page, out)
 }
 
 /// What the best weights of the run in `folder` make of its images.
@@ -115,11 +121,7 @@ pub(super) fn of_study(folder: &Path, out: Option<&Path>) -> Result<String> {
     let report = StudyReport::gather(folder)?;
     let plots = report.plots();
     let page = page::study(&report, &plots, false)?;
-    match out {
-        Some(file) => disk::write_named(file, page.as_bytes())?,
-        None => files::write(&Folder::open(folder)?, &plots, &page)?,
-    }
-    Ok(page)
+    written(&Folder::open(folder)?, &plots, page, out)
 }
 
 /// Writes the report of a run that this process has trained to its end, if its experiment wants that; answers with its page. The
@@ -141,11 +143,7 @@ pub(super) fn on_finish(session: &Session, folder: &RunDir, progress: &Progress)
         let epoch = found.checkpoint.document.progress.epoch - 1;
         let examined = Examination::of(&session.trainer(), epoch);
         let examined = examined.map_err(|error| unexamined(folder, &error));
-        told(
-            &RunReport::gather(folder, state, examined)?,
-            folder.folder(),
-            None,
-        )
+        written_of(&RunReport::gather(folder, state, examined)?, folder, None)
     })
 }
 

@@ -1,8 +1,7 @@
-//! Evidence for people and programs: tables before and after training (`summary`), of studies (`studies`) and of
-//! what lies in folders (`catalog`), the form they share (`table`), and curves as text (`text_curves`); what is known of a run (`run_report`, with what its
-//! images show, `examination` and `verdicts`) or a study (`study_report`), drawn (`plots`), told in one page
-//! (`page`), written (`files`) or served
-//! (`live`); and what TensorBoard shows of a run (`tensorboard`).
+//! Evidence for people and programs: tables before and after training (`summary`), of studies (`studies`) and of what lies in
+//! folders (`catalog`), the form they share (`table`), and curves as text (`text_curves`); what is known of a run (`run_report`,
+//! with what its images show, `examination` and `verdicts`) or a study (`study_report`), drawn (`plots`), told in one page (`page`),
+//! written (`files`) or served (`live`); and what TensorBoard shows of a run (`tensorboard`).
 
 pub mod catalog;
 pub mod examination;

@@ -1,7 +1,7 @@
-//! A run: what it needs in memory (`session`), what it depends on (`environment`, `arithmetic`), its folder
-//! (`directory`, `lock`) and what lies there before a step (`create`), its files (`logs`, `samples`, `history`, `timing`, `event_files`; `checkpoint`, `checkpoints`,
-//! `checkpointer`, `retention`), going on with it (`resume`, `changes`, `prove`), and what is seen of it (`display`,
-//! `bars`, `sparkline`, `screen`, `interrupt`).
+//! A run: what it needs in memory (`session`), what it depends on (`environment`, `arithmetic`), its folder (`directory`, `lock`)
+//! and what lies there before a step (`create`), its files (`logs`, `samples`, `history`, `timing`, `event_files`; `checkpoint`,
+//! `checkpoints`, `checkpointer`, `retention`), going on with it (`resume`, `changes`, `prove`), and what is seen of it
+//! (`display`, `bars`, `sparkline`, `screen`, `interrupt`).
 
 pub mod arithmetic;
 pub mod bars;

@@ -1,7 +1,6 @@
-//! Training: the loop (`trainer`), one `step` of it, which CUDA may `replay`, and what it remembers (`progress`,
-//! `snapshot`), told in events (`event`),
-//! with its optimiser, schedule and metrics, what a model gets right, image by image (`evaluation`), and what its probabilities
-//! are worth (`calibration`, `thresholds`).
+//! Training: the loop (`trainer`), one `step` of it, which CUDA may `replay`, and what it remembers (`progress`, `snapshot`), told
+//! in events (`event`), with its optimiser, schedule and metrics, what a model gets right, image by image (`evaluation`), and what
+//! its probabilities are worth (`calibration`, `thresholds`).
 
 pub mod calibration;
 pub mod class_counts;
