@@ -82,6 +82,10 @@ fn read(words: &[OsString]) -> clap::error::Result<Arguments> {
     let color = match (asks("never"), asks("always")) {
         (true, _) => clap::ColorChoice::Never,
         (false, true) => clap::ColorChoice::Always,
+        // clap colours what is read by a CI system, whatever terminal that says it is.
+        (false, false) if std::env::var_os("TERM").is_some_and(|term| term == "dumb") => {
+            clap::ColorChoice::Never
+        }
         (false, false) => clap::ColorChoice::Auto,
     };
     let mut command = Arguments::command().color(color);
