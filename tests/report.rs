@@ -93,6 +93,15 @@ fn every_run_leaves_plots_and_a_page_with_the_metrics_that_eval_prints() {
     ] {
         assert_eq!(figure(&page, name), expected, "{name}");
     }
+    // What somebody chose is marked, with what it is otherwise; what this machine settled is not.
+    let row = |key: &str, rest: &str| format!("<th scope=\"row\">{key}</th>{rest}");
+    for expected in [
+        row("train.epochs", "<td><mark>3</mark></td><td>40</td>"),
+        row("train.optimizer.lr", "<td>0.001</td><td></td>"),
+        row("device", "<td>cpu</td><td></td>"),
+    ] {
+        assert!(page.contains(&expected), "{expected}");
+    }
     for outside in ["http://", "https://", "src=\"/", "@import"] {
         let known = page.replace("http://www.w3.org/", "");
         assert!(!known.contains(outside), "{outside}");

@@ -1,5 +1,6 @@
 //! Everything a page or a plot says about one run, gathered from its directory, and from its images where they are at hand.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
@@ -179,12 +180,16 @@ fn settings(folder: &RunDir, experiment: &Experiment) -> Vec<RunSetting> {
     });
     let setting = |(key, value): (String, String)| {
         let usual = usual.get(&key);
+        // What was left to the machine is settled by it, and was chosen by nobody.
+        let overridden = |first: &BTreeMap<String, String>| {
+            first
+                .get(&key)
+                .is_none_or(|then| *then != value && then != "auto")
+        };
         let was_set = written
             .as_ref()
             .is_none_or(|document| document.origin(&key).is_some())
-            || at_first
-                .as_ref()
-                .is_some_and(|first| first.get(&key) != Some(&value));
+            || at_first.as_ref().is_some_and(overridden);
         let chosen = was_set && usual != Some(&value);
         RunSetting {
             instead_of: chosen.then(|| usual.cloned().unwrap_or_default()),
@@ -204,5 +209,7 @@ fn usual(experiment: &Experiment) -> Option<Experiment> {
     let source = serde_json::to_value(&experiment.data.source).ok()?;
     let needed = serde_json::json!({"version": experiment.version, "data": {"source": source}, "model": {"kind": kind}});
     let document = Document::parse("usual".to_owned(), needed.to_string(), &[]).ok()?;
-    Experiment::from_document(&document, Path::new("usual.yaml"), &[]).ok()
+    // Its name is that of its file, where nobody gives it one.
+    let file = format!("{}.yaml", experiment.name);
+    Experiment::from_document(&document, Path::new(&file), &[]).ok()
 }
