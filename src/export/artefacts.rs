@@ -1,13 +1,8 @@
 //! The artefacts of a run in a folder: each is written beside its place, held against the live model by a fresh
 //! process, one for all of them, and only then gets its name.
 
-use std::io::{BufReader, Read, Write};
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Stdio};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context, Result, anyhow, bail};
 use serde::{Deserialize, Serialize};
@@ -19,7 +14,8 @@ use super::card::{Card, TestMetrics};
 use super::gate::Report;
 use super::model_card::{self, Evidence};
 use super::safetensors;
-use crate::bridge::{self, process};
+use super::verifier::{Verifier, go_on};
+use crate::bridge;
 use crate::config::Experiment;
 use crate::config::data::Source;
 use crate::config::run::{ExportConfig, Format};
@@ -135,7 +131,7 @@ pub fn export(
         .unfinished()
         .with_context(|| place("write into"))?;
     let live = unfinished.folder().file(COPY);
-    let mut gate = Gate::open(&live, folder, source, interrupt)?;
+    let mut verifier = Verifier::open(&live, folder, source, interrupt)?;
     // A run that goes on training may drop its own copy at any moment.
     let copy = found.checkpoint.to_bytes()?;
     unfinished.folder().write_unsynced(COPY, &copy)?;
@@ -148,7 +144,7 @@ pub fn export(
         let bytes = format.write(&network, &card)?;
         unfinished.folder().write_whole(format.file(), &bytes)?;
         let path = out_folder.file(format.file());
-        let report = gate.pass(&unfinished.folder().file(format.file()), &path)?;
+        let report = verifier.pass(&unfinished.folder().file(format.file()), &path)?;
         all.push(Exported {
             format,
             path,
@@ -311,7 +307,7 @@ fn describe(
         }
     };
     let index = &data.index;
-    let part = Evidence::part(split);
+    let part = split.judged_by();
     let members = split.part(part);
     let logits = metrics::logits(&network, data, members)?;
     let names: Vec<&str> = members.iter().map(|&image| &*index.names[image]).collect();
@@ -354,118 +350,4 @@ fn ensure_finite(finite: bool) -> Result<()> {
         "the model's own logits are not finite; export another checkpoint with --from"
     ))
     .blame(Fault::Export)
-}
-
-/// An error if a signal came.
-fn go_on(interrupt: &Interrupt) -> Result<()> {
-    interrupt.go_on(|signal| format!("stopped by {signal}; nothing was left behind"))
-}
-
-/// What every artefact has to pass: `signet verify` in another process, which knows only what is on the disk. It starts and
-/// reads the images while the first artefact is written.
-struct Gate<'a> {
-    verify: Child,
-    /// Takes the path of an artefact, with a NUL behind it.
-    names: ChildStdin,
-    /// Gives a report for each of those, until the process ends or says something else.
-    reports: Receiver<serde_json::Result<Report>>,
-    /// What the process says on standard error.
-    said: Option<JoinHandle<String>>,
-    interrupt: &'a Interrupt,
-}
-
-impl<'a> Gate<'a> {
-    /// For artefacts of the checkpoint in the file `live` of the run in `folder`, tried on the data in `source`.
-    fn open(
-        live: &Path,
-        folder: &RunDir,
-        source: &Source,
-        interrupt: &'a Interrupt,
-    ) -> Result<Gate<'a>> {
-        let mut verify = process::own_program()?
-            .args(["verify", "-", "--json", "-", "--against"])
-            .arg(folder.path())
-            .arg("--checkpoint")
-            .arg(live)
-            .args(["-s", &source.as_override()])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .context("cannot start the process that checks the artefacts")?;
-        let pipes = (
-            verify.stdin.take(),
-            verify.stdout.take(),
-            verify.stderr.take(),
-        );
-        let (Some(names), Some(found), Some(said)) = pipes else {
-            unreachable!("all three are pipes");
-        };
-        let (sender, reports) = channel();
-        let found = serde_json::Deserializer::from_reader(BufReader::new(found)).into_iter();
-        std::thread::spawn(move || found.into_iter().try_for_each(|found| sender.send(found)));
-        Ok(Gate {
-            verify,
-            names,
-            reports,
-            said: Some(std::thread::spawn(|| read(said))),
-            interrupt,
-        })
-    }
-
-    /// What was found of `artefact`, which is to become `file`.
-    fn pass(&mut self, artefact: &Path, file: &Path) -> Result<Report> {
-        let found = self.verify(artefact).and_then(|report| {
-            if report.passed() {
-                return Ok(report);
-            }
-            bail!(
-                "{} would not be the model of the run: {}; nothing was left behind",
-                file.display(),
-                report.failure()
-            )
-        });
-        found.blame(Fault::Export)
-    }
-
-    fn verify(&mut self, artefact: &Path) -> Result<Report> {
-        let name = [artefact.as_os_str().as_bytes(), b"\0"].concat();
-        // A process that has ended reads nothing, and gives no report.
-        let _ = self.names.write_all(&name);
-        loop {
-            go_on(self.interrupt)?;
-            match self.reports.recv_timeout(Duration::from_millis(2)) {
-                Ok(Ok(report)) => return Ok(report),
-                Ok(Err(error)) => {
-                    bail!(
-                        "the artefact cannot be checked: the process that does so printed something else ({error})"
-                    )
-                }
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => break,
-            }
-        }
-        let ended = self.verify.wait()?;
-        let said = self.said.take().and_then(|said| said.join().ok());
-        let said = said.unwrap_or_default();
-        match said.trim().trim_start_matches("signet: ") {
-            "" => bail!("the artefact cannot be checked: the process that does so ended ({ended})"),
-            said => bail!("the artefact cannot be checked: {said}"),
-        }
-    }
-}
-
-impl Drop for Gate<'_> {
-    fn drop(&mut self) {
-        // It only reads. One that has ended already is waited for alone.
-        let _ = self.verify.kill();
-        let _ = self.verify.wait();
-    }
-}
-
-/// All that comes out of a pipe.
-fn read(mut pipe: impl Read) -> String {
-    let mut bytes = Vec::new();
-    let _ = pipe.read_to_end(&mut bytes); // what came before an error is all there is
-    String::from_utf8_lossy(&bytes).into_owned()
 }

@@ -18,6 +18,7 @@ mod pickle;
 pub mod safetensors;
 mod torch_source;
 pub mod torchscript;
+mod verifier;
 
 use std::path::Path;
 

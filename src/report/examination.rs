@@ -11,7 +11,7 @@ use super::plots::{Plot, Tile, data_uri, end_of, sheet, thumbnail};
 use super::verdicts::Verdicts;
 use crate::data::Dataset;
 use crate::data::findings::{self, Finding, FindingKind, FoundImage};
-use crate::data::split::{Part, Split};
+use crate::data::split::Split;
 use crate::model::network::Network;
 use crate::train::metrics;
 use crate::train::trainer::Trainer;
@@ -109,9 +109,7 @@ impl Examination {
             split,
             ..
         } = *trainer;
-        let parts = [Part::Test, Part::Val, Part::Train];
-        let part = parts.into_iter().find(|part| !split.part(*part).is_empty());
-        let part = part.unwrap_or(Part::Train);
+        let part = split.judged_by();
         let own = split.part(part);
         let index = &data.index;
         let logits = metrics::logits(network, data, own)?;

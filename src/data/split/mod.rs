@@ -218,6 +218,13 @@ impl Split {
         }
     }
 
+    /// The part to judge a model by: test, or val where that is empty, or else train.
+    pub fn judged_by(&self) -> Part {
+        let kept_back = [Part::Test, Part::Val].into_iter();
+        let mut kept_back = kept_back.filter(|part| !self.part(*part).is_empty());
+        kept_back.next().unwrap_or(Part::Train)
+    }
+
     /// Every part with its images.
     pub fn parts(&self) -> [(Part, &[usize]); 3] {
         Part::ALL.map(|part| (part, self.part(part)))

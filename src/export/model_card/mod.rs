@@ -17,7 +17,7 @@ use crate::config::license::License;
 use crate::config::run::Format;
 use crate::data::images::behind;
 use crate::data::index::Index;
-use crate::data::split::{Part, Split};
+use crate::data::split::Split;
 use crate::model::plan::Plan;
 use crate::train::evaluation::{ClassMetrics, Evaluation, wilson};
 
@@ -55,13 +55,6 @@ impl Evidence {
             }
         }
         images
-    }
-
-    /// The part that `split` gives to judge a model by.
-    pub fn part(split: &Split) -> Part {
-        let kept_back = [Part::Test, Part::Val].into_iter();
-        let mut kept_back = kept_back.filter(|part| !split.part(*part).is_empty());
-        kept_back.next().unwrap_or(Part::Train)
     }
 
     /// Where images come from, in words that say nothing of this machine.
