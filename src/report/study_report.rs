@@ -4,13 +4,10 @@ use std::path::Path;
 
 use anyhow::Result;
 
+use super::overlays::overlay;
 use super::plots::{self, Plot};
 use crate::config::train::Metric;
-use crate::run::logs;
 use crate::study::catalog::{Findings, RunEntry, StudyEntry};
-
-/// Trials whose curves are drawn: as many as there are colours.
-const DRAWN: usize = 7;
 
 /// A study, as it is told of.
 pub struct StudyReport {
@@ -65,33 +62,13 @@ impl StudyReport {
             }
             None => {}
         }
-        for (metric, title, y, factor) in [
-            (Metric::ValLoss, "Val loss of trials", "mean loss", 1.0),
-            (
-                Metric::ValAccuracy,
-                "Val accuracy of trials",
-                "accuracy %",
-                100.0,
-            ),
-        ] {
-            let curve = |run: &RunEntry| {
-                let records = logs::read(&run.path).unwrap_or_default();
-                let values: Vec<Option<f64>> = records
-                    .iter()
-                    .map(|record| Some(factor * record.get(metric)?))
-                    .collect();
-                let name = run.path.file_name().unwrap_or_default();
-                (name.to_string_lossy().into_owned(), values)
-            };
-            let begun = &self.study.begun;
-            let curves: Vec<_> = begun.iter().take(DRAWN).map(curve).collect();
-            let title = match begun.len() {
-                ..=DRAWN => title.to_owned(),
-                more => format!("{title} (the first {DRAWN} of {more})"),
-            };
-            let name = metric.word().replace('.', "-");
-            plots.extend(plots::overlaid(&name, &title, y, &curves));
-        }
+        let begun: Vec<&RunEntry> = self.study.begun.iter().collect();
+        let name = |run: &RunEntry| {
+            let name = run.path.file_name().unwrap_or_default();
+            name.to_string_lossy().into_owned()
+        };
+        let metrics = [Metric::ValLoss, Metric::ValAccuracy].into_iter();
+        plots.extend(metrics.filter_map(|metric| overlay(metric, &begun, name)));
         plots
     }
 }

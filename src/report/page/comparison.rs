@@ -8,13 +8,9 @@ use super::{Figure, PageFrame, PageTable, or_dash};
 use crate::config::train::Metric;
 use crate::messages::escaped;
 use crate::report::catalog;
-use crate::report::plots::{self, end_of};
-use crate::run::logs;
+use crate::report::overlays::overlay;
 use crate::study::catalog::{CatalogEntry, RunEntry};
 use crate::study::compare::Comparison;
-
-/// Runs whose curves are drawn.
-const DRAWN: usize = 7;
 
 /// The page of `entries`, of which there are two at least.
 ///
@@ -37,33 +33,12 @@ pub fn comparison(entries: &[CatalogEntry]) -> Result<String> {
         [vec![setting.key.clone()], values.collect()].concat()
     });
     let runs: Vec<&RunEntry> = entries.iter().flat_map(CatalogEntry::runs).collect();
-    let mut charts = Vec::new();
-    for (metric, title, y, factor) in [
-        (Metric::ValLoss, "Val loss", "mean loss", 1.0),
-        (Metric::ValAccuracy, "Val accuracy", "accuracy %", 100.0),
-        (Metric::TrainLoss, "Train loss", "mean loss", 1.0),
-    ] {
-        let curve = |run: &&RunEntry| {
-            let records = logs::read(&run.path).unwrap_or_default();
-            let values = records
-                .iter()
-                .map(|record| Some(factor * record.get(metric)?))
-                .collect();
-            (end_of(&run.path.display().to_string(), 24), values)
-        };
-        let curves: Vec<_> = runs.iter().take(DRAWN).map(curve).collect();
-        let title = match runs.len() {
-            ..=DRAWN => title.to_owned(),
-            more => format!("{title} (the first {DRAWN} of {more})"),
-        };
-        let name = metric.word().replace('.', "-");
-        charts.extend(
-            plots::overlaid(&name, &title, y, &curves)
-                .as_ref()
-                .map(Figure::of)
-                .transpose()?,
-        );
-    }
+    let metrics_drawn = [Metric::ValLoss, Metric::ValAccuracy, Metric::TrainLoss].into_iter();
+    let path = |run: &RunEntry| run.path.display().to_string();
+    let charts = metrics_drawn.filter_map(|metric| overlay(metric, &runs, path));
+    let charts = charts
+        .map(|plot| Figure::of(&plot))
+        .collect::<Result<_>>()?;
     let header = |first| [&[first][..], &names].concat();
     let remarks = catalog::paired_sentences(&found).into_iter();
     let page = StudyPage {
