@@ -7,17 +7,8 @@ use crate::train::thresholds::Thresholds;
 
 /// Share of positives found against share of negatives taken for positive.
 pub fn roc(found: &Thresholds, positive: &str) -> Plot {
-    let chance = LinePlot::new().with_data([(0.0, 0.0), (1.0, 1.0)]);
-    let marks = vec![
-        line(found.roc())
-            .with_legend(format!("area {:.4}", found.roc_auc()))
-            .into(),
-        chance
-            .with_color(MUTED)
-            .with_dotted()
-            .with_legend("chance")
-            .into(),
-    ];
+    let area = format!("area {:.4}", found.roc_auc());
+    let marks = against(found.roc(), area, [(0.0, 0.0), (1.0, 1.0)]);
     let axes = Axes {
         title: format!("ROC: finding {}", short(positive, 24)),
         x: "false positive rate".to_owned(),
@@ -33,7 +24,6 @@ pub fn roc(found: &Thresholds, positive: &str) -> Plot {
 /// Precision against recall.
 pub fn precision_recall(found: &Thresholds, positive: &str) -> Plot {
     let average = found.average_precision();
-    let chance = LinePlot::new().with_data([(0.0, found.prevalence()), (1.0, found.prevalence())]);
     // Up to a recall, precision is that of the threshold which reaches it, as the average has it.
     let mut points = Vec::new();
     let mut before = 0.0;
@@ -41,16 +31,8 @@ pub fn precision_recall(found: &Thresholds, positive: &str) -> Plot {
         points.extend([(before, precision), (recall, precision)]);
         before = recall;
     }
-    let marks = vec![
-        line(points)
-            .with_legend(format!("average {average:.4}"))
-            .into(),
-        chance
-            .with_color(MUTED)
-            .with_dotted()
-            .with_legend("chance")
-            .into(),
-    ];
+    let chance = [(0.0, found.prevalence()), (1.0, found.prevalence())];
+    let marks = against(points, format!("average {average:.4}"), chance);
     let axes = Axes {
         title: format!("Precision and recall: finding {}", short(positive, 24)),
         x: "recall".to_owned(),
@@ -60,11 +42,14 @@ pub fn precision_recall(found: &Thresholds, positive: &str) -> Plot {
     unit_square(axes, "precision-recall", about, marks)
 }
 
-fn line(points: Vec<(f64, f64)>) -> LinePlot {
-    LinePlot::new()
-        .with_data(points)
-        .with_color(SERIES[0])
-        .with_stroke_width(2.0)
+/// A curve with what is said of it, and what chance would give.
+fn against(curve: Vec<(f64, f64)>, said: String, chance: [(f64, f64); 2]) -> Vec<Mark> {
+    let curve = LinePlot::new().with_data(curve).with_color(SERIES[0]);
+    let chance = LinePlot::new().with_data(chance).with_color(MUTED);
+    vec![
+        curve.with_stroke_width(2.0).with_legend(said).into(),
+        chance.with_dotted().with_legend("chance").into(),
+    ]
 }
 
 /// What axes show beyond 0 and 1, so that lines and dots there are whole.
