@@ -11,6 +11,7 @@ pub mod commands;
 pub mod config;
 pub mod data;
 pub mod disk;
+pub mod distributed;
 pub mod export;
 pub mod fault;
 pub mod messages;

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::io::{StderrLock, Write};
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
 
 use anyhow::Context;
 use clap::ValueEnum;
@@ -36,6 +36,8 @@ pub enum ColorChoice {
 
 static LEVEL: AtomicU8 = AtomicU8::new(Level::Usual as u8);
 static JSON: AtomicBool = AtomicBool::new(false);
+/// The rank of this process among several.
+static RANK: AtomicUsize = AtomicUsize::new(usize::MAX);
 /// Whether a frame of bars stands at the cursor, which waits at its start.
 static PAINTED: AtomicBool = AtomicBool::new(false);
 
@@ -52,6 +54,14 @@ pub fn set_up(level: Level, color: ColorChoice, json: bool) {
     };
     console::set_colors_enabled(colors);
     console::set_colors_enabled_stderr(colors);
+}
+
+/// Names the rank of this process in its errors, and has all but the first say nothing else.
+pub fn speak_as(rank: usize) {
+    RANK.store(rank, Ordering::Relaxed);
+    if rank > 0 {
+        LEVEL.store(Level::Quiet as u8, Ordering::Relaxed);
+    }
 }
 
 /// Whether things of `level` are said.
@@ -190,6 +200,10 @@ macro_rules! error {
 pub fn complain(problems: &[String]) {
     let mut stderr = stderr();
     let mut begin = format!("{} ", name());
+    match RANK.load(Ordering::Relaxed) {
+        usize::MAX => {}
+        rank => begin += &format!("rank {rank}: "),
+    }
     for problem in problems {
         let _ = writeln!(stderr, "{begin}{}", escaped(&first_words(problem)));
         begin.clear();

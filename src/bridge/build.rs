@@ -4,7 +4,7 @@
 use std::path::Path;
 
 /// The subjects of the bridge that have C++, and what its tests call.
-const SOURCES: [&str; 11] = [
+const SOURCES: [&str; 12] = [
     "convolutional.cpp",
     "dropout.cpp",
     "gradients.cpp",
@@ -12,6 +12,7 @@ const SOURCES: [&str; 11] = [
     "libtorch.cpp",
     "pixels.cpp",
     "precision.cpp",
+    "process_group.cpp",
     "recurrent.cpp",
     "update.cpp",
     "upload.cpp",
@@ -19,14 +20,20 @@ const SOURCES: [&str; 11] = [
 ];
 
 /// What those share.
-const HEADERS: [&str; 8] = [
+const HEADERS: [&str; 14] = [
     "batch_norm.h",
     "dropout.h",
     "few_channels.h",
     "gates.h",
+    "gloo_declared/gloo/algorithm.h",
+    "gloo_declared/gloo/common/error.h",
+    "gloo_declared/gloo/context.h",
+    "gloo_declared/gloo/rendezvous/store.h",
+    "gloo_declared/gloo/transport/device.h",
     "guard.h",
     "kernels.h",
     "pooling.h",
+    "process_group.h",
     "upload.h",
 ];
 
@@ -41,6 +48,7 @@ fn main() {
         .warnings(false) // libtorch's headers have plenty
         .include(&include)
         .include(include.join("torch/csrc/api/include"))
+        .include(bridge.join("gloo_declared"))
         .flag_if_supported("-fopenmp") // libtorch's own threads, whose loops are templates in its headers
         .flag_if_supported("-Wno-psabi") // vectors are handed over inside of loops alone
         .flags(["-fno-trapping-math", "-fno-math-errno"]) // or no loop with a comparison becomes vectors

@@ -1,5 +1,6 @@
-// Work of a GPU as a CUDA graph. It is a library of its own, since libtorch's header for it needs CUDA's: scripts/cuda-graphs
-// compiles it, and graph.rs opens it beside libtorch's library for CUDA, which has everything that is called here.
+// Work of a GPU as a CUDA graph. It is part of a library of its own, since libtorch's header for it needs CUDA's:
+// scripts/cuda-library compiles it, and cuda_library.rs opens it beside libtorch's library for CUDA, which has everything that
+// is called here.
 #include "guard.h"
 
 #include <ATen/cuda/CUDAGraph.h>

@@ -2,8 +2,8 @@
 //!
 //! All `unsafe` of the project is in this folder, and nothing here knows the rest of it. Each subject is a C++ file
 //! with its safe face beside it: `update`, `gradients`, `precision`, `recurrent`, `convolutional`, `dropout`, `pixels`, `warp`, `upload`,
-//! `libtorch`; the C++ files share `guard.h`, which turns exceptions into messages, and `kernels.h`, which loops over
-//! numbers stand on, and their faces share `calls`, which turns those into errors. `graph` has a library of its own.
+//! `libtorch`, `process_group`; the C++ files share `guard.h`, which turns exceptions into messages, and `kernels.h`, which loops over
+//! numbers stand on, and their faces share `calls`, which turns those into errors. `graph` and NCCL are in a library of their own (`cuda_library`).
 //! Without C++ of ours are `cuda` and `onnxruntime`, which stand on `library`, and `memory`, `jpeg`, `process`, `waiting` and `early`.
 #![allow(unsafe_code)]
 
@@ -13,6 +13,7 @@ pub const KERNELS: &str = "signet 4";
 mod calls;
 mod convolutional;
 pub mod cuda;
+pub mod cuda_library;
 mod dropout;
 #[cfg(target_os = "linux")]
 pub mod early;
@@ -26,6 +27,7 @@ mod onnxruntime;
 mod pixels;
 mod precision;
 pub mod process;
+pub mod process_group;
 mod recurrent;
 mod update;
 mod upload;

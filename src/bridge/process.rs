@@ -68,6 +68,16 @@ pub(super) fn affinity_count() -> usize {
         .count()
 }
 
+/// The numbers of the processors that this process may use, where the system says so.
+pub fn cpu_list() -> String {
+    #[cfg(target_os = "linux")]
+    let numbers = (0..libc::CPU_SETSIZE as usize).filter(|&number| may_use(number));
+    #[cfg(not(target_os = "linux"))]
+    let numbers = std::iter::empty::<usize>();
+    let numbers: Vec<String> = numbers.map(|number| number.to_string()).collect();
+    numbers.join(",")
+}
+
 /// Lets the calling thread use every processor that the process was given. It calls the system and nothing else, as a
 /// child between its making and its program must.
 pub fn use_all_cpus() {

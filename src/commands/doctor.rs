@@ -2,8 +2,9 @@
 
 use anyhow::Result;
 
-use crate::bridge::{self, cuda, graph, process};
+use crate::bridge::{self, cuda, cuda_library, process};
 use crate::config::Threads;
+use crate::distributed::launcher::Launcher;
 
 pub(super) fn run() -> Result<()> {
     let line = |what: &str, found: String| crate::show!("{what:<13} {found}");
@@ -44,8 +45,8 @@ pub(super) fn run() -> Result<()> {
         Err(reason) => line("device: auto", format!("takes the CPU, because {reason:#}"))?,
     }
     line(
-        "CUDA graphs",
-        match graph::library() {
+        "for CUDA",
+        match cuda_library::file() {
             Ok(file) => file.display().to_string(),
             Err(reason) => format!("{reason:#}"),
         },
@@ -58,7 +59,16 @@ pub(super) fn run() -> Result<()> {
             bridge::cpu_capability()
         ),
     )?;
-    let threads = Threads::Auto.settle(f64::INFINITY);
+    let launcher = Launcher::here();
+    line(
+        "processes",
+        match &launcher {
+            Ok(None) => "one, since WORLD_SIZE is not set, or 1".to_owned(),
+            Ok(Some(launcher)) => launcher.to_string(),
+            Err(reason) => format!("{reason:#}"),
+        },
+    )?;
+    let threads = Threads::Auto.settle(f64::INFINITY, 1);
     line("threads: auto", format!("takes up to {threads}"))?;
     for remark in threads.remarks() {
         crate::status!("signet: {remark}");

@@ -1,10 +1,13 @@
 //! One launch of a run: what `signet train` and `signet resume` do once they know where to begin.
 
+use std::rc::Rc;
 use std::time::Instant;
 
 use anyhow::Result;
 
 use super::{export, live, report};
+use crate::config::Experiment;
+use crate::distributed::Ranks;
 use crate::messages::{self, Level};
 use crate::report::files;
 use crate::report::live::LivePort;
@@ -16,17 +19,18 @@ use crate::run::directory::RunDir;
 use crate::run::display::{self, Style};
 use crate::run::interrupt::Interrupt;
 use crate::run::logs::{self, Logs};
+use crate::run::orders::Orders;
 use crate::run::session::Session;
 use crate::train::event::Observer;
 use crate::train::replay;
 use crate::train::snapshot::TrainState;
-use crate::train::trainer::Ended;
+use crate::train::trainer::{Ended, Pause};
 
 /// Trains from `state` on, watched, recorded and kept, until the end, a signal, or the end of epoch `until`.
 pub(super) fn go(
     session: &Session,
     folder: &RunDir,
-    mut state: TrainState,
+    state: TrainState,
     until: Option<usize>,
     live: Option<LivePort>,
     style: Style,
@@ -38,7 +42,9 @@ pub(super) fn go(
         crate::status!("signet: {remark}");
     }
     let train = &session.experiment.train;
-    if let (true, Err(reason)) = (train.cuda_graphs, replay::available(train, session.device)) {
+    let pieces = train.pieces(session.ranks.world());
+    let replays = replay::available(train, pieces, session.device);
+    if let (true, Err(reason)) = (train.cuda_graphs, replays) {
         crate::status!("signet: train.cuda_graphs: true has no effect: {reason:#}");
     }
     if style.is_for_people() {
@@ -46,6 +52,7 @@ pub(super) fn go(
     }
     let interrupt = Interrupt::listen()?;
     let trainer = session.trainer();
+    let mut state = trainer.as_rank_0(state)?;
     let before = summary::before(session, trainer.steps_per_epoch());
     messages::note_text(Level::Verbose, &before);
     let began = Instant::now();
@@ -69,10 +76,8 @@ pub(super) fn go(
     listeners.extend(tensorboard.as_mut().map(|listener| listener as _));
     listeners.push(&mut checkpointer); // a checkpoint counts what the others have written
     listeners.push(shown.as_mut());
-    let ended = trainer.run(&mut state, &mut listeners, &|progress| {
-        interrupt.signal().is_some() || until.is_some_and(|until| progress.epoch > until)
-    })?;
-    if ended == Ended::Paused {
+    let ended = train_together(session, &mut state, &mut listeners, until, &interrupt)?;
+    if let Ended::Paused(_) = ended {
         interrupt.go_on(|signal| summary::stopped(signal, &state.progress, folder.path()))?;
         return crate::show!("{}", summary::paused(&state.progress, folder.path()));
     }
@@ -86,4 +91,41 @@ pub(super) fn go(
         }
     }
     exported
+}
+
+/// What the other processes do while the first one does all this: they compute their shares.
+pub(super) fn follow(
+    ranks: Rc<Ranks>,
+    own: Option<&Experiment>,
+    until: Option<usize>,
+) -> Result<()> {
+    let Some(orders) = Orders::take(&ranks)? else {
+        return Ok(());
+    };
+    let session = orders.session(own, ranks)?;
+    let interrupt = Interrupt::listen()?;
+    let trainer = session.trainer();
+    let mut state = trainer.as_rank_0(trainer.begin())?;
+    train_together(&session, &mut state, &mut [], until, &interrupt)?;
+    interrupt.go_on(|signal| format!("stopped by {signal} as all processes of the run"))
+}
+
+/// Trains in every process, and parts when all are done.
+fn train_together(
+    session: &Session,
+    state: &mut TrainState,
+    listeners: &mut [&mut dyn Observer],
+    until: Option<usize>,
+    interrupt: &Interrupt,
+) -> Result<Ended> {
+    let pause = Pause {
+        signal: &|| interrupt.signal(),
+        reached: &|progress| until.is_some_and(|until| progress.epoch > until),
+    };
+    let ended = session.trainer().run(state, listeners, &pause)?;
+    session.ranks.barrier()?;
+    if let Ended::Paused(signal) = ended {
+        interrupt.hear(signal);
+    }
+    Ok(ended)
 }

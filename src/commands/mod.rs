@@ -24,6 +24,8 @@ use std::ffi::OsString;
 use std::io::Write;
 use std::panic::catch_unwind;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::time::Duration;
 
 use anyhow::anyhow;
 use serde::Serialize;
@@ -35,6 +37,7 @@ use crate::config::document::{self, Document, Problems};
 use crate::data::Dataset;
 use crate::data::ahead::read_ahead;
 use crate::disk;
+use crate::distributed::Ranks;
 use crate::fault::{self, Blame, Fault};
 use crate::messages;
 use crate::model::plan;
@@ -210,6 +213,16 @@ fn report_reading(data: &Dataset) {
     for left_out in data.left_out.iter().map(named) {
         crate::verbose!("left out: {left_out}");
     }
+}
+
+/// The processes that train a run together, this one among them; each waits for the others as many seconds as `timeout`. All
+/// but the first are silent from now on, but for what keeps them from going on.
+fn meet(timeout: usize) -> anyhow::Result<Rc<Ranks>> {
+    let ranks = Ranks::meet(Duration::from_secs(timeout as u64))?;
+    if ranks.world() > 1 {
+        messages::speak_as(ranks.rank());
+    }
+    Ok(Rc::new(ranks))
 }
 
 /// Reads an experiment under every rule there is.

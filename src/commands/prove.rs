@@ -4,12 +4,18 @@ use anyhow::{Result, bail};
 
 use crate::cli::ResumeArguments;
 use crate::disk::Lock;
+use crate::distributed::launcher::Launcher;
 use crate::report::summary;
 use crate::run::directory::RunDir;
 use crate::run::display::{self, Style};
 use crate::run::{prove, resume};
 
 pub(super) fn run(command: &ResumeArguments, style: Style) -> Result<()> {
+    if Launcher::here()?.is_some_and(|launcher| launcher.world > 1) {
+        bail!(
+            "--prove trains in one process, also what several have trained: start it without a launcher"
+        );
+    }
     let folder = RunDir::open(&command.run)?;
     let _lock = Lock::take(folder.folder())?;
     let pair = prove::choose(&folder, command.from.as_ref())?;

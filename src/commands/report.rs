@@ -9,6 +9,7 @@ use anyhow::{Context, Result, bail};
 use crate::cli::ReportArguments;
 use crate::config::Experiment;
 use crate::disk::{self, Folder};
+use crate::distributed::Ranks;
 use crate::export::card::Card;
 use crate::messages::shell_quote;
 use crate::report::examination::{Examination, Unexamined};
@@ -112,6 +113,7 @@ fn examine(folder: &RunDir, moved: &[String]) -> Result<Examination> {
         images: &data,
         split: &split,
         criterion: &criterion,
+        ranks: &Ranks::alone(),
     };
     Examination::of(&trainer, card.epoch)
 }

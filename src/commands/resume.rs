@@ -1,15 +1,19 @@
 //! `signet resume`, and the part of `signet train --resume` that is the same.
 
 use std::path::Path;
+use std::rc::Rc;
 
 use anyhow::Result;
 
 use super::export;
-use super::launch::go;
+use super::launch::{follow, go};
 use super::live;
 use super::prove;
 use super::report;
 use crate::cli::{LiveArguments, ResumeArguments};
+use crate::config::Experiment;
+use crate::config::run::TIMEOUT;
+use crate::distributed::Ranks;
 use crate::export::artefacts;
 use crate::messages::{self, Level};
 use crate::report::summary;
@@ -21,6 +25,21 @@ pub(super) fn run(command: ResumeArguments, style: Style) -> Result<()> {
     if command.prove {
         return prove::run(&command, style);
     }
+    // What is wrong with these settings is said by the process that sees the run.
+    let own = command.run.join("resolved.yaml");
+    let own = Experiment::load(&own, &command.overrides.set, &[]);
+    let ranks = super::meet(own.map_or(TIMEOUT, |own| own.run.timeout))?;
+    let resumed = resume(command, &ranks, style);
+    ranks.told(resumed)
+}
+
+fn resume(command: ResumeArguments, ranks: &Rc<Ranks>, style: Style) -> Result<()> {
+    if !ranks.is_first() {
+        return follow(Rc::clone(ranks), None, command.until);
+    }
+    if let Some(run) = ranks.run_of_earlier_attempt()? {
+        return again(&run, command.until, command.live, ranks, style);
+    }
     let mut overrides = command.overrides.set;
     if let Some(epochs) = command.epochs {
         overrides.push(format!("train.epochs={epochs}"));
@@ -31,7 +50,35 @@ pub(super) fn run(command: ResumeArguments, style: Style) -> Result<()> {
         extend: command.extend,
         branch: command.branch,
     };
-    go_on(&command.run, request, command.until, command.live, style)
+    go_on(
+        &command.run,
+        request,
+        command.until,
+        command.live,
+        ranks,
+        style,
+    )
+}
+
+/// Goes on with a run that an earlier attempt of the same launcher has made or gone on with, under its own settings.
+pub(super) fn again(
+    run: &Path,
+    until: Option<usize>,
+    live: LiveArguments,
+    ranks: &Rc<Ranks>,
+    style: Style,
+) -> Result<()> {
+    crate::status!(
+        "signet: the launcher has started the processes anew; going on with {}",
+        run.display()
+    );
+    let request = ResumeRequest {
+        from: CheckpointRef::Last,
+        experiment: RequestedExperiment::Own(Vec::new()),
+        extend: None,
+        branch: None,
+    };
+    go_on(run, request, until, live, ranks, style)
 }
 
 /// Goes on with the run in `folder`.
@@ -40,11 +87,12 @@ pub(super) fn go_on(
     request: ResumeRequest,
     until: Option<usize>,
     live: LiveArguments,
+    ranks: &Rc<Ranks>,
     style: Style,
 ) -> Result<()> {
     let live = live::bind(&live)?;
     let folder = RunDir::open(folder)?;
-    let ready = match resume::prepare(&folder, request)? {
+    let ready = match resume::prepare(&folder, request, ranks)? {
         Resumed::Ready(ready) => ready,
         Resumed::Complete(experiment, progress) => {
             let exported = export::unless_done(&experiment, &folder);
@@ -55,9 +103,12 @@ pub(super) fn go_on(
         }
     };
     let (session, folder) = (&ready.session, &ready.folder);
+    ranks.remember_run(folder.path())?;
     artefacts::can_end(&session.experiment)?;
-    if style.is_for_people() && !ready.changes.is_empty() {
-        messages::note_text(Level::Usual, &summary::changes(&ready.changes).to_string());
+    if style.is_for_people()
+        && let Some(changes) = summary::resumed(&ready)
+    {
+        messages::note_text(Level::Usual, &changes.to_string());
     }
     let state = session.trainer().restore(&ready.snapshot)?;
     if state.progress.stopped_early(&session.experiment) {

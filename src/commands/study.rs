@@ -50,7 +50,7 @@ impl Launch {
         }
         let batch = experiment.train.batch_size.of(usize::MAX); // images have not been counted yet
         let work = Plan::of(experiment).map_or(f64::INFINITY, |plan| plan.work(batch));
-        let threads = experiment.threads.settle(work);
+        let threads = experiment.threads.settle(work, 1);
         for remark in threads.remarks() {
             crate::status!("signet: {remark}");
         }

@@ -1,19 +1,23 @@
 //! `signet train`.
 
+use std::rc::Rc;
+
 use anyhow::{Result, bail};
 
-use super::launch::go;
+use super::launch::{follow, go};
 use super::{live, resume};
 use crate::cli::TrainArguments;
 use crate::config::Experiment;
 use crate::config::run::IfExists;
 use crate::data::doubts::doubts;
+use crate::distributed::Ranks;
 use crate::export::artefacts;
 use crate::messages::{self, Level};
 use crate::report::summary;
 use crate::run::create;
 use crate::run::directory::{RunDir, Start};
 use crate::run::display::Style;
+use crate::run::orders::Orders;
 use crate::run::resume::ResumeRequest;
 use crate::run::session::Session;
 
@@ -21,6 +25,24 @@ pub(super) fn run(command: TrainArguments, style: Style) -> Result<()> {
     let (experiment, document) = super::open(&command.config, &command.overrides())?;
     if command.dry_run {
         return dry_run(experiment);
+    }
+    let ranks = super::meet(experiment.run.timeout)?;
+    let trained = train(command, experiment, document.written(), &ranks, style);
+    ranks.told(trained)
+}
+
+fn train(
+    command: TrainArguments,
+    experiment: Experiment,
+    written: &str,
+    ranks: &Rc<Ranks>,
+    style: Style,
+) -> Result<()> {
+    if !ranks.is_first() {
+        return follow(Rc::clone(ranks), Some(&experiment), command.until);
+    }
+    if let Some(run) = ranks.run_of_earlier_attempt()? {
+        return resume::again(&run, command.until, command.live, ranks, style);
     }
     let if_exists = if command.resume {
         IfExists::Resume
@@ -33,7 +55,7 @@ pub(super) fn run(command: TrainArguments, style: Style) -> Result<()> {
     match start {
         Start::Continue => {
             let request = ResumeRequest::under(experiment, command.extend);
-            return resume::go_on(&folder, request, command.until, command.live, style);
+            return resume::go_on(&folder, request, command.until, command.live, ranks, style);
         }
         Start::Refuse => {
             let folder = folder.display();
@@ -51,18 +73,20 @@ pub(super) fn run(command: TrainArguments, style: Style) -> Result<()> {
     }
     artefacts::can_end(&experiment)?;
     let live = live::bind(&command.live)?;
-    let session = Session::open(experiment)?;
+    Orders::train(ranks, &experiment, None)?;
+    let session = Session::open(experiment, Rc::clone(ranks))?;
     report_findings(&session);
     let state = session.trainer().begin();
     let first = state.snapshot()?;
     let exact = (start == Start::Exactly).then_some(folder.as_path());
-    let fill = |folder: &RunDir| create::fill(folder, &session, document.written(), first);
+    let fill = |folder: &RunDir| create::fill(folder, &session, written, first);
     let (folder, _lock) = RunDir::create(&session.experiment, exact, fill)?;
+    ranks.remember_run(folder.path())?;
     go(&session, &folder, state, command.until, live, style)
 }
 
 fn dry_run(experiment: Experiment) -> Result<()> {
-    let session = Session::open(experiment)?;
+    let session = Session::open(experiment, Rc::new(Ranks::alone()))?;
     report_findings(&session);
     let shown = summary::before(&session, session.trainer().steps_per_epoch());
     messages::show_text(&shown)

@@ -21,21 +21,31 @@ pub enum Device {
 }
 
 impl Device {
-    /// The device to use; only `auto` may fall back to the CPU. The CUDA library is opened only when CUDA is
-    /// asked for, because that takes a quarter of a second.
+    /// The device to use for the process of that `local_rank` among those of one run on this machine, each of which gets a
+    /// GPU of its own; only `auto` may fall back to the CPU. The CUDA library is opened only when CUDA is asked for, because
+    /// that takes a quarter of a second.
     ///
     /// # Errors
     /// CUDA was asked for by name and is not there: which part is missing; a fault of the config.
-    pub fn choose(self) -> anyhow::Result<tch::Device> {
-        self.find().blame(Fault::Config)
+    pub fn choose(self, local_rank: usize) -> anyhow::Result<tch::Device> {
+        self.find(local_rank).blame(Fault::Config)
     }
 
-    fn find(self) -> anyhow::Result<tch::Device> {
+    fn find(self, local_rank: usize) -> anyhow::Result<tch::Device> {
         match self {
             Device::Cpu => Ok(tch::Device::Cpu),
-            Device::Auto => Ok(cuda::devices().map_or(tch::Device::Cpu, |_| tch::Device::Cuda(0))),
+            Device::Auto if cuda::devices().is_err() => Ok(tch::Device::Cpu),
+            Device::Auto => Device::Cuda(0).find(local_rank),
             Device::Cuda(number) => match cuda::devices() {
-                Ok(count) if number < count => Ok(tch::Device::Cuda(number)),
+                Ok(count) if number + local_rank < count => {
+                    Ok(tch::Device::Cuda(number + local_rank))
+                }
+                Ok(count) if local_rank > 0 => bail!(
+                    "device: cuda: process {} of this machine has no GPU of its own, of which there are {count}; start {} \
+                     process(es) on it, or use device: cpu",
+                    local_rank + 1,
+                    count.saturating_sub(number).max(1)
+                ),
                 Ok(count) => bail!(
                     "device: cuda:{number} is not there; this machine has {count} CUDA device(s), from cuda:0"
                 ),

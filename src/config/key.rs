@@ -130,8 +130,6 @@ pub enum Rule {
     Below(f64, f64),
     /// Above zero.
     AboveZero,
-    /// Powers of two from 1 to a number.
-    PowersOfTwo(f64),
     /// All, and a list of them is not empty.
     Filled,
 }
@@ -166,9 +164,6 @@ impl Rule {
             Rule::Within(low, high) => (low..=high).contains(&number),
             Rule::Below(low, high) => (low..high).contains(&number),
             Rule::AboveZero => number > 0.0,
-            Rule::PowersOfTwo(high) => {
-                (1.0..=high).contains(&number) && (number as u64).is_power_of_two()
-            }
         }
     }
 
@@ -181,7 +176,6 @@ impl Rule {
             Rule::Within(low, high) => format!("{a}{low} to {high}"),
             Rule::Below(low, high) => format!("a number from {low} up to but without {high}"),
             Rule::AboveZero => "a number above 0".to_owned(),
-            Rule::PowersOfTwo(high) => format!("a power of two from 1 to {high}"),
         }
     }
 

@@ -146,6 +146,9 @@ words! {
     }
 }
 
+/// Seconds for which processes of one run wait for each other, where nothing else is said.
+pub const TIMEOUT: usize = 60;
+
 keys! {
     /// Where the run directory goes.
     RunConfig {
@@ -153,6 +156,8 @@ keys! {
         root: PathBuf [= PathBuf::from("runs")],
         /// What to do when the name is taken.
         if_exists: IfExists [= IfExists::New],
+        /// How long each of several processes that train the run together waits for the others before it gives up.
+        timeout: usize [= TIMEOUT, within(1, 1_000_000)] unit "seconds" since "0.3",
     }
 }
 

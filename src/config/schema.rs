@@ -152,11 +152,6 @@ fn number(kind: &str, rule: Rule) -> Value {
             bound("exclusiveMaximum", high);
         }
         Rule::AboveZero => bound("exclusiveMinimum", 0.0),
-        Rule::PowersOfTwo(high) => {
-            let powers = (0..64).map(|power| 1u64 << power);
-            let powers: Vec<u64> = powers.take_while(|power| *power as f64 <= high).collect();
-            return json!({"enum": powers});
-        }
     }
     schema
 }

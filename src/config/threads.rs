@@ -1,6 +1,6 @@
 //! How many threads compute, and who said so.
 //!
-//! `auto` is one thread for each processor, but no more than a step has work for: measured on two processors, networks of
+//! `auto` is one thread for each processor, which processes of one run share, but no more than a step has work for: measured on two processors, networks of
 //! 8 MFLOP a step and less are as fast on one thread, and those of 50 a quarter faster on two.
 
 use std::fmt;
@@ -46,17 +46,19 @@ pub struct Settled {
 }
 
 impl Threads {
-    /// The number to use on this machine for training steps of `work` floating point operations.
-    pub fn settle(self, work: f64) -> Settled {
+    /// The number to use on this machine for training steps of `work` floating point operations, where so many processes
+    /// are `sharing` its processors, this one included.
+    pub fn settle(self, work: f64, sharing: usize) -> Settled {
+        let cpus = (process::cpus() / sharing).max(1);
         match self {
             Threads::Count(count) => Settled {
                 count,
-                cpus: process::cpus(),
+                cpus,
                 enough: false,
                 variable: None,
                 passed_over: Vec::new(),
             },
-            Threads::Auto => automatic(process::cpus(), work, |variable| {
+            Threads::Auto => automatic(cpus, work, |variable| {
                 let value = std::env::var_os(variable)?;
                 Some(value.to_string_lossy().into_owned())
             }),
@@ -77,6 +79,9 @@ fn automatic(cpus: usize, work: f64, environment: impl Fn(&str) -> Option<String
     for variable in VARIABLES {
         let value = environment(variable).filter(|value| !value.trim().is_empty());
         let Some(value) = value else { continue };
+        if value == "1" && is_of_torchrun(&environment) {
+            continue;
+        }
         // OpenMP takes a list, a number for each level of nesting; there is one level here.
         let first = value.split(',').next().unwrap_or_default().trim();
         match first.parse() {
@@ -90,6 +95,12 @@ fn automatic(cpus: usize, work: f64, environment: impl Fn(&str) -> Option<String
         }
     }
     settled
+}
+
+/// Whether an OMP_NUM_THREADS of 1 is what torchrun sets for each of several processes where nobody else has.
+fn is_of_torchrun(environment: impl Fn(&str) -> Option<String>) -> bool {
+    let several = environment("LOCAL_WORLD_SIZE").is_some_and(|count| count != "1");
+    several && environment("TORCHELASTIC_RUN_ID").is_some()
 }
 
 impl Settled {
@@ -231,6 +242,22 @@ mod tests {
         });
         assert_eq!(told.to_string(), "3 thread(s), as OMP_NUM_THREADS says");
         assert_eq!(told.remarks().count(), 0);
+    }
+
+    #[test]
+    fn the_one_thread_that_torchrun_sets_for_each_process_is_nobodys_wish() {
+        let settled = |threads: &str, by_torchrun: bool| {
+            let found = automatic(4, f64::INFINITY, |variable| match variable {
+                "OMP_NUM_THREADS" => Some(threads.to_owned()),
+                "TORCHELASTIC_RUN_ID" if by_torchrun => Some("none".to_owned()),
+                "LOCAL_WORLD_SIZE" if by_torchrun => Some("2".to_owned()),
+                _ => None,
+            });
+            found.count
+        };
+        assert_eq!(settled("1", true), 4);
+        assert_eq!(settled("2", true), 2);
+        assert_eq!(settled("1", false), 1);
     }
 
     #[test]

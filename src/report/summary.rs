@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::config::Experiment;
 use crate::config::document::Document;
+use crate::config::train::Reduction;
 use crate::config::train::{Metric, Mode};
 use crate::export::artefacts::Exported;
 use crate::export::gate::Report;
@@ -14,6 +15,7 @@ use crate::model::transfer::Transfer;
 use crate::report::table::Table;
 use crate::run::changes::Change;
 use crate::run::prove::Proof;
+use crate::run::resume::Ready;
 use crate::run::session::Session;
 use crate::train::metrics::EpochRecord;
 use crate::train::progress::Progress;
@@ -172,7 +174,29 @@ fn how_it_ended(experiment: &Experiment, progress: &Progress) -> String {
     format!("{why} after {done} of {epochs} epochs")
 }
 
-/// What changed between two launches of a run.
+/// What has changed for a run that goes on, and what that means; none if nothing has.
+pub fn resumed(ready: &Ready) -> Option<Table> {
+    let (before, now) = (ready.processes, ready.session.ranks.world());
+    if ready.changes.is_empty() && before == now {
+        return None;
+    }
+    let mut table = changes(&ready.changes);
+    if before != now {
+        let meaning = match ready.session.experiment.train.reduction {
+            Reduction::Tree => "free: keeps the bits",
+            Reduction::Flat => "free: gives other bits",
+        };
+        table.add_row([
+            "processes".to_owned(),
+            before.to_string(),
+            now.to_string(),
+            meaning.to_owned(),
+        ]);
+    }
+    Some(table)
+}
+
+/// In which keys two experiments differ.
 pub fn changes(changes: &[Change]) -> Table {
     let mut table = Table::new(4, &["key", "old", "new", "policy"]);
     for change in changes {

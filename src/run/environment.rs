@@ -29,6 +29,9 @@ pub struct Environment {
     pub device: String,
     /// Threads of the CPU.
     pub threads: usize,
+    /// Processes that train together; versions up to 0.2 knew one.
+    #[serde(default = "one")]
+    pub processes: usize,
     /// The processor's name.
     pub cpu: String,
     /// The kinds of GPU there are, if one of them is used.
@@ -45,9 +48,13 @@ fn by_libtorch() -> String {
     "libtorch".to_owned()
 }
 
+fn one() -> usize {
+    1
+}
+
 impl Environment {
-    /// Of this process, for `experiment` with its device and threads settled.
-    pub fn here(experiment: &Experiment) -> Environment {
+    /// Of this process, for `experiment` with its device and threads settled, as one of so many `processes`.
+    pub fn here(experiment: &Experiment, processes: usize) -> Environment {
         let cpuinfo = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
         let cpu = cpuinfo.lines().find_map(|line| {
             let (_, name) = line.strip_prefix("model name")?.split_once(": ")?;
@@ -65,6 +72,7 @@ impl Environment {
             kernels: bridge::KERNELS.to_owned(),
             device: experiment.device.to_string(),
             threads: tch::get_num_threads() as usize,
+            processes,
             cpu: cpu.unwrap_or_else(|| "unknown".to_owned()),
             gpus,
             cpu_capability: bridge::cpu_capability(),
@@ -72,7 +80,7 @@ impl Environment {
         }
     }
 
-    /// What differs in `other`, in words.
+    /// What differs in `other` and may change the bits, in words; the number of processes is not among that.
     pub fn differences(&self, other: &Environment) -> Vec<String> {
         let pairs = [
             ("signet", &self.signet, &other.signet),
@@ -131,6 +139,7 @@ impl LaunchRecord {
     /// None that is known.
     pub fn of(session: &Session) -> Result<LaunchRecord> {
         let experiment = &session.experiment;
+        let pieces = experiment.train.pieces(session.ranks.world());
         let cuda = matches!(experiment.device, Device::Cuda(_));
         let repeatability = match (cuda, experiment.train.deterministic) {
             (false, _) => "bitwise, at this thread count on this kind of CPU",
@@ -149,7 +158,7 @@ impl LaunchRecord {
                 experiment.train.precision,
                 session.device,
             )?),
-            cuda_graphs: replay::available(&experiment.train, session.device).is_ok(),
+            cuda_graphs: replay::available(&experiment.train, pieces, session.device).is_ok(),
             repeatability: repeatability.to_owned(),
             started,
             working_folder: Some(session.working_folder.to_string_lossy().into_owned()),

@@ -56,6 +56,15 @@ impl Interrupt {
         }
     }
 
+    /// Takes in a `signal` that came to another process of the same run, unless one came to this one.
+    pub fn hear(&self, signal: Option<i32>) {
+        let heard = signal.unwrap_or(0) as usize;
+        // One that came to this process meanwhile stays.
+        let _ = self
+            .0
+            .compare_exchange(0, heard, Ordering::SeqCst, Ordering::SeqCst);
+    }
+
     /// Goes on unless a signal came.
     ///
     /// # Errors

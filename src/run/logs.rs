@@ -249,10 +249,6 @@ impl<'a> Logs<'a> {
 }
 
 impl Observer for Logs<'_> {
-    fn wants_train_part(&self) -> bool {
-        self.session.experiment.log.samples == SampleLog::All
-    }
-
     fn notify(&mut self, event: &Event) -> Result<()> {
         match event {
             Event::EpochStarted { .. } => {

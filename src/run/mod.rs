@@ -17,6 +17,7 @@ pub mod event_files;
 pub mod history;
 pub mod interrupt;
 pub mod logs;
+pub mod orders;
 pub mod prove;
 pub mod resume;
 pub mod retention;

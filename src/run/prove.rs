@@ -2,6 +2,7 @@
 //! compare everything.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use anyhow::{Context, Result, ensure};
 use tch::Tensor;
@@ -13,9 +14,12 @@ use super::logs::Logs;
 use super::resume::{self, CheckpointRef};
 use super::session::Session;
 use crate::config::Experiment;
+use crate::config::train::Reduction;
 use crate::disk::{self, Folder};
+use crate::distributed::Ranks;
 use crate::train::event::Observer;
 use crate::train::progress::Progress;
+use crate::train::trainer::Pause;
 
 /// What training the same steps again gave.
 #[derive(Debug)]
@@ -90,7 +94,13 @@ pub fn prove(
                 temporary.display()
             )
         })?;
-    let session = Session::reopen(experiment, &later.document, folder)?;
+    let processes = later.document.environment.processes;
+    ensure!(
+        processes == 1 || experiment.train.reduction == Reduction::Tree,
+        "the run was trained on {processes} processes with train.reduction: flat, whose bits one process cannot give"
+    );
+    let ranks = Rc::new(Ranks::alone());
+    let session = Session::reopen(experiment, &later.document, Some(folder), ranks)?;
     let trainer = session.trainer();
     let (from, then) = (
         earlier.document.progress.step,
@@ -103,7 +113,11 @@ pub fn prove(
     let goal = &later.document.progress;
     let arrived =
         |now: &Progress| (now.epoch, now.images) == (goal.epoch, goal.images) && now.step > from;
-    trainer.run(&mut state, &mut [&mut logs, listener], &arrived)?;
+    let pause = Pause {
+        signal: &|| None,
+        reached: &arrived,
+    };
+    trainer.run(&mut state, &mut [&mut logs, listener], &pause)?;
 
     let mut differences = Vec::new();
     let mut expect = |same: bool, what: String| {

@@ -1,6 +1,7 @@
 //! Everything an experiment needs in memory: images, their split, a network on a device.
 
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use sha2::{Digest, Sha256};
@@ -14,11 +15,12 @@ use super::source::working_folder;
 use crate::bridge;
 use crate::config::data::{FixedNormalize, NamedNormalize, Normalize, SplitConfig};
 use crate::config::threads::Settled;
-use crate::config::train::InitFrom;
+use crate::config::train::{InitFrom, Reduction, Shards};
 use crate::config::{Device, Experiment, Threads};
 use crate::data::index::Index;
 use crate::data::split::Split;
 use crate::data::{Dataset, hex};
+use crate::distributed::{Facts, Ranks};
 use crate::fault::{Blame, Fault};
 use crate::model::network::{Network, Normalization};
 use crate::model::plan::Plan;
@@ -53,39 +55,50 @@ pub struct Session {
     pub transfer: Option<Transfer>,
     /// The folder from which relative paths of the experiment are found.
     pub working_folder: PathBuf,
+    /// The processes that train it together.
+    pub ranks: Rc<Ranks>,
 }
 
 impl Session {
-    /// Reads the images, splits them, makes a network and gives it its first weights. Nothing is written
-    /// anywhere.
+    /// Reads the images, splits them, makes a network and gives it its first weights, which other processes than the first
+    /// of `ranks` are to get from that. Nothing is written anywhere.
     ///
     /// # Errors
     /// Anything about the images, the device, the weights to begin with, or the fit of one to the other.
-    pub fn open(experiment: Experiment) -> Result<Session> {
+    pub fn open(experiment: Experiment, ranks: Rc<Ranks>) -> Result<Session> {
+        let device = connect(&experiment, &ranks)?;
         let data = Dataset::load(&experiment.data)?;
         let split = Split::new(&data.index, &experiment.data.split, experiment.seed)?;
         let normalization = normalization(&experiment, &data, &split)?;
-        let mut session = Session::with(experiment, data, split, normalization)?;
-        if let Some(init) = session.experiment.train.init_from.clone() {
+        let mut session = Session::with(experiment, device, data, split, normalization, ranks)?;
+        if let Some(init) = session.experiment.train.init_from.clone()
+            && session.ranks.is_first()
+        {
             session.transfer = Some(begin_with(&session.network, &init)?);
         }
+        session.facts()?.agree(&session.ranks)?;
         Ok(session)
     }
 
     /// The session of a run that exists: `experiment` on the images and the split that `document` was
-    /// trained on, both refused if they are others now. The network has its random weights.
+    /// trained on, both refused if they are others now. The network has its random weights. Other processes than the first of
+    /// `ranks` need not see the `folder` of the run.
     ///
     /// # Errors
     /// As [`Session::open`], and images or a split that changed, by name.
     pub fn reopen(
         experiment: Experiment,
         document: &CheckpointMeta,
-        folder: &RunDir,
+        folder: Option<&RunDir>,
+        ranks: Rc<Ranks>,
     ) -> Result<Session> {
-        let (data, split) = reload(&experiment, &document.fingerprints, Some(folder))?;
+        let device = connect(&experiment, &ranks)?;
+        let (data, split) = reload(&experiment, &document.fingerprints, folder)?;
         let normalization = document.normalization.clone();
-        let mut session = Session::with(experiment, data, split, normalization)?;
-        session.working_folder = working_folder(&session.experiment.data.source, folder);
+        let mut session = Session::with(experiment, device, data, split, normalization, ranks)?;
+        if let Some(folder) = folder {
+            session.working_folder = working_folder(&session.experiment.data.source, folder);
+        }
         let train = session.split.train.len();
         let rest = train.checked_sub(document.progress.images);
         let rest = rest.with_context(|| {
@@ -94,10 +107,52 @@ impl Session {
                 document.progress.images
             )
         })?;
-        check_shards(&session.experiment, rest, session.network.plan())
+        let world = session.ranks.world();
+        check_shards(&session.experiment, rest, session.network.plan(), world)
             .context("in the epoch under way, from whose end one can go on with --from")
             .blame(Fault::Config)?;
+        session.facts()?.agree(&session.ranks)?;
         Ok(session)
+    }
+
+    /// What all processes that train it together must have alike.
+    fn facts(&self) -> Result<Facts> {
+        if self.ranks.world() == 1 {
+            return Ok(Facts::default());
+        }
+        let words = std::env::args_os().skip(1);
+        let words: Vec<String> = words
+            .map(|word| word.to_string_lossy().into_owned())
+            .collect();
+        let program = std::env::current_exe().and_then(std::fs::read);
+        let program = program.context("cannot read this program")?;
+        let Environment {
+            libtorch,
+            kernels,
+            cpu_capability,
+            ..
+        } = &self.environment;
+        let Fingerprints {
+            data,
+            split,
+            normalization,
+        } = &self.fingerprints;
+        let device = if self.device.is_cuda() {
+            "CUDA"
+        } else {
+            "the CPU"
+        };
+        Ok(Facts::default()
+            .with("the command lines", words.join(" "))
+            .with("the programs", hex(&Sha256::digest(program)))
+            .with("the versions of libtorch", libtorch)
+            .with("the kernels", kernels)
+            .with("the devices", device)
+            .with("the instructions of the CPU", cpu_capability)
+            .with("the numbers of threads", self.threads.count.to_string())
+            .with("the images", data)
+            .with("the splits", split)
+            .with("the normalisations", normalization))
     }
 
     /// What trains it.
@@ -108,28 +163,36 @@ impl Session {
             images: &self.data,
             split: &self.split,
             criterion: &self.criterion,
+            ranks: &self.ranks,
         }
     }
 
     fn with(
         mut experiment: Experiment,
+        device: tch::Device,
         mut data: Dataset,
         split: Split,
         normalization: Normalization,
+        ranks: Rc<Ranks>,
     ) -> Result<Session> {
-        let plan = fit(&experiment, &data.index, &split)?;
-        let device = experiment.device.choose()?;
+        let world = ranks.world();
+        let plan = fit(&experiment, &data.index, &split, world)?;
         bridge::set_deterministic(experiment.train.deterministic)?;
         arithmetic::choose(experiment.train.precision, device)?;
         bridge::keep_freed_memory();
         // What was left to this machine is settled now, so that another launch uses the same.
         let batch = experiment.train.batch_size.of(split.train.len());
-        let threads = experiment.threads.settle(plan.work(batch));
+        let pieces = experiment.train.pieces(world);
+        let work = plan.work((batch / pieces).max(1));
+        let threads = experiment.threads.settle(work, ranks.sharing());
         experiment.threads = Threads::Count(threads.count);
         experiment.device = match device {
-            tch::Device::Cuda(number) => Device::Cuda(number),
+            tch::Device::Cuda(number) => Device::Cuda(number - ranks.local_rank()),
             _ => Device::Cpu,
         };
+        if experiment.train.reduction == Reduction::Tree {
+            experiment.train.shards = Shards::Count(pieces);
+        }
         bridge::set_num_threads(threads.count);
         bridge::waiting::be_considerate(threads.count);
         let network = Network::new(
@@ -148,7 +211,7 @@ impl Session {
             split: fingerprint(&split, &data.index)?,
             normalization: hex(&Sha256::digest(serde_json::to_string(&normalization)?)),
         };
-        let environment = Environment::here(&experiment);
+        let environment = Environment::here(&experiment, world);
         Ok(Session {
             experiment,
             data,
@@ -162,8 +225,16 @@ impl Session {
             criterion,
             transfer: None,
             working_folder: std::env::current_dir().unwrap_or_default(),
+            ranks,
         })
     }
+}
+
+/// The device of this process, by which it is connected to the others from now on, so that it is noticed where one is lost.
+fn connect(experiment: &Experiment, ranks: &Ranks) -> Result<tch::Device> {
+    let device = experiment.device.choose(ranks.local_rank())?;
+    ranks.connect(device)?;
+    Ok(device)
 }
 
 /// The images and the split that something was trained on, refused if they are others now: those of the
@@ -291,12 +362,13 @@ fn normalization(experiment: &Experiment, data: &Dataset, split: &Split) -> Resu
 /// computed yet.
 ///
 /// # Errors
-/// Layers that do not fit the images, batches that do not fit the split, weights of a class that is none.
-pub fn fit(experiment: &Experiment, index: &Index, split: &Split) -> Result<Plan> {
+/// Layers that do not fit the images, batches that do not fit the split or the `world` of processes, weights of a class that
+/// is none.
+pub fn fit(experiment: &Experiment, index: &Index, split: &Split, world: usize) -> Result<Plan> {
     Plan::new(&experiment.model, index.shape, index.classes.len())
         .map_err(|(key, message)| anyhow!("{key}: {message}"))
         .and_then(|plan| {
-            check_batches(experiment, split, &plan)?;
+            check_batches(experiment, split, &plan, world)?;
             class_weights(&experiment.train.loss, index, &split.train)?;
             Ok(plan)
         })
@@ -304,7 +376,22 @@ pub fn fit(experiment: &Experiment, index: &Index, split: &Split) -> Result<Plan
 }
 
 /// Rules between the config and the images that were found.
-fn check_batches(experiment: &Experiment, split: &Split, plan: &Plan) -> Result<()> {
+fn check_batches(experiment: &Experiment, split: &Split, plan: &Plan, world: usize) -> Result<()> {
+    let pieces = experiment.train.pieces(world);
+    if !pieces.is_multiple_of(world) {
+        let fitting: Vec<String> = (1..=pieces)
+            .filter(|count| pieces.is_multiple_of(*count))
+            .map(|count| count.to_string())
+            .collect();
+        bail!(
+            "train.shards: {pieces} shards cannot be shared by {world} processes; start {} of them",
+            match fitting.split_last() {
+                Some((last, [])) => last.clone(),
+                Some((last, rest)) => format!("{} or {last}", rest.join(", ")),
+                None => String::new(),
+            }
+        );
+    }
     if let (true, Some((key, metric))) = (split.val.is_empty(), experiment.needs_val().first()) {
         bail!(
             "{key}: {} needs a val part, and data.split gives none; use train.loss",
@@ -323,12 +410,12 @@ fn check_batches(experiment: &Experiment, split: &Split, plan: &Plan) -> Result<
         "train.accumulate: {accumulate} batches of {batch} are more than the training part of {train} images; use at most {}",
         train / batch
     );
-    check_shards(experiment, train, plan)
+    check_shards(experiment, train, plan, world)
 }
 
 /// Makes sure that each shard of each batch that `images` images are cut into has an image, or two for batch_norm.
-fn check_shards(experiment: &Experiment, images: usize, plan: &Plan) -> Result<()> {
-    let shards = experiment.train.shards;
+fn check_shards(experiment: &Experiment, images: usize, plan: &Plan, world: usize) -> Result<()> {
+    let shards = experiment.train.pieces(world);
     let least = if plan.needs_two_examples() { 2 } else { 1 };
     let smallest = |batch: usize| match images % batch.min(images) {
         0 => batch.min(images),

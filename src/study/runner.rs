@@ -19,6 +19,7 @@ use super::results::TrialResult;
 use super::trials::Trial;
 use crate::bridge::process;
 use crate::disk::{Folder, Lock};
+use crate::distributed::launcher;
 use crate::fault::Fault;
 use crate::run::checkpoints;
 use crate::run::interrupt::Interrupt;
@@ -189,6 +190,7 @@ impl Runner<'_> {
         log: &Path,
     ) -> Result<Trained> {
         let mut command = process::own_program()?;
+        command.env_remove(launcher::WORLD); // a trial is trained by one process
         if folder.exists() {
             // Its process may have outlived a study that was killed.
             while Lock::is_held(folder) {

@@ -172,7 +172,7 @@ pub fn check(base: &Experiment, trials: &[Trial]) -> anyhow::Result<()> {
             _ => Dataset::load(&images).with_context(name)?,
         };
         let split = Split::new(&data.index, &own.data.split, own.seed);
-        session::fit(&own, &data.index, &split.with_context(name)?).with_context(name)?;
+        session::fit(&own, &data.index, &split.with_context(name)?, 1).with_context(name)?;
         loaded = Some((images, data));
     }
     Ok(())

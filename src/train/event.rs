@@ -29,7 +29,7 @@ pub enum Event<'a> {
         /// The training as it stands.
         state: &'a TrainState<'a>,
     },
-    /// The network was evaluated on the val part, or on the train part if a listener asked for it; after the steps of an
+    /// The network was evaluated on the val part, or on the train part if `log.samples` asks for it; after the steps of an
     /// epoch and before its metrics are told.
     Evaluated {
         /// Counts from 1.
@@ -75,11 +75,6 @@ pub trait Observer {
     /// Whether the last step of the epoch should keep its gradients for [`Event::Stepped`], which are finite then; see
     /// [`Optimizer::kept_gradients`](super::optimizer::Optimizer::kept_gradients).
     fn wants_gradients(&self) -> bool {
-        false
-    }
-
-    /// Whether [`Event::Evaluated`] should come of the train part, too, which takes a further pass over it.
-    fn wants_train_part(&self) -> bool {
         false
     }
 }

@@ -9,6 +9,7 @@ use crate::bridge::upload;
 use crate::config::train::Metric;
 use crate::data::Dataset;
 use crate::data::split::Part;
+use crate::distributed::Ranks;
 use crate::model::layer::Phase;
 use crate::model::network::Network;
 
@@ -93,8 +94,7 @@ impl Sums {
     /// The same on `device`, to go on adding.
     pub fn tally(&self, device: tch::Device) -> Tally {
         Tally {
-            loss: Tensor::from(self.loss).to_device(device),
-            correct: Tensor::from(self.correct).to_device(device),
+            sums: Tensor::from_slice(&[self.loss, self.correct as f64]).to_device(device),
             images: self.images,
         }
     }
@@ -102,38 +102,37 @@ impl Sums {
 
 /// Sums over batches, kept on the device so that it need not be waited for.
 pub struct Tally {
-    loss: Tensor,
-    correct: Tensor,
+    /// Sum of the losses, and of images recognised: `[2]`, float64, which counts to 2^53.
+    sums: Tensor,
     images: usize,
 }
 
 impl Tally {
     /// Nothing yet.
     pub fn new(device: tch::Device) -> Tally {
-        let zero = |kind| Tensor::zeros([0i64; 0], (kind, device));
         Tally {
-            loss: zero(Kind::Double),
-            correct: zero(Kind::Int64),
+            sums: Tensor::zeros([2], (Kind::Double, device)),
             images: 0,
         }
     }
 
     /// Nothing again, in the same place.
     pub fn clear(&mut self) {
-        let _ = self.loss.zero_();
-        let _ = self.correct.zero_();
+        let _ = self.sums.zero_();
         self.images = 0;
     }
 
-    /// Adds a batch: its mean loss, weighted by its size, and what was recognised. Its images are still to be counted.
-    pub fn add(&mut self, logits: &Tensor, labels: &Tensor, loss: &Tensor) {
+    /// What images add to it, of which `loss` is the mean loss: `[2]`.
+    pub fn of(logits: &Tensor, labels: &Tensor, loss: &Tensor) -> Tensor {
         let size = labels.size()[0];
-        self.loss += loss.detach().to_kind(Kind::Double) * size as f64;
-        self.correct += logits
-            .detach()
-            .argmax(1, false)
-            .eq_tensor(labels)
-            .sum(Kind::Int64);
+        let loss = loss.detach().to_kind(Kind::Double) * size as f64;
+        let recognised = logits.detach().argmax(1, false).eq_tensor(labels);
+        Tensor::stack(&[loss, recognised.sum(Kind::Double)], 0)
+    }
+
+    /// Adds what [`Tally::of`] has given. The images are still to be counted.
+    pub fn add(&mut self, sums: &Tensor) {
+        self.sums += sums;
     }
 
     /// Counts the images of what was added.
@@ -146,9 +145,10 @@ impl Tally {
     /// # Errors
     /// None that is known.
     pub fn sums(&self) -> Result<Sums> {
+        let [loss, correct] = [0, 1].map(|at| f64::try_from(self.sums.get(at)));
         Ok(Sums {
-            loss: f64::try_from(&self.loss)?,
-            correct: i64::try_from(&self.correct)?,
+            loss: loss?,
+            correct: correct? as i64,
             images: self.images,
         })
     }
@@ -181,6 +181,41 @@ pub fn logits(network: &Network, images: &Dataset, part: &[usize]) -> Result<Ten
         .map(|batch| Ok(network.forward(&images.next(batch.len())?, Phase::Eval)))
         .collect();
     Ok(Tensor::cat(&logits?, 0))
+}
+
+/// The same, of which each process computes whole batches, so that their number leaves no trace.
+///
+/// # Errors
+/// As of [`logits`], and a process that is lost.
+pub fn shared_logits(
+    network: &Network,
+    images: &Dataset,
+    part: &[usize],
+    ranks: &Ranks,
+) -> Result<Tensor> {
+    if ranks.world() == 1 {
+        return logits(network, images, part);
+    }
+    let batches = part.len().div_ceil(EVAL_BATCH);
+    let of = |rank: usize| {
+        let own = ranks.share_of(rank, 0..batches);
+        let end = |batch: usize| part.len().min(batch * EVAL_BATCH);
+        &part[end(own.start)..end(own.end)]
+    };
+    let most = (0..ranks.world()).map(|rank| of(rank).len()).max();
+    let (most, classes) = (most.unwrap_or(0), images.index.classes.len());
+    let size = [most as i64, classes as i64];
+    let own = Tensor::zeros(size, (Kind::Float, network.device()));
+    let mine = of(ranks.rank());
+    if !mine.is_empty() {
+        let found = logits(network, images, mine)?;
+        own.narrow(0, 0, mine.len() as i64).copy_(&found);
+    }
+    let all = ranks.all_gather(&own.view(-1))?;
+    let all = all.view([ranks.world() as i64, size[0], size[1]]);
+    let of_each = |rank: usize| all.get(rank as i64).narrow(0, 0, of(rank).len() as i64);
+    let logits: Vec<Tensor> = (0..ranks.world()).map(of_each).collect();
+    Ok(Tensor::cat(&logits, 0))
 }
 
 /// Metrics of `logits`, `[N, classes]`, of images with `labels`; the loss is their mean cross-entropy, each counted alike.
@@ -216,11 +251,10 @@ mod tests {
     #[test]
     fn a_tally_adds_and_is_cleared_where_it_lies_as_a_recorded_step_needs_it() {
         let mut tally = Tally::new(tch::Device::Cpu);
-        let places = |tally: &Tally| [&tally.loss, &tally.correct].map(Tensor::data_ptr);
-        let before = places(&tally);
+        let before = tally.sums.data_ptr();
         let logits = Tensor::from_slice(&[2.0f32, 1.0, 0.0, 3.0, 5.0, 4.0]).view([3, 2]);
         let labels = Tensor::from_slice(&[0i64, 1, 1]);
-        tally.add(&logits, &labels, &Tensor::from(0.5f32));
+        tally.add(&Tally::of(&logits, &labels, &Tensor::from(0.5f32)));
         tally.count(3);
         let sums = Sums {
             loss: 1.5,
@@ -235,6 +269,6 @@ mod tests {
             images: 0,
         };
         assert_eq!(tally.sums().unwrap(), nothing);
-        assert_eq!(places(&tally), before);
+        assert_eq!(tally.sums.data_ptr(), before);
     }
 }

@@ -4,6 +4,7 @@
 
 pub mod calibration;
 pub mod class_counts;
+mod contribution;
 pub mod evaluation;
 pub mod event;
 pub mod loss;

@@ -25,21 +25,22 @@ pub struct Inputs {
     pub share: f64,
 }
 
-/// Makes sure that steps of `train` on `device` can be replayed.
+/// Makes sure that steps of `train` on `device` can be replayed, whose batches are cut into so many `pieces`.
 ///
 /// # Errors
 /// Why not; what CUDA refuses to record shows when it is recorded.
-pub fn available(train: &TrainConfig, device: Device) -> Result<()> {
+pub fn available(train: &TrainConfig, pieces: usize, device: Device) -> Result<()> {
     if !train.cuda_graphs {
         bail!("train.cuda_graphs is false");
     }
     if !device.is_cuda() {
         bail!("the device is the CPU");
     }
-    for (key, pieces) in [("shards", train.shards), ("accumulate", train.accumulate)] {
-        if pieces > 1 {
-            bail!("train.{key} is {pieces}, not 1");
-        }
+    if pieces > 1 {
+        bail!("a batch is cut into {pieces} pieces (train.shards)");
+    }
+    if train.accumulate > 1 {
+        bail!("train.accumulate is {}, not 1", train.accumulate);
     }
     graph::available()
 }
@@ -57,9 +58,9 @@ pub struct Replay {
 
 impl Replay {
     /// Of steps on `size` images, where they are [`available`]; other steps are just taken.
-    pub fn new(train: &TrainConfig, device: Device, size: usize) -> Replay {
+    pub fn new(train: &TrainConfig, pieces: usize, device: Device, size: usize) -> Replay {
         let gpu = match device {
-            Device::Cuda(gpu) if available(train, device).is_ok() => Some(gpu),
+            Device::Cuda(gpu) if available(train, pieces, device).is_ok() => Some(gpu),
             _ => None,
         };
         Replay {

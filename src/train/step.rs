@@ -2,20 +2,22 @@
 //!
 //! `train.accumulate` makes a step of several batches, whose gradients are added one after the other. `train.shards` cuts
 //! every batch into contiguous pieces, whose gradients are added in a binary tree whose form follows from the number of
-//! shards alone. Each piece gives the gradients of its share of the step's mean loss. So the bits of a step do not depend
-//! on who computes which piece, or when.
+//! shards alone (`contribution`). Each piece gives the gradients of its share of the step's mean loss. So the bits of a step
+//! do not depend on who computes which piece, or when.
 
 use std::ops::Range;
 
 use anyhow::Result;
 use tch::{Kind, Tensor};
 
+use super::contribution::{self, Contribution, Parts};
 use super::loss::{Target, Targets};
+use super::metrics::Tally;
 use super::progress::Progress;
 use super::replay::{Inputs, Replay};
 use super::schedule::{self, Position};
 use super::snapshot::TrainState;
-use super::trainer::Trainer;
+use super::trainer::{Signal, Trainer};
 use crate::bridge::{self, Autocast};
 use crate::config::Experiment;
 use crate::config::train::Precision;
@@ -33,46 +35,33 @@ struct StepSamples<'s> {
     weight: f64,
 }
 
-/// What pieces give a step: one of several, or the sum of some.
-struct Contribution {
-    /// Of the trained tensors, in their order.
-    gradients: Vec<Tensor>,
-    /// Running statistics and counters, as each shard of a batch alone would have left them.
-    buffers: Vec<Tensor>,
-    /// Its share of the step's mean loss, a scalar.
-    loss: Tensor,
-}
-
-impl Contribution {
-    fn add(&mut self, other: &Contribution) {
-        let own = self.gradients.iter_mut().chain(&mut self.buffers);
-        for (sum, term) in own.zip(other.gradients.iter().chain(&other.buffers)) {
-            *sum += term;
-        }
-        self.loss = &self.loss + &other.loss;
-    }
-}
-
 /// The rows of a batch of `size` images that are `shard` of `shards`; their numbers differ by one at most.
 fn rows(size: usize, shard: usize, shards: usize) -> Range<usize> {
     shard * size / shards..(shard + 1) * size / shards
 }
 
 impl Trainer<'_> {
+    /// The pieces of each batch.
+    fn shards(&self) -> usize {
+        self.experiment.train.pieces(self.ranks.world())
+    }
+
     /// Takes one step on `samples`, whose batches must each be at least as many as there are shards. From the first loss or
-    /// gradient on that is not finite, no weight is changed; see [`TrainState::ensure_finite`].
+    /// gradient on that is not finite, no weight is changed; see [`TrainState::ensure_finite`]. Answers with the signal that
+    /// one of the processes has heard, if one has.
     ///
     /// # Errors
-    /// A weight that the loss does not depend on, or a step that CUDA cannot record.
+    /// A weight that the loss does not depend on, a step that CUDA cannot record, or a process that is lost.
     pub(super) fn step(
         &self,
         state: &mut TrainState,
         replay: &mut Replay,
         samples: &[Sample],
         images: &mut InOrder,
-    ) -> Result<()> {
-        let train = &self.experiment.train;
-        let pieces = samples.len().div_ceil(self.batch_size()) * train.shards;
+        signal: Signal,
+    ) -> Result<Option<i32>> {
+        let (train, shards) = (&self.experiment.train, self.shards());
+        let pieces = samples.len().div_ceil(self.batch_size()) * shards;
         let weight = |piece| self.weight(self.piece(samples, piece), state.progress.epoch);
         let step = StepSamples {
             samples,
@@ -86,11 +75,12 @@ impl Trainer<'_> {
         );
         let lr = schedule::rate(&train.schedule, train.optimizer.lr(), position);
         state.optimizer.set_lr(lr);
-        if (train.accumulate, train.shards) == (1, 1) {
+        let heard = if (train.accumulate, shards) == (1, 1) {
             let inputs = self.inputs(&state.progress, &step, 0, images)?;
             let keeps = state.optimizer.kept_gradients().is_some();
             let mut work = |inputs: &Inputs| {
-                let (gradients, loss) = self.gradients(state, inputs)?;
+                let (gradients, loss, tally) = self.gradients(state, inputs)?;
+                state.tally.add(&tally);
                 state.optimizer.step(&gradients, &loss)
             };
             if keeps {
@@ -98,37 +88,44 @@ impl Trainer<'_> {
             } else {
                 replay.run(inputs, work)?;
             }
+            signal()
         } else {
-            let mut whole = self.batch(state, &step, 0, images)?;
+            let mut whole = self.batch(state, &step, 0, images, signal)?;
             for batch in 1..samples.len().div_ceil(self.batch_size()) {
-                whole.add(&self.batch(state, &step, batch, images)?);
+                whole.add(&self.batch(state, &step, batch, images, signal)?);
             }
+            let whole = whole.parts(self.network);
+            state.tally.add(&whole.tally);
             state.optimizer.step(&whole.gradients, &whole.loss)?;
-        }
+            contribution::signal_of(&whole.heard)?
+        };
         state.tally.count(samples.len());
         state.progress.lr = lr;
         state.progress.step += 1;
         state.progress.images += samples.len();
-        Ok(())
+        Ok(heard)
     }
 
-    /// What one batch of a step's `samples` gives, whose running statistics and counters become those of the network.
+    /// What one batch of a step gives, whose running statistics and counters become those of the network, and the signals
+    /// that processes have heard by then.
     fn batch(
         &self,
         state: &mut TrainState,
         step: &StepSamples,
         batch: usize,
         images: &mut InOrder,
+        signal: Signal,
     ) -> Result<Contribution> {
-        let shards = self.experiment.train.shards;
+        let shards = self.shards();
         let before: Vec<Tensor> = self.network.buffers().map(|buffer| buffer.copy()).collect();
         let first = batch * shards;
-        let mut whole = self.sum(state, step, &before, first..first + shards, images)?;
-        for (mut buffer, sum) in self
-            .network
-            .buffers()
-            .zip(std::mem::take(&mut whole.buffers))
-        {
+        let reduction = self.experiment.train.reduction;
+        let whole =
+            contribution::of_all(first..first + shards, reduction, self.ranks, &mut |piece| {
+                self.contribution(state, step, &before, piece, images, signal)
+            })?;
+        let sums = whole.parts(self.network).buffers;
+        for (mut buffer, sum) in self.network.buffers().zip(sums) {
             // Means. Counters have the same value in every shard.
             let mean = match sum.kind() {
                 Kind::Int64 => sum.divide_scalar_mode(shards as i64, "trunc"),
@@ -139,24 +136,6 @@ impl Trainer<'_> {
         Ok(whole)
     }
 
-    /// What `pieces` give together: the halves of a range are summed first, and then added.
-    fn sum(
-        &self,
-        state: &mut TrainState,
-        step: &StepSamples,
-        before: &[Tensor],
-        pieces: Range<usize>,
-        images: &mut InOrder,
-    ) -> Result<Contribution> {
-        if pieces.len() == 1 {
-            return self.contribution(state, step, before, pieces.start, images);
-        }
-        let middle = pieces.start + pieces.len() / 2;
-        let mut left = self.sum(state, step, before, pieces.start..middle, images)?;
-        left.add(&self.sum(state, step, before, middle..pieces.end, images)?);
-        Ok(left)
-    }
-
     /// Forward and backward pass of one piece, starting from the running statistics `before` its batch.
     fn contribution(
         &self,
@@ -165,22 +144,36 @@ impl Trainer<'_> {
         before: &[Tensor],
         piece: usize,
         images: &mut InOrder,
+        signal: Signal,
     ) -> Result<Contribution> {
         for (mut buffer, before) in self.network.buffers().zip(before) {
             buffer.copy_(before);
         }
         let inputs = self.inputs(&state.progress, step, piece, images)?;
-        let (gradients, loss) = self.gradients(state, &inputs)?;
-        Ok(Contribution {
+        let (gradients, loss, tally) = self.gradients(state, &inputs)?;
+        Ok(Contribution::of(&Parts {
             gradients,
-            buffers: self.network.buffers().map(|buffer| buffer.copy()).collect(),
+            buffers: self.network.buffers().collect(),
             loss,
-        })
+            tally,
+            heard: contribution::heard(signal(), self.network.device()),
+        }))
+    }
+
+    /// The images of `samples`, from the beginning of a step on, that this process computes with, in order.
+    pub(super) fn own_images(&self, samples: &[Sample]) -> Vec<usize> {
+        let shards = self.shards();
+        let batches = samples.chunks(self.batch_size());
+        let own = batches.flat_map(|batch| {
+            let pieces = self.ranks.share(0..shards);
+            pieces.flat_map(move |piece| &batch[rows(batch.len(), piece, shards)])
+        });
+        own.map(|sample| sample.image).collect()
     }
 
     /// The samples of one piece of a step, counted shard by shard through all batches.
     fn piece<'s>(&self, samples: &'s [Sample], piece: usize) -> &'s [Sample] {
-        let shards = self.experiment.train.shards;
+        let shards = self.shards();
         let start = piece / shards * self.batch_size();
         let batch = &samples[start..samples.len().min(start + self.batch_size())];
         &batch[rows(batch.len(), piece % shards, shards)]
@@ -272,8 +265,13 @@ impl Trainer<'_> {
         Ok((numbers, bridge::in_unit(&changed)?))
     }
 
-    /// The device's part, forward and backward: gradients of the trained tensors, and the share of the step's mean loss.
-    fn gradients(&self, state: &mut TrainState, inputs: &Inputs) -> Result<(Vec<Tensor>, Tensor)> {
+    /// The device's part, forward and backward: gradients of the trained tensors, the share of the step's mean loss, and what
+    /// the images add to the tally.
+    fn gradients(
+        &self,
+        state: &TrainState,
+        inputs: &Inputs,
+    ) -> Result<(Vec<Tensor>, Tensor, Tensor)> {
         let train = &self.experiment.train;
         let logits = {
             let _bf16 = match train.precision {
@@ -285,8 +283,8 @@ impl Trainer<'_> {
         let mean = self.criterion.mean(&logits, &inputs.targets);
         let loss = &mean * inputs.share;
         loss.backward();
-        state.tally.add(&logits, &inputs.targets.labels, &mean);
-        Ok((state.optimizer.take_gradients()?, loss.detach()))
+        let tally = Tally::of(&logits, &inputs.targets.labels, &mean);
+        Ok((state.optimizer.take_gradients()?, loss.detach(), tally))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 
+use super::contribution;
 use super::event::{Event, Observer};
 use super::loss::Criterion;
 use super::metrics::{self, EpochRecord, Metrics};
@@ -10,9 +11,11 @@ use super::progress::Progress;
 use super::replay::Replay;
 use super::snapshot::{Snapshot, TrainState, diverged};
 use crate::config::Experiment;
+use crate::config::run::SampleLog;
 use crate::data::Dataset;
 use crate::data::sampler::Sampler;
 use crate::data::split::{Part, Split};
+use crate::distributed::Ranks;
 use crate::model::network::Network;
 
 /// Everything a training needs; nothing of it changes but the network's weights.
@@ -27,6 +30,19 @@ pub struct Trainer<'a> {
     pub split: &'a Split,
     /// What is made small.
     pub criterion: &'a Criterion,
+    /// The processes that train it together.
+    pub ranks: &'a Ranks,
+}
+
+/// The signal by which this process was asked to pause, if it was.
+pub type Signal<'a> = &'a dyn Fn() -> Option<i32>;
+
+/// What ends a training between two steps.
+pub struct Pause<'a> {
+    /// Asks this process; when one is asked to pause, all do.
+    pub signal: Signal<'a>,
+    /// Whether the training has come as far as it should, which is the same in all processes.
+    pub reached: &'a dyn Fn(&Progress) -> bool,
 }
 
 /// How a training ended.
@@ -36,8 +52,8 @@ pub enum Ended {
     Complete,
     /// By early stopping.
     Early,
-    /// Because somebody asked it to pause.
-    Paused,
+    /// Because a signal asked one of the processes to pause, or because it has come as far as it should.
+    Paused(Option<i32>),
 }
 
 impl<'a> Trainer<'a> {
@@ -91,25 +107,55 @@ impl<'a> Trainer<'a> {
         Ok(state.at(snapshot.progress.clone()))
     }
 
-    /// Trains from `state` on until the last epoch, early stopping, or a `pause` asked for between two
-    /// steps.
+    /// The state that rank 0 has, in every process; the others have one of the same network.
     ///
     /// # Errors
-    /// A loss or gradient that is not finite (the weights are then those before it), or a listener's error.
+    /// A process that is lost.
+    pub fn as_rank_0(&self, own: TrainState<'a>) -> Result<TrainState<'a>> {
+        const STATE: &str = "state";
+        let ranks = self.ranks;
+        if ranks.world() == 1 {
+            return Ok(own);
+        }
+        let mut snapshot = own.snapshot()?;
+        if ranks.is_first() {
+            let plain = (&snapshot.progress, &snapshot.sums);
+            ranks.leave(STATE, &serde_json::to_string(&plain)?)?;
+        } else {
+            let plain = ranks.find(STATE, 0)?;
+            (snapshot.progress, snapshot.sums) = serde_json::from_str(&plain)?;
+        }
+        for tensor in snapshot.tensors.values_mut() {
+            *tensor = ranks.broadcast(tensor)?;
+        }
+        if ranks.is_first() {
+            return Ok(own);
+        }
+        self.restore(&snapshot)
+    }
+
+    /// Trains from `state` on until the last epoch, early stopping, or a `pause` asked for between two steps. Every process
+    /// calls it with the same state; who has no listeners is silent.
+    ///
+    /// # Errors
+    /// A loss or gradient that is not finite (the weights are then those before it), a listener's error, or a process that is
+    /// lost.
     pub fn run(
         &self,
         state: &mut TrainState,
         listeners: &mut [&mut dyn Observer],
-        pause: &dyn Fn(&Progress) -> bool,
+        pause: &Pause,
     ) -> Result<Ended> {
         let (train, device) = (&self.experiment.train, self.network.device());
-        let mut replay = Replay::new(train, device, self.batch_size());
+        let pieces = train.pieces(self.ranks.world());
+        let mut replay = Replay::new(train, pieces, device, self.batch_size());
         while !state.progress.complete(self.experiment) {
             let epoch = state.progress.epoch;
             tell(listeners, &Event::EpochStarted { epoch })?;
-            if self.epoch(state, &mut replay, listeners, pause)? == Ended::Paused {
+            let ended = self.epoch(state, &mut replay, listeners, pause)?;
+            if let Ended::Paused(_) = ended {
                 tell(listeners, &Event::Paused { state })?;
-                return Ok(Ended::Paused);
+                return Ok(ended);
             }
             let record = self.record(state, listeners)?;
             state.progress.end_epoch(&record, self.experiment);
@@ -135,16 +181,18 @@ impl<'a> Trainer<'a> {
         state: &mut TrainState,
         replay: &mut Replay,
         listeners: &mut [&mut dyn Observer],
-        pause: &dyn Fn(&Progress) -> bool,
+        pause: &Pause,
     ) -> Result<Ended> {
         let samples = self.sampler().epoch(state.progress.epoch);
-        let left = samples[state.progress.images..].iter();
-        let left = left.map(|sample| sample.image).collect();
+        let left = self.own_images(&samples[state.progress.images..]);
         let mut images = self.images.pixels.in_order(left);
+        let heard = contribution::heard((pause.signal)(), self.network.device());
+        let all = self.ranks.all_gather(&heard)?;
+        let mut signal = contribution::signal_of(&all.sum_dim_intlist(0, false, None))?;
         let ended = loop {
             let rest = &samples[state.progress.images..];
-            if pause(&state.progress) {
-                break Ended::Paused;
+            if signal.is_some() || (pause.reached)(&state.progress) {
+                break Ended::Paused(signal);
             }
             if rest.is_empty() {
                 break Ended::Complete;
@@ -153,7 +201,7 @@ impl<'a> Trainer<'a> {
             let last = samples.len() == rest.len();
             let keep = last && listeners.iter().any(|listener| listener.wants_gradients());
             state.optimizer.keep_gradients(keep);
-            self.step(state, replay, samples, &mut images)?;
+            signal = self.step(state, replay, samples, &mut images, pause.signal)?;
             if keep {
                 state.ensure_finite()?;
             }
@@ -182,13 +230,13 @@ impl<'a> Trainer<'a> {
         let Progress {
             epoch, step, lr, ..
         } = state.progress;
-        let train_part = listeners.iter().any(|listener| listener.wants_train_part());
+        let train_part = self.experiment.log.samples == SampleLog::All;
         let mut evaluate = |part: Part| -> Result<Option<Metrics>> {
             let images = self.split.part(part);
             if images.is_empty() {
                 return Ok(None);
             }
-            let logits = metrics::logits(self.network, self.images, images)?;
+            let logits = metrics::shared_logits(self.network, self.images, images, self.ranks)?;
             let found = metrics::evaluate(&logits, &self.images.index.labels_of(images))?;
             if !found.loss.is_finite() {
                 return diverged(&format!("the {part} loss of epoch {epoch}"), lr);

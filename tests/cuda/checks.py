@@ -187,7 +187,7 @@ def graphs_there(context):
     if not context.cuda:
         raise LeftOut("CUDA graphs are for CUDA")
     if not context.signet.graphs().is_file():
-        raise LeftOut(f"there is no {context.signet.graphs().name} beside the program; scripts/cuda-graphs builds it")
+        raise LeftOut(f"there is no {context.signet.graphs().name} beside the program; scripts/cuda-library builds it")
 
 
 def graphs(context, figures):

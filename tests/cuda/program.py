@@ -63,7 +63,7 @@ class Signet:
 
     def graphs(self):
         """The library that graphs need, where it lies beside the program."""
-        return self.program.with_name("libsignet_cuda_graphs.so")
+        return self.program.with_name("libsignet_cuda.so")
 
 
 class Run:

@@ -30,9 +30,12 @@ keys! {
         accumulate: usize [= 1, within(1, 4096)] unit "batches" since "0.3",
         /// How often an epoch meets each image of the training part.
         sampling: Sampling [= Sampling::Natural] since "0.3",
-        /// Pieces of each batch whose gradients are added in a fixed tree; a power of two. Batch statistics are those of a
-        /// piece, and running statistics the means over them.
-        shards: usize [= 1, Rule::PowersOfTwo(1024.0)] since "0.3",
+        /// Pieces of each batch whose gradients are added in a fixed tree, or auto: one for each process of the first launch.
+        /// Any number of processes that divides it gives the same bits. Batch statistics are those of a piece, and running
+        /// statistics the means over them.
+        shards: Shards [= Shards::Auto] since "0.3",
+        /// How several processes add their gradients.
+        reduction: Reduction [= Reduction::Tree] since "0.3",
         /// How gradients move weights.
         optimizer: OptimizerConfig [section],
         /// How the learning rate changes.
@@ -54,6 +57,10 @@ keys! {
         init_from: Option<InitFrom> [by InitFrom::read_either; InitFrom::either(), "null"] resume Refused,
     }
     check(train, section) {
+        if let (Reduction::Flat, Shards::Count(count)) = (train.reduction, train.shards) {
+            let message = format!("{count} has no effect with train.reduction: flat, where each process takes one piece; leave it out");
+            section.wrong("shards", message);
+        }
         let (epochs, warmup) = (train.epochs, train.schedule.warmup_epochs());
         if warmup > 0.0 && warmup >= epochs as f64 {
             let message = format!("must be less than train.epochs ({epochs}), but is {warmup}");
@@ -120,6 +127,61 @@ impl Setting for BatchSize {
                 "expected a number of images or full, found {}",
                 describe(value)
             )),
+        }
+    }
+}
+
+/// Pieces of each batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shards {
+    /// As many as there are processes when the run begins.
+    Auto,
+    /// This number, from 1 to 1024.
+    Count(usize),
+}
+
+impl Serialize for Shards {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Shards::Auto => serializer.serialize_str("auto"),
+            Shards::Count(count) => serializer.serialize_u64(*count as u64),
+        }
+    }
+}
+
+impl Setting for Shards {
+    fn shape(_: Rule) -> Shape {
+        Shape::Form("a number of pieces from 1 to 1024, or auto", &["auto"])
+    }
+
+    fn read(value: &Value) -> Result<Shards, String> {
+        match (value.as_u64(), value.as_str()) {
+            (Some(count @ 1..=1024), _) => Ok(Shards::Count(count as usize)),
+            (_, Some("auto")) => Ok(Shards::Auto),
+            _ => Err(format!(
+                "expected auto or a number of pieces from 1 to 1024, found {}",
+                describe(value)
+            )),
+        }
+    }
+}
+
+words! {
+    /// How several processes add their gradients.
+    Reduction {
+        /// As the pieces of a batch are added in one process, so that the number of processes leaves no trace.
+        Tree = "tree",
+        /// As is fastest. The bits depend on the number of processes, and are the same for the same number on the CPU.
+        Flat = "flat",
+    }
+}
+
+impl TrainConfig {
+    /// The pieces that each batch is cut into where `world` processes train together.
+    pub fn pieces(&self, world: usize) -> usize {
+        match (self.reduction, self.shards) {
+            (Reduction::Tree, Shards::Count(count)) => count,
+            (Reduction::Tree, Shards::Auto) | (Reduction::Flat, _) => world,
         }
     }
 }

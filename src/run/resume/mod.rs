@@ -6,6 +6,7 @@ mod rewind;
 mod settle;
 
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use anyhow::Result;
 
@@ -17,10 +18,13 @@ use super::checkpoint::CheckpointMeta;
 use super::checkpointer;
 use super::checkpoints::{self, FoundCheckpoint};
 use super::directory::RunDir;
+use super::orders::Orders;
 use super::session::Session;
 use crate::config::document::{Document, Problems};
+use crate::config::train::{Reduction, Shards};
 use crate::config::{Device, Experiment, Threads};
 use crate::disk::Lock;
+use crate::distributed::Ranks;
 use crate::fault::{Blame, Fault};
 use crate::model::plan;
 use crate::train::progress::{ExtendMode, Progress};
@@ -86,6 +90,8 @@ pub struct Ready {
     pub lock: Lock,
     /// The checkpoint it goes on from.
     pub from: PathBuf,
+    /// How many processes trained it up to there.
+    pub processes: usize,
     /// What has changed in the experiment.
     pub changes: Vec<Change>,
     /// What one should know, one sentence each.
@@ -97,7 +103,7 @@ pub struct Ready {
 ///
 /// # Errors
 /// A run in use, no valid checkpoint, a change that cannot be made, data that are others now; each with its fault.
-pub fn prepare(folder: &RunDir, request: ResumeRequest) -> Result<Resumed> {
+pub fn prepare(folder: &RunDir, request: ResumeRequest, ranks: &Rc<Ranks>) -> Result<Resumed> {
     let place = match request.branch {
         None => Place::Own(Lock::take(folder.folder())?),
         // The run only lends its checkpoint, and may be training meanwhile.
@@ -126,9 +132,11 @@ pub fn prepare(folder: &RunDir, request: ResumeRequest) -> Result<Resumed> {
     if progress.complete(&new) && changes.is_empty() && !branches {
         let rules = &new.checkpoint;
         checkpointer::settle(folder.folder(), &newest.checkpoint, rules)?;
+        Orders::rest(ranks)?;
         return Ok(Resumed::Complete(Box::new(new), Box::new(progress)));
     }
-    let session = Session::reopen(new, document, folder)?;
+    Orders::train(ranks, &new, Some(document))?;
+    let session = Session::reopen(new, document, Some(folder), Rc::clone(ranks))?;
     let snapshot = || snapshot(&found, progress.clone());
     session.trainer().restore(&snapshot())?;
     let mut remarks: Vec<String> = document
@@ -141,6 +149,13 @@ pub fn prepare(folder: &RunDir, request: ResumeRequest) -> Result<Resumed> {
             )
         })
         .collect();
+    let (before, now) = (document.environment.processes, ranks.world());
+    if before != now && session.experiment.train.reduction == Reduction::Flat {
+        remarks.push(format!(
+            "train.reduction: flat computed on {before} process(es) before, and on {now} now: from here on the bits differ from \
+             those of an uninterrupted run"
+        ));
+    }
     let (folder, lock) = match place {
         Place::Branch(wanted) => {
             let changes = changes.clone();
@@ -164,6 +179,7 @@ pub fn prepare(folder: &RunDir, request: ResumeRequest) -> Result<Resumed> {
         folder,
         lock,
         from: found.file.clone(),
+        processes: before,
         changes,
         remarks,
     })))
@@ -176,7 +192,11 @@ pub fn prepare(folder: &RunDir, request: ResumeRequest) -> Result<Resumed> {
 pub fn experiment(document: &CheckpointMeta, overrides: &[String]) -> Result<Experiment, Problems> {
     let name = "the run's experiment".to_owned();
     let yaml = Document::parse(name, document.config.clone(), overrides)?;
-    Experiment::from_document(&yaml, Path::new("run"), &[plan::check])
+    let mut experiment = Experiment::from_document(&yaml, Path::new("run"), &[plan::check])?;
+    if experiment.train.reduction == Reduction::Tree {
+        experiment.train.shards = Shards::Count(experiment.train.pieces(1)); // as signet 0.2 trained, which knew no shards
+    }
+    Ok(experiment)
 }
 
 /// `new`, with what it leaves to the machine settled as it was in `old`.
@@ -186,6 +206,9 @@ fn settled_as(old: &Experiment, mut new: Experiment) -> Experiment {
     }
     if new.device == Device::Auto {
         new.device = old.device;
+    }
+    if new.train.shards == Shards::Auto && new.train.reduction == old.train.reduction {
+        new.train.shards = old.train.shards;
     }
     new
 }

@@ -1,0 +1,12 @@
+//! Several processes that train one run together: how a launcher started them (`launcher`), how they meet (`meeting`), what
+//! they exchange (`ranks`), and that they do the same (`agreement`).
+//!
+//! One process alone is the case of a world of one: nothing is exchanged then, and nothing waited for.
+
+mod agreement;
+pub mod launcher;
+mod meeting;
+mod ranks;
+
+pub use agreement::Facts;
+pub use ranks::{Lost, Ranks};
