@@ -271,6 +271,9 @@ impl ProcessGroup {
     }
 }
 
+// SAFETY: whichever thread calls it, one at a time, as `&mut` and the lack of `Sync` have it.
+unsafe impl Send for ProcessGroup {}
+
 impl Drop for ProcessGroup {
     fn drop(&mut self) {
         // SAFETY: it is left once.

@@ -13,8 +13,8 @@ use rustix::system::uname;
 use serde::{Deserialize, Serialize};
 
 use super::launcher::Launcher;
+use super::store::PatientStore;
 use crate::bridge::process;
-use crate::bridge::process_group::Store;
 
 /// How long a process waits before it looks into the store again.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -58,7 +58,7 @@ impl Arrival {
 
 /// A store in which all processes of one attempt have met.
 pub(super) struct Meeting {
-    pub(super) store: Store,
+    pub(super) store: PatientStore,
     launcher_holds_store: bool,
     /// What its keys begin with.
     pub(super) prefix: String,
@@ -240,6 +240,7 @@ impl Meeting {
         patience: Duration,
         error: &anyhow::Error,
     ) -> String {
+        self.store.hurry(WORD); // its process may be the one that hangs
         let left = self.set(&format!("lost/{rank}"), "");
         let (failed, silent) = match left.and_then(|()| self.word_of_others(rank)) {
             Ok(word) => word,
@@ -343,7 +344,7 @@ fn open(
     serves: bool,
     until: Instant,
     patience: Duration,
-) -> Result<(IpAddr, Store)> {
+) -> Result<(IpAddr, PatientStore)> {
     let Launcher { host, port, .. } = launcher;
     let place = format!("{host}:{port}");
     let left = || until.saturating_duration_since(Instant::now()).max(PAUSE);
@@ -363,7 +364,7 @@ fn open(
             std::thread::sleep(PAUSE);
         }
     }
-    let store = Store::open(host, *port, serves, left()).map_err(|error| {
+    let store = PatientStore::open(host, *port, serves, left(), patience).map_err(|error| {
         let taken = serves && format!("{error:#}").contains("EADDRINUSE");
         if taken {
             anyhow!("port {port} of this machine is taken; set MASTER_PORT to another one for all processes")

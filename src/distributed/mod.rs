@@ -7,6 +7,7 @@ mod agreement;
 pub mod launcher;
 mod meeting;
 mod ranks;
+mod store;
 
 pub use agreement::Facts;
 pub use ranks::{Lost, Ranks};

@@ -1,6 +1,6 @@
 //! The processes that train a run together, as one of them sees them, and what they exchange.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use tch::{Device, Tensor};
 
 use super::launcher::Launcher;
 use super::meeting::Meeting;
-use crate::bridge::process_group::{Place, ProcessGroup};
+use crate::bridge::process_group::{Place, ProcessGroup, Store};
 use crate::disk;
 use crate::fault::{self, Blame, Fault};
 
@@ -31,6 +31,8 @@ pub struct Ranks {
     patience: Duration,
     /// Where they met; none without a launcher.
     meeting: Option<Meeting>,
+    /// Whether the training has begun.
+    training: Cell<bool>,
     /// None before they are [connected](Ranks::connect), and once one of them is lost.
     group: RefCell<Option<ProcessGroup>>,
 }
@@ -57,6 +59,7 @@ impl Ranks {
             sharing: 1,
             patience: Duration::ZERO,
             meeting: None,
+            training: Cell::new(false),
             group: RefCell::new(None),
         }
     }
@@ -78,6 +81,7 @@ impl Ranks {
             sharing,
             patience,
             meeting: Some(meeting),
+            training: Cell::new(false),
             group: RefCell::new(None),
         })
     }
@@ -126,20 +130,28 @@ impl Ranks {
         let Some(meeting) = self.meeting.as_ref().filter(|_| self.world > 1) else {
             return Ok(());
         };
-        let place = Place {
-            prefix: &meeting.prefix,
-            rank: self.rank,
-            world: self.world,
+        let (rank, world, patience) = (self.rank, self.world, self.patience);
+        let (prefix, address) = (meeting.prefix.clone(), meeting.address);
+        let join = move |store: &Store| {
+            let place = Place {
+                prefix: &prefix,
+                rank,
+                world,
+            };
+            let interface = std::env::var("GLOO_SOCKET_IFNAME").ok();
+            match device {
+                Device::Cuda(gpu) => ProcessGroup::nccl(store, place, gpu, patience),
+                _ => ProcessGroup::gloo(store, place, address, interface.as_deref(), patience),
+            }
         };
-        let interface = std::env::var("GLOO_SOCKET_IFNAME").ok();
-        let interface = interface.as_deref();
-        let patience = self.patience;
-        let group = match device {
-            Device::Cuda(gpu) => ProcessGroup::nccl(&meeting.store, place, gpu, patience),
-            _ => ProcessGroup::gloo(&meeting.store, place, meeting.address, interface, patience),
-        };
+        let group = meeting.store.ask(patience * AT_START, join);
         *self.group.borrow_mut() = Some(group.map_err(|error| self.lost(&error))?);
         Ok(())
+    }
+
+    /// Takes the training for begun from now on.
+    pub fn begin(&self) {
+        self.training.set(true);
     }
 
     /// The numbers of all processes, `[world, n]`, by rank; this one has `own`, `[n]`.
@@ -272,10 +284,11 @@ impl Ranks {
         if stopped {
             return result; // with all others
         }
-        if fault::cause::<Lost>(error).is_none() {
-            tell_torchrun(&format!("{error:#}"));
-            meeting.fail(self.rank, &format!("{error:#}"));
+        if fault::cause::<Lost>(error).is_some() {
+            return result; // another process has told it
         }
+        tell_torchrun(&format!("{error:#}"));
+        meeting.fail(self.rank, &format!("{error:#}"));
         drop(self.group.borrow_mut().take());
         if meeting.serves {
             let _ = meeting.word_of_others(self.rank);
@@ -290,9 +303,11 @@ impl Ranks {
             Some(meeting) => meeting.who_is_lost(self.rank, self.patience, error),
             None => format!("{error:#}"),
         };
-        let lost = Lost(format!(
-            "{who}; the newest checkpoint is kept, and `signet resume` goes on from it"
-        ));
+        let lost = Lost(if self.training.get() {
+            format!("{who}; the newest checkpoint is kept, and `signet resume` goes on from it")
+        } else {
+            who
+        });
         match Err::<(), _>(lost).blame(Fault::Run) {
             Err(error) => error,
             Ok(()) => unreachable!("it is an error"),

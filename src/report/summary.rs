@@ -24,8 +24,12 @@ use crate::train::progress::Progress;
 pub fn heading(session: &Session, folder: &Path) -> String {
     let [train, val, test] = session.split.parts().map(|(_, part)| part.len());
     let device = format!("{:?}", session.device).to_lowercase();
+    let processes = match session.ranks.world() {
+        1 => String::new(),
+        world => format!(" {world} processes of"),
+    };
     format!(
-        "{}: {train} train, {val} val, {test} test images of {} classes on {device}, {}; into {}",
+        "{}: {train} train, {val} val, {test} test images of {} classes on {device},{processes} {}; into {}",
         session.experiment.name,
         session.data.index.classes.len(),
         session.threads,

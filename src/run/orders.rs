@@ -91,7 +91,7 @@ fn ensure_same(first: &Experiment, own: &Experiment) -> Result<()> {
     match changes.next() {
         None => Ok(()),
         Some(Change { key, old, new, .. }) => bail!(
-            "{key} is {new:?} here, and {old:?} in rank 0; start all processes with the same experiment"
+            "{key} is {new} here, and {old} in rank 0; start all processes with the same experiment"
         ),
     }
 }

@@ -146,6 +146,7 @@ impl<'a> Trainer<'a> {
         listeners: &mut [&mut dyn Observer],
         pause: &Pause,
     ) -> Result<Ended> {
+        self.ranks.begin();
         let (train, device) = (&self.experiment.train, self.network.device());
         let pieces = train.pieces(self.ranks.world());
         let mut replay = Replay::new(train, pieces, device, self.batch_size());
