@@ -4,6 +4,7 @@
 mod support;
 
 use std::path::Path;
+use std::rc::Rc;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anyhow::Result;
@@ -11,10 +12,12 @@ use signet::config::Experiment;
 use signet::config::document::Document;
 use signet::data::augment::mix;
 use signet::data::sampler::once;
+use signet::distributed::Ranks;
 use signet::model::layer::Phase;
 use signet::model::plan::check;
 use signet::run::session::Session;
 use signet::train::event::{Event, Observer};
+use signet::train::trainer::Pause;
 use support::Workshop;
 use tch::{Kind, Reduction, Tensor};
 
@@ -39,7 +42,7 @@ fn session(overrides: &[&str]) -> Session {
     let overrides: Vec<String> = overrides.iter().map(|text| (*text).to_owned()).collect();
     let document = Document::parse("test".into(), ONE_STEP.into(), &overrides).unwrap();
     let experiment = Experiment::from_document(&document, Path::new("test.yaml"), &[check]);
-    Session::open(experiment.unwrap()).unwrap()
+    Session::open(experiment.unwrap(), Rc::new(Ranks::alone())).unwrap()
 }
 
 /// The images of the first epoch.
@@ -76,7 +79,9 @@ fn gradients_of_shards_are_added_in_a_binary_tree_and_statistics_averaged() {
     let (session, by_hand) = (session(&[]), session(&[]));
     let trainer = session.trainer();
     let mut state = trainer.begin();
-    trainer.run(&mut state, &mut [], &|_| false).unwrap();
+    trainer
+        .run(&mut state, &mut [], &Pause::when(&|_| false))
+        .unwrap();
 
     let order = order(&by_hand);
     assert_eq!(order.len(), 16);
@@ -144,7 +149,9 @@ fn gradients_of_batches_are_added_in_their_order_each_by_its_share_of_the_images
     assert_eq!(trainer.steps_per_epoch(), 2);
     let mut state = trainer.begin();
     let until_first = |progress: &signet::train::progress::Progress| progress.step == 1;
-    trainer.run(&mut state, &mut [], &until_first).unwrap();
+    trainer
+        .run(&mut state, &mut [], &Pause::when(&until_first))
+        .unwrap();
     assert_eq!(state.progress.images, 15);
 
     let order = order(&by_hand);
@@ -182,7 +189,7 @@ fn pieces_of_a_step_count_by_the_weights_of_their_images() {
     let (session, by_hand) = (session(&own), session(&own));
     let trainer = session.trainer();
     trainer
-        .run(&mut trainer.begin(), &mut [], &|_| false)
+        .run(&mut trainer.begin(), &mut [], &Pause::when(&|_| false))
         .unwrap();
 
     let (_, parameters) = by_hand.network.trained();
@@ -207,7 +214,7 @@ fn a_step_on_mixed_images_is_that_on_the_probabilities_of_their_classes() {
     let (session, by_hand) = (session(&own), session(&own));
     let trainer = session.trainer();
     trainer
-        .run(&mut trainer.begin(), &mut [], &|_| false)
+        .run(&mut trainer.begin(), &mut [], &Pause::when(&|_| false))
         .unwrap();
 
     let (_, parameters) = by_hand.network.trained();
@@ -268,7 +275,11 @@ fn a_listener_gets_the_gradients_of_the_last_step_before_they_are_clipped() {
         let trainer = session.trainer();
         let mut keeper = Keeper(Vec::new());
         trainer
-            .run(&mut trainer.begin(), &mut [&mut keeper], &|_| false)
+            .run(
+                &mut trainer.begin(),
+                &mut [&mut keeper],
+                &Pause::when(&|_| false),
+            )
             .unwrap();
 
         let (names, parameters) = by_hand.network.trained();
@@ -310,7 +321,7 @@ fn running_statistics_see_one_batch_after_the_other() {
         let mut state = session.trainer().begin();
         session
             .trainer()
-            .run(&mut state, &mut [], &|_| false)
+            .run(&mut state, &mut [], &Pause::when(&|_| false))
             .unwrap();
         let buffers = session.network.buffers().map(|buffer| buffer.copy());
         (state.progress.step, buffers.collect::<Vec<_>>())
@@ -375,12 +386,12 @@ fn shards_and_batches_that_make_no_step_are_refused_by_key() {
     let workshop = Workshop::small(20);
     let cases = [
         (
-            ["train.shards=3", "train.batch_size=8"],
-            "train.shards: expected a power of two from 1 to 1024, found 3",
+            ["train.shards=1025", "train.batch_size=8"],
+            "train.shards: expected auto or a number of pieces from 1 to 1024, found 1025",
         ),
         (
             ["train.shards=0", "train.batch_size=8"],
-            "train.shards: expected a power of two",
+            "train.shards: expected auto or a number of pieces from 1 to 1024, found 0",
         ),
         (
             ["train.shards=8", "train.batch_size=5"],

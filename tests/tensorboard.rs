@@ -4,16 +4,19 @@
 mod support;
 
 use std::path::Path;
+use std::rc::Rc;
 
 use signet::config::Experiment;
 use signet::config::document::Document;
 use signet::disk::Folder;
+use signet::distributed::Ranks;
 use signet::model::plan::check;
 use signet::report::tensorboard::TensorBoard;
 use signet::run::directory::RunDir;
 use signet::run::session::Session;
 use signet::train::progress::Progress;
 use signet::train::trainer::Ended;
+use signet::train::trainer::Pause;
 use support::Workshop;
 
 /// Augmented and mixed, with dropout and clipping; checkpoints in mid-epoch, and a short last batch.
@@ -138,7 +141,7 @@ fn a_pause_behind_the_last_step_of_an_epoch_loses_no_gradients() {
     let open = || {
         let document = Document::parse("own".into(), OWN.into(), &[]).unwrap();
         let experiment = Experiment::from_document(&document, Path::new("own.yaml"), &[check]);
-        Session::open(experiment.unwrap()).unwrap()
+        Session::open(experiment.unwrap(), Rc::new(Ranks::alone())).unwrap()
     };
     let behind_last_step = |progress: &Progress| (progress.epoch, progress.images) == (2, 28);
     let train = |interrupted: bool| {
@@ -151,12 +154,14 @@ fn a_pause_behind_the_last_step_of_an_epoch_loses_no_gradients() {
         let mut launch = |pause: &dyn Fn(&Progress) -> bool| {
             let board = TensorBoard::open(&session, &folder, &state.progress);
             let mut board = board.unwrap().unwrap();
-            let ended = trainer.run(&mut state, &mut [&mut board], pause).unwrap();
+            let ended = trainer
+                .run(&mut state, &mut [&mut board], &Pause::when(pause))
+                .unwrap();
             state = trainer.restore(&state.snapshot().unwrap()).unwrap();
             ended
         };
         if interrupted {
-            assert_eq!(launch(&behind_last_step), Ended::Paused);
+            assert_eq!(launch(&behind_last_step), Ended::Paused(None));
         }
         assert_eq!(launch(&|_| false), Ended::Complete);
         events(scratch.path())

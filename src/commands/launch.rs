@@ -122,7 +122,9 @@ fn train_together(
         signal: &|| interrupt.signal(),
         reached: &|progress| until.is_some_and(|until| progress.epoch > until),
     };
-    let ended = session.trainer().run(state, listeners, &pause)?;
+    let ended = session.trainer().run(state, listeners, &pause);
+    // Whoever looked first has told the others that it goes on no longer; all of them know why.
+    let ended = ended.or_else(|error| state.ensure_finite().and(Err(error)))?;
     session.ranks.barrier()?;
     if let Ended::Paused(signal) = ended {
         interrupt.hear(signal);

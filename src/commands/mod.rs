@@ -34,10 +34,11 @@ use crate::bridge::process;
 use crate::cli::{self, Arguments, Command, DataCommand, FilesArguments, Overrides, completion};
 use crate::config::Experiment;
 use crate::config::document::{self, Document, Problems};
-use crate::data::Dataset;
 use crate::data::ahead::read_ahead;
+use crate::data::{Dataset, residency};
 use crate::disk;
 use crate::distributed::Ranks;
+use crate::distributed::launcher::Launcher;
 use crate::fault::{self, Blame, Fault};
 use crate::messages;
 use crate::model::plan;
@@ -81,10 +82,17 @@ pub fn before_libraries(words: &[OsString]) -> Result<(), u8> {
     // What comes out of a pipe can be read once. Whatever is wrong is said when the verb reads it.
     if file.is_file()
         && let Ok(experiment) = Experiment::load(&file, &set, &[])
+        && !waits_for_another(&experiment)
     {
         read_ahead(experiment.data);
     }
     Ok(())
+}
+
+/// Whether this process is one of several, of which another may prepare the images.
+fn waits_for_another(experiment: &Experiment) -> bool {
+    let several = matches!(Launcher::here(), Ok(Some(launcher)) if launcher.world > 1);
+    several && residency::has_cache(&experiment.data)
 }
 
 /// Does what the command line of this process asks for, says on standard error what went wrong, a panic too, in a line
@@ -218,10 +226,16 @@ fn report_reading(data: &Dataset) {
 /// The processes that train a run together, this one among them; each waits for the others as many seconds as `timeout`. All
 /// but the first are silent from now on, but for what keeps them from going on.
 fn meet(timeout: usize) -> anyhow::Result<Rc<Ranks>> {
-    let ranks = Ranks::meet(Duration::from_secs(timeout as u64))?;
-    if ranks.world() > 1 {
-        messages::speak_as(ranks.rank());
+    let Some(launcher) = Launcher::here()? else {
+        if let Some(remark) = Launcher::remark() {
+            crate::status!("signet: {remark}");
+        }
+        return Ok(Rc::new(Ranks::alone()));
+    };
+    if launcher.world > 1 {
+        messages::speak_as(launcher.rank);
     }
+    let ranks = Ranks::meet(&launcher, Duration::from_secs(timeout as u64))?;
     Ok(Rc::new(ranks))
 }
 

@@ -24,7 +24,7 @@ mod memory;
 mod order;
 mod orientation;
 pub mod pixels;
-mod residency;
+pub mod residency;
 mod resize;
 pub mod sampler;
 pub mod source;

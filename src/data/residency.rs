@@ -27,6 +27,12 @@ pub(super) fn streams(config: &DataConfig, images: usize) -> (bool, Option<Strin
     }
 }
 
+/// Whether there is a cache of prepared images, as far as `config` alone says.
+pub fn has_cache(config: &DataConfig) -> bool {
+    let streams = config.residency == Residency::Stream;
+    cache(config, streams).is_some()
+}
+
 /// The folder of prepared images, if there is to be one: where one was named, or for images that are streamed.
 pub(super) fn cache(config: &DataConfig, streams: bool) -> Option<PathBuf> {
     match &config.cache {

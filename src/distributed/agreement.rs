@@ -42,13 +42,12 @@ impl Facts {
             )?)
         };
         let (first, second) = (known(0)?, known(other)?);
-        let pairs = first.0.iter().zip(&second.0);
-        let different = pairs.filter(|((_, first), (_, second))| first != second);
-        for ((name, first), (_, second)) in different {
-            bail!(
+        let mut pairs = first.0.iter().zip(&second.0);
+        match pairs.find(|((_, first), (_, second))| first != second) {
+            Some(((name, first), (_, second))) => bail!(
                 "{name} of the processes differ: {second} in rank {other}, but {first} in rank 0; start all of them alike"
-            );
+            ),
+            None => bail!("rank {other} is another version of signet than rank 0"),
         }
-        bail!("rank {other} is another version of signet than rank 0")
     }
 }

@@ -54,6 +54,11 @@ impl Launcher {
         .blame(Fault::Config)
     }
 
+    /// What one should know of a launcher that has started several processes without telling any of them of the others.
+    pub fn remark() -> Option<String> {
+        remark(|name| std::env::var(name).ok())
+    }
+
     fn read(told: impl Fn(&str) -> Option<String>) -> Result<Option<Launcher>> {
         let number = |name: &str| -> Result<Option<usize>> {
             let Some(value) = told(name) else {
@@ -119,6 +124,27 @@ impl Launcher {
             holds_store,
         }))
     }
+}
+
+/// Where launchers tell how many processes they have started, beside [`RANKS`].
+const COUNTS: [(&str, &str); 3] = [
+    ("OMPI_COMM_WORLD_SIZE", "mpirun"),
+    ("PMI_SIZE", "mpirun"),
+    ("SLURM_STEP_NUM_TASKS", "srun"),
+];
+
+fn remark(told: impl Fn(&str) -> Option<String>) -> Option<String> {
+    if told(WORLD).is_some() {
+        return None;
+    }
+    let count = |name: &str| told(name)?.parse::<usize>().ok().filter(|count| *count > 1);
+    let (count, name) = COUNTS
+        .iter()
+        .find_map(|(variable, name)| Some((count(variable)?, name)))?;
+    Some(format!(
+        "this is one of {count} processes that {name} has started, and each of them trains by itself; export {WORLD}={count} \
+         and MASTER_ADDR to train together"
+    ))
 }
 
 /// `rank 1 of 4, by torchrun, which holds the store at 127.0.0.1:29500`.
@@ -202,6 +228,26 @@ mod tests {
             ("TORCHELASTIC_USE_AGENT_STORE", "True"),
         ];
         assert_eq!(read(&last).unwrap().unwrap().world, 1);
+    }
+
+    #[test]
+    fn several_processes_that_are_not_told_of_each_other_are_remarked_upon() {
+        let remark = |told: &'static [(&str, &str)]| {
+            remark(|name| {
+                let found = told.iter().find(|(known, _)| *known == name);
+                found.map(|(_, value)| (*value).to_owned())
+            })
+        };
+        let said = remark(&[("SLURM_STEP_NUM_TASKS", "4")]).unwrap();
+        assert!(said.contains("4 processes that srun") && said.contains("WORLD_SIZE=4"));
+        assert!(remark(&[("OMPI_COMM_WORLD_SIZE", "2")]).is_some());
+        // A batch script knows the number of tasks, too, and is one process.
+        assert_eq!(remark(&[("SLURM_NTASKS", "4")]), None);
+        assert_eq!(remark(&[("SLURM_STEP_NUM_TASKS", "1")]), None);
+        assert_eq!(
+            remark(&[("SLURM_STEP_NUM_TASKS", "4"), ("WORLD_SIZE", "4")]),
+            None
+        );
     }
 
     #[test]

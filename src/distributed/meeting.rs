@@ -13,14 +13,12 @@ use rustix::system::uname;
 use serde::{Deserialize, Serialize};
 
 use super::launcher::Launcher;
+use super::lost::{PATIENCE, named};
 use super::store::PatientStore;
 use crate::bridge::process;
 
 /// How long a process waits before it looks into the store again.
-const PAUSE: Duration = Duration::from_millis(20);
-
-/// How long a process that cannot go on waits for word of the others.
-const WORD: Duration = Duration::from_secs(2);
+pub(super) const PAUSE: Duration = Duration::from_millis(20);
 
 /// The latest offer.
 const OFFER: &str = "signet/offer";
@@ -59,7 +57,6 @@ impl Arrival {
 /// A store in which all processes of one attempt have met.
 pub(super) struct Meeting {
     pub(super) store: PatientStore,
-    launcher_holds_store: bool,
     /// What its keys begin with.
     pub(super) prefix: String,
     /// Every process, by rank.
@@ -76,20 +73,29 @@ impl Meeting {
     /// # Errors
     /// A port that is taken, processes that do not come, or come as another version; each by name.
     pub(super) fn of(launcher: &Launcher, patience: Duration) -> Result<Meeting> {
-        let until = Instant::now() + patience;
+        // Rank 0 knows who is missing, so the others let it speak first.
+        let longer = if launcher.rank == 0 {
+            Duration::ZERO
+        } else {
+            PATIENCE
+        };
+        let until = Instant::now() + patience + longer;
         let serves = launcher.rank == 0 && !launcher.holds_store;
         let own = Arrival::here(launcher.world);
         let (address, store) = open(launcher, serves, until, patience)?;
         let mut meeting = Meeting {
             store,
-            launcher_holds_store: launcher.holds_store,
             prefix: format!("signet/{}", own.own),
             arrivals: Vec::new(),
             serves,
             address,
         };
         if launcher.rank == 0 {
-            meeting.receive(own, launcher.world, until, patience)?;
+            let received = meeting.receive(own, launcher.world, until, patience);
+            received.inspect_err(|why| {
+                meeting.fail(0, &why.to_string());
+                std::thread::sleep(PATIENCE / 2); // or the others would find the store gone
+            })?;
         } else {
             meeting.come(own, launcher, until, patience)?;
         }
@@ -112,22 +118,23 @@ impl Meeting {
                 let Some(text) = self.get(&format!("here/{rank}"))? else {
                     continue;
                 };
-                let fits = fitting(rank, &text, &arrivals[0]);
-                arrivals[rank] = fits.inspect_err(|error| self.fail(0, &error.to_string()))?;
+                arrivals[rank] = fitting(rank, &text, &arrivals[0])?;
                 missing.remove(&rank);
             }
             if missing.is_empty() {
                 break;
             }
             if Instant::now() > until {
-                let absent = format!(
-                    "{} did not come within {} s (run.timeout); look at what {} said, or whether it was started",
+                bail!(
+                    "{} did not come within {} s (run.timeout); {} started?",
                     named(&missing),
                     patience.as_secs(),
-                    if missing.len() == 1 { "it" } else { "they" },
+                    if missing.len() == 1 {
+                        "was it"
+                    } else {
+                        "were they"
+                    },
                 );
-                self.fail(0, &absent);
-                bail!("{absent}");
             }
             std::thread::sleep(PAUSE);
         }
@@ -190,16 +197,6 @@ impl Meeting {
         self.store.get(&format!("{}/{key}", self.prefix))
     }
 
-    /// Leaves word that `rank` goes on no longer, and why; nobody may be left to read it.
-    pub(super) fn fail(&self, rank: usize, why: &str) {
-        let _ = self.set(&format!("failed/{rank}"), why);
-    }
-
-    /// Why `rank` goes on no longer, if it has left word.
-    pub(super) fn failure(&self, rank: usize) -> Result<Option<String>> {
-        self.get(&format!("failed/{rank}"))
-    }
-
     /// The run directory that was made in this store's time.
     pub(super) fn run(&self) -> Result<Option<String>> {
         self.store.get(RUN)
@@ -232,65 +229,6 @@ impl Meeting {
         }
     }
 
-    /// Who is the reason that the process called `rank` cannot go on, for which an exchange has failed with `error`. Everybody
-    /// who is left leaves word; who has left none in a while is gone, or hangs.
-    pub(super) fn who_is_lost(
-        &self,
-        rank: usize,
-        patience: Duration,
-        error: &anyhow::Error,
-    ) -> String {
-        self.store.hurry(WORD); // its process may be the one that hangs
-        let left = self.set(&format!("lost/{rank}"), "");
-        let (failed, silent) = match left.and_then(|()| self.word_of_others(rank)) {
-            Ok(word) => word,
-            Err(_) if self.launcher_holds_store => {
-                return "the launcher, which held the store, is gone".to_owned();
-            }
-            Err(_) => return "rank 0, which held the store, is gone".to_owned(),
-        };
-        let mut reasons: Vec<String> = failed
-            .into_iter()
-            .map(|(rank, why)| format!("rank {rank} failed: {why}"))
-            .collect();
-        if !silent.is_empty() {
-            reasons.push(format!(
-                "{} {} gone, or did not answer within {} s (run.timeout)",
-                named(&silent),
-                if silent.len() == 1 { "is" } else { "are" },
-                patience.as_secs()
-            ));
-        }
-        if reasons.is_empty() {
-            reasons.push(format!(
-                "the connection to another process was lost ({error:#})"
-            ));
-        }
-        reasons.join("; ")
-    }
-
-    /// The word that the others leave within [`WORD`]: who failed, and why, and who has left none.
-    pub(super) fn word_of_others(
-        &self,
-        rank: usize,
-    ) -> Result<(Vec<(usize, String)>, BTreeSet<usize>)> {
-        let until = Instant::now() + WORD;
-        let mut silent: BTreeSet<usize> = (0..self.arrivals.len()).collect();
-        silent.remove(&rank);
-        let mut failed = Vec::new();
-        while !silent.is_empty() && Instant::now() < until {
-            for other in silent.clone() {
-                let failure = self.failure(other)?;
-                if failure.is_some() || self.get(&format!("lost/{other}"))?.is_some() {
-                    silent.remove(&other);
-                }
-                failed.extend(failure.map(|why| (other, why)));
-            }
-            std::thread::sleep(PAUSE);
-        }
-        Ok((failed, silent))
-    }
-
     /// How many processes share the processors of the one called `rank`, itself included, and how many of its machine come
     /// before it.
     pub(super) fn neighbours(&self, rank: usize) -> (usize, usize) {
@@ -303,15 +241,6 @@ impl Meeting {
             .iter()
             .filter(|other| other.host == own.host);
         (sharing.count(), before.count())
-    }
-}
-
-/// `rank 1`, or `ranks 1, 3`.
-pub(super) fn named<'r>(ranks: impl IntoIterator<Item = &'r usize>) -> String {
-    let ranks: Vec<String> = ranks.into_iter().map(usize::to_string).collect();
-    match &ranks[..] {
-        [one] => format!("rank {one}"),
-        all => format!("ranks {}", all.join(", ")),
     }
 }
 
@@ -364,7 +293,7 @@ fn open(
             std::thread::sleep(PAUSE);
         }
     }
-    let store = PatientStore::open(host, *port, serves, left(), patience).map_err(|error| {
+    let store = PatientStore::open(launcher, serves, left(), patience).map_err(|error| {
         let taken = serves && format!("{error:#}").contains("EADDRINUSE");
         if taken {
             anyhow!("port {port} of this machine is taken; set MASTER_PORT to another one for all processes")
@@ -396,4 +325,28 @@ fn own_address(place: &str) -> IpAddr {
         Some(socket.local_addr().ok()?.ip())
     };
     address().unwrap_or(IpAddr::from([127, 0, 0, 1]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_arrival_of_another_version_or_of_another_number_of_processes_is_named() {
+        let first = Arrival::here(2);
+        let as_text = |arrival: &Arrival| serde_json::to_string(arrival).unwrap();
+        assert!(fitting(1, &as_text(&Arrival::here(2)), &first).is_ok());
+        let says = |text: &str| fitting(1, text, &first).unwrap_err().to_string();
+        let mut older = Arrival::here(2);
+        older.version = "0.1.0".to_owned();
+        let version = env!("CARGO_PKG_VERSION");
+        assert_eq!(
+            says(&as_text(&older)),
+            format!(
+                "rank 1 is signet 0.1.0, and rank 0 {version}; start the same program everywhere"
+            )
+        );
+        assert!(says(&as_text(&Arrival::here(3))).contains("told of 3 processes (WORLD_SIZE)"));
+        assert!(says("{}").contains("another version"));
+    }
 }

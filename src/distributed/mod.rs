@@ -1,10 +1,11 @@
-//! Several processes that train one run together: how a launcher started them (`launcher`), how they meet (`meeting`), what
-//! they exchange (`ranks`), and that they do the same (`agreement`).
+//! Several processes that train one run together: how a launcher started them (`launcher`), how they meet (`meeting`) in a
+//! `store`, that they do the same (`agreement`), what they exchange (`ranks`), and who of them is `lost`.
 //!
 //! One process alone is the case of a world of one: nothing is exchanged then, and nothing waited for.
 
 mod agreement;
 pub mod launcher;
+mod lost;
 mod meeting;
 mod ranks;
 mod store;

@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Result, anyhow};
 use serde_json::json;
@@ -31,6 +31,8 @@ pub struct Ranks {
     patience: Duration,
     /// Where they met; none without a launcher.
     meeting: Option<Meeting>,
+    /// How long exchanges have taken so far.
+    exchanged: Cell<Duration>,
     /// Whether the training has begun.
     training: Cell<bool>,
     /// None before they are [connected](Ranks::connect), and once one of them is lost.
@@ -59,20 +61,18 @@ impl Ranks {
             sharing: 1,
             patience: Duration::ZERO,
             meeting: None,
+            exchanged: Cell::new(Duration::ZERO),
             training: Cell::new(false),
             group: RefCell::new(None),
         }
     }
 
-    /// Those that the environment of this process tells of, each of which waits for the others as long as `patience`.
+    /// Those that a `launcher` has started, each of which waits for the others as long as `patience`.
     ///
     /// # Errors
-    /// Variables that make no sense: a fault of the config. Processes that do not come: a fault of the run.
-    pub fn meet(patience: Duration) -> Result<Ranks> {
-        let Some(launcher) = Launcher::here()? else {
-            return Ok(Ranks::alone());
-        };
-        let meeting = Meeting::of(&launcher, patience).blame(Fault::Run)?;
+    /// Processes that do not come: a fault of the run.
+    pub fn meet(launcher: &Launcher, patience: Duration) -> Result<Ranks> {
+        let meeting = Meeting::of(launcher, patience).blame(Fault::Run)?;
         let (sharing, before) = meeting.neighbours(launcher.rank);
         Ok(Ranks {
             rank: launcher.rank,
@@ -81,6 +81,7 @@ impl Ranks {
             sharing,
             patience,
             meeting: Some(meeting),
+            exchanged: Cell::new(Duration::ZERO),
             training: Cell::new(false),
             group: RefCell::new(None),
         })
@@ -154,6 +155,11 @@ impl Ranks {
         self.training.set(true);
     }
 
+    /// How long exchanges have taken so far, with what the others were waited for.
+    pub fn exchanged(&self) -> Duration {
+        self.exchanged.get()
+    }
+
     /// The numbers of all processes, `[world, n]`, by rank; this one has `own`, `[n]`.
     ///
     /// # Errors
@@ -204,6 +210,23 @@ impl Ranks {
         self.all_gather(&Tensor::from_slice(&[0u8])).map(drop)
     }
 
+    /// What `work` gives, which leaves something on the disk that makes it easier for the others of the same machine: the first
+    /// of them does it first.
+    ///
+    /// # Errors
+    /// Those of `work`, and as of [`Ranks::all_gather`].
+    pub fn one_first<T>(&self, work: impl FnOnce() -> Result<T>) -> Result<T> {
+        let done = || self.gather_patiently(&Tensor::from_slice(&[0u8])).map(drop);
+        if self.local_rank == 0 {
+            let own = work()?;
+            done()?;
+            Ok(own)
+        } else {
+            done()?;
+            work()
+        }
+    }
+
     /// What `exchange` makes of a group, or what one process has `alone`.
     fn exchange(
         &self,
@@ -213,10 +236,12 @@ impl Ranks {
         if self.world == 1 {
             return Ok(alone());
         }
+        let began = Instant::now();
         let done = match &*self.group.borrow() {
             Some(group) => exchange(group),
             None => Err(anyhow!("the processes are not connected")),
         };
+        self.exchanged.set(self.exchanged.get() + began.elapsed());
         done.map_err(|error| self.lost(&error))
     }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Result, anyhow};
 
+use super::launcher::Launcher;
 use crate::bridge::process_group::Store;
 
 type Question = Box<dyn FnOnce(&Store) + Send>;
@@ -15,24 +16,25 @@ type Question = Box<dyn FnOnce(&Store) + Send>;
 pub(super) struct PatientStore {
     questions: Sender<Question>,
     patience: Cell<Duration>,
+    /// Who holds it.
+    holder: &'static str,
 }
 
 impl PatientStore {
-    /// The store at `host` and `port`, which this process is to `serve` or joins, `left` being the time left for that; each of
-    /// its answers is waited for as long as `patience`.
+    /// The store of a `launcher`, which this process is to `serve` or joins, `left` being the time left for that; each of its
+    /// answers is waited for as long as `patience`.
     ///
     /// # Errors
     /// As of [`Store::open`].
     pub(super) fn open(
-        host: &str,
-        port: u16,
+        launcher: &Launcher,
         serve: bool,
         left: Duration,
         patience: Duration,
     ) -> Result<PatientStore> {
         let (questions, asked) = channel::<Question>();
         let (opened, answer) = channel();
-        let host = host.to_owned();
+        let (host, port) = (launcher.host.clone(), launcher.port);
         std::thread::Builder::new().spawn(move || {
             match Store::open(&host, port, serve, left) {
                 Err(error) => drop(opened.send(Err(error))),
@@ -48,6 +50,11 @@ impl PatientStore {
         Ok(PatientStore {
             questions,
             patience: Cell::new(patience),
+            holder: if launcher.holds_store {
+                "the launcher"
+            } else {
+                "rank 0"
+            },
         })
     }
 
@@ -80,18 +87,24 @@ impl PatientStore {
     /// Puts `value` under `key`.
     ///
     /// # Errors
-    /// As of [`PatientStore::ask`].
+    /// Who holds the store is gone.
     pub(super) fn set(&self, key: &str, value: &str) -> Result<()> {
         let (key, value) = (key.to_owned(), value.to_owned());
-        self.ask(self.patience.get(), move |store| store.set(&key, &value))
+        let set = self.ask(self.patience.get(), move |store| store.set(&key, &value));
+        set.map_err(|_| self.gone())
     }
 
     /// What lies under `key`, if anything does.
     ///
     /// # Errors
-    /// As of [`PatientStore::ask`].
+    /// Who holds the store is gone.
     pub(super) fn get(&self, key: &str) -> Result<Option<String>> {
         let key = key.to_owned();
-        self.ask(self.patience.get(), move |store| store.get(&key))
+        let found = self.ask(self.patience.get(), move |store| store.get(&key));
+        found.map_err(|_| self.gone())
+    }
+
+    fn gone(&self) -> anyhow::Error {
+        anyhow!("{}, which held the store, is gone", self.holder)
     }
 }

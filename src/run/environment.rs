@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::arithmetic;
 use super::session::Session;
 use crate::bridge::{self, cuda};
+use crate::config::train::Reduction;
 use crate::config::{Device, Experiment};
 use crate::disk;
 use crate::train::replay;
@@ -141,7 +142,14 @@ impl LaunchRecord {
         let experiment = &session.experiment;
         let pieces = experiment.train.pieces(session.ranks.world());
         let cuda = matches!(experiment.device, Device::Cuda(_));
+        let flat = pieces > 1 && experiment.train.reduction == Reduction::Flat;
         let repeatability = match (cuda, experiment.train.deterministic) {
+            (false, _) if flat => {
+                "bitwise, at this thread count and number of processes on this kind of CPU"
+            }
+            (true, true) if flat => {
+                "not bitwise: NCCL may add in any order; train.reduction: tree makes it so"
+            }
             (false, _) => "bitwise, at this thread count on this kind of CPU",
             (true, true) => "bitwise, on this kind of GPU",
             (true, false) => {

@@ -227,7 +227,7 @@ impl<'a> Logs<'a> {
     }
 
     fn write_epoch(&mut self, record: &EpochRecord) -> Result<()> {
-        let timing = self.clock.end(record.epoch);
+        let timing = self.clock.end(record.epoch, &self.session.ranks);
         let experiment = &self.session.experiment;
         writeln!(self.jsonl, "{}", serde_json::to_string(record)?)?;
         if let Some(table) = &mut self.table {
@@ -252,11 +252,11 @@ impl Observer for Logs<'_> {
     fn notify(&mut self, event: &Event) -> Result<()> {
         match event {
             Event::EpochStarted { .. } => {
-                self.clock.begin();
+                self.clock.begin(&self.session.ranks);
                 Ok(())
             }
             Event::Stepped { .. } => {
-                self.clock.step();
+                self.clock.step(&self.session.ranks);
                 Ok(())
             }
             Event::Evaluated {

@@ -18,6 +18,11 @@ use crate::model::plan;
 /// The key under which they are left.
 const ORDERS: &str = "orders";
 
+/// The key under which `rank` leaves that it has heard them.
+fn heard(rank: usize) -> String {
+    format!("{ORDERS}/{rank}")
+}
+
 /// An experiment, and where its training stands.
 #[derive(Serialize, Deserialize)]
 pub struct Orders {
@@ -47,12 +52,13 @@ impl Orders {
         ranks.leave(ORDERS, &serde_json::to_string(&Some(orders))?)
     }
 
-    /// Tells the others that there is nothing to train.
+    /// Tells the others that there is nothing to train, and waits until they have heard.
     ///
     /// # Errors
     /// A process that is lost.
     pub fn rest(ranks: &Ranks) -> Result<()> {
-        ranks.leave(ORDERS, &serde_json::to_string(&None::<Orders>)?)
+        ranks.leave(ORDERS, &serde_json::to_string(&None::<Orders>)?)?;
+        (1..ranks.world()).try_for_each(|rank| ranks.find(&heard(rank), rank).map(drop))
     }
 
     /// What rank 0 tells this process; none if there is nothing to train.
@@ -60,7 +66,9 @@ impl Orders {
     /// # Errors
     /// A process that is lost.
     pub fn take(ranks: &Ranks) -> Result<Option<Orders>> {
-        Ok(serde_json::from_str(&ranks.find(ORDERS, 0)?)?)
+        let orders = serde_json::from_str(&ranks.find(ORDERS, 0)?)?;
+        ranks.leave(&heard(ranks.rank()), "")?;
+        Ok(orders)
     }
 
     /// The session that trains it.
@@ -71,14 +79,17 @@ impl Orders {
     pub fn session(&self, own: Option<&Experiment>, ranks: Rc<Ranks>) -> Result<Session> {
         let name = "the experiment of rank 0".to_owned();
         let yaml = Document::parse(name, self.experiment.clone(), &[])?;
-        let experiment = Experiment::from_document(&yaml, Path::new("run"), &[plan::check])?;
-        let Some(document) = &self.document else {
-            if let Some(own) = own {
+        let mut experiment = Experiment::from_document(&yaml, Path::new("run"), &[plan::check])?;
+        if let Some(own) = own {
+            if self.document.is_none() {
                 ensure_same(&experiment, own).blame(Fault::Config)?;
             }
-            return Session::open(experiment, ranks);
-        };
-        Session::reopen(experiment, document, None, ranks)
+            experiment.data.source = own.data.source.clone(); // it may lie elsewhere on this machine
+        }
+        match &self.document {
+            None => Session::open(experiment, ranks),
+            Some(document) => Session::reopen(experiment, document, None, ranks),
+        }
     }
 }
 

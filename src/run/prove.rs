@@ -113,10 +113,7 @@ pub fn prove(
     let goal = &later.document.progress;
     let arrived =
         |now: &Progress| (now.epoch, now.images) == (goal.epoch, goal.images) && now.step > from;
-    let pause = Pause {
-        signal: &|| None,
-        reached: &arrived,
-    };
+    let pause = Pause::when(&arrived);
     trainer.run(&mut state, &mut [&mut logs, listener], &pause)?;
 
     let mut differences = Vec::new();

@@ -13,13 +13,13 @@ use super::directory::RunDir;
 use super::environment::Environment;
 use super::source::working_folder;
 use crate::bridge;
-use crate::config::data::{FixedNormalize, NamedNormalize, Normalize, SplitConfig};
+use crate::config::data::{DataConfig, FixedNormalize, NamedNormalize, Normalize, SplitConfig};
 use crate::config::threads::Settled;
 use crate::config::train::{InitFrom, Reduction, Shards};
 use crate::config::{Device, Experiment, Threads};
 use crate::data::index::Index;
 use crate::data::split::Split;
-use crate::data::{Dataset, hex};
+use crate::data::{Dataset, hex, residency};
 use crate::distributed::{Facts, Ranks};
 use crate::fault::{Blame, Fault};
 use crate::model::network::{Network, Normalization};
@@ -67,7 +67,7 @@ impl Session {
     /// Anything about the images, the device, the weights to begin with, or the fit of one to the other.
     pub fn open(experiment: Experiment, ranks: Rc<Ranks>) -> Result<Session> {
         let device = connect(&experiment, &ranks)?;
-        let data = Dataset::load(&experiment.data)?;
+        let data = load(&experiment.data, &ranks)?;
         let split = Split::new(&data.index, &experiment.data.split, experiment.seed)?;
         let normalization = normalization(&experiment, &data, &split)?;
         let mut session = Session::with(experiment, device, data, split, normalization, ranks)?;
@@ -93,7 +93,8 @@ impl Session {
         ranks: Rc<Ranks>,
     ) -> Result<Session> {
         let device = connect(&experiment, &ranks)?;
-        let (data, split) = reload(&experiment, &document.fingerprints, folder)?;
+        let then = &document.fingerprints;
+        let (data, split) = reload_by(&experiment, then, folder, |config| load(config, &ranks))?;
         let normalization = document.normalization.clone();
         let mut session = Session::with(experiment, device, data, split, normalization, ranks)?;
         if let Some(folder) = folder {
@@ -237,6 +238,15 @@ fn connect(experiment: &Experiment, ranks: &Ranks) -> Result<tch::Device> {
     Ok(device)
 }
 
+/// The images of `config`, which one process of each machine prepares for the others where there is a cache of them.
+fn load(config: &DataConfig, ranks: &Ranks) -> Result<Dataset> {
+    if residency::has_cache(config) {
+        ranks.one_first(|| Dataset::load(config))
+    } else {
+        Dataset::load(config)
+    }
+}
+
 /// The images and the split that something was trained on, refused if they are others now: those of the
 /// run in `folder`, or as `experiment` splits them.
 ///
@@ -247,6 +257,16 @@ pub fn reload(
     then: &Fingerprints,
     folder: Option<&RunDir>,
 ) -> Result<(Dataset, Split)> {
+    reload_by(experiment, then, folder, Dataset::load)
+}
+
+/// The same, by a `load` of images.
+fn reload_by(
+    experiment: &Experiment,
+    then: &Fingerprints,
+    folder: Option<&RunDir>,
+    load: impl FnOnce(&DataConfig) -> Result<Dataset>,
+) -> Result<(Dataset, Split)> {
     let mut config = experiment.data.clone();
     if let Some(folder) = folder {
         let there = working_folder(&config.source, folder);
@@ -254,7 +274,7 @@ pub fn reload(
             config.source = config.source.seen_from(&there);
         }
     }
-    let data = Dataset::load(&config)?;
+    let data = load(&config)?;
     ensure_same(data.index.fingerprint(), &then.data, || match folder {
         Some(folder) => folder.data_changes(&data.index),
         None => anyhow!(

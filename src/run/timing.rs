@@ -1,11 +1,12 @@
 //! `timing.jsonl`: the seconds of each epoch, and which launch of the run took them.
 
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
 use crate::disk;
+use crate::distributed::Ranks;
 
 /// The log's name in a run directory.
 pub const TIMING: &str = "timing.jsonl";
@@ -22,6 +23,9 @@ pub struct EpochTiming {
     pub seconds: f64,
     /// Of its steps.
     pub steps: f64,
+    /// Of those, in exchanges with other processes, with what they were waited for; none where there is one process.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exchange: Option<f64>,
     /// Of its evaluation.
     pub evaluation: f64,
     /// Since the epoch before it in this launch, or since its start: what listeners do, such as checkpoints.
@@ -48,6 +52,8 @@ pub(super) struct Clock {
     began: Instant,
     stepped: Instant,
     ended: Instant,
+    /// What the processes had exchanged for when the epoch began, and at its last step so far.
+    exchanged: [Duration; 2],
 }
 
 impl Clock {
@@ -59,22 +65,26 @@ impl Clock {
             began: now,
             stepped: now,
             ended: now,
+            exchanged: [Duration::ZERO; 2],
         }
     }
 
-    /// An epoch begins.
-    pub(super) fn begin(&mut self) {
+    /// An epoch of `ranks` begins.
+    pub(super) fn begin(&mut self, ranks: &Ranks) {
         self.began = Instant::now();
         self.stepped = self.began; // there may be no step left
+        self.exchanged = [ranks.exchanged(); 2];
     }
 
-    /// A step was taken.
-    pub(super) fn step(&mut self) {
+    /// They have taken a step.
+    pub(super) fn step(&mut self, ranks: &Ranks) {
         self.stepped = Instant::now();
+        self.exchanged[1] = ranks.exchanged();
     }
 
     /// The times of `epoch`, which ends now.
-    pub(super) fn end(&mut self, epoch: usize) -> EpochTiming {
+    pub(super) fn end(&mut self, epoch: usize, ranks: &Ranks) -> EpochTiming {
+        let [before, after] = self.exchanged;
         let now = Instant::now();
         let seconds = |from: Instant, to: Instant| (to - from).as_secs_f64();
         let timing = EpochTiming {
@@ -82,6 +92,7 @@ impl Clock {
             launch: self.launch,
             seconds: seconds(self.began, now),
             steps: seconds(self.began, self.stepped),
+            exchange: (ranks.world() > 1).then(|| (after - before).as_secs_f64()),
             evaluation: seconds(self.stepped, now),
             between: seconds(self.ended, self.began),
         };

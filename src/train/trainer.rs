@@ -45,6 +45,16 @@ pub struct Pause<'a> {
     pub reached: &'a dyn Fn(&Progress) -> bool,
 }
 
+impl<'a> Pause<'a> {
+    /// Where no signal is heard.
+    pub fn when(reached: &'a dyn Fn(&Progress) -> bool) -> Pause<'a> {
+        Pause {
+            signal: &|| None,
+            reached,
+        }
+    }
+}
+
 /// How a training ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ended {

@@ -183,7 +183,9 @@ fn two_experiments_are_compared_as_they_are_resolved() {
         threads
             .lines()
             .skip(1)
-            .all(|line| ["device", "name"].iter().any(|key| line.starts_with(key))),
+            .all(|line| ["device", "name", "train.shards"]
+                .iter()
+                .any(|key| line.starts_with(key))),
         "{threads}"
     );
 }

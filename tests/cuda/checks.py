@@ -183,11 +183,28 @@ def exports(context, figures):
     return f"{len(MODELS)} exported models on {context.device}: logits within {max(figures.values()):.1e}, the same accuracy"
 
 
+def library_there(context):
+    library = context.signet.cuda_library()
+    if not library.is_file():
+        raise LeftOut(f"there is no {library.name} beside the program; scripts/cuda-library builds it")
+
+
 def graphs_there(context):
     if not context.cuda:
         raise LeftOut("CUDA graphs are for CUDA")
-    if not context.signet.graphs().is_file():
-        raise LeftOut(f"there is no {context.signet.graphs().name} beside the program; scripts/cuda-library builds it")
+    library_there(context)
+
+
+def processes(context, figures):
+    if context.cuda:
+        if torch.cuda.device_count() < 2:
+            raise LeftOut("there is one GPU, and each process needs its own")
+        library_there(context)
+    for kind in MODELS:
+        experiment = context.random(kind, shards=2)
+        one, two = context.signet.train(experiment), context.signet.train_on(2, experiment)
+        figures[kind] = same_run(one, two, f"{kind}, on two processes")
+    return f"{len(MODELS)} kinds: two processes give every bit of one"
 
 
 def graphs(context, figures):
@@ -228,7 +245,7 @@ def waits(context, figures):
 def speed(context, figures):
     """Medians of pairs, taken in turns; nothing is asked of them."""
     words = []
-    replay = context.cuda and context.signet.graphs().is_file()
+    replay = context.cuda and context.signet.cuda_library().is_file()
     for kind in MODELS:
         part = {"split": {"kind": "stratified", "train": 1, "val": 0, "test": 0}}
         experiment = context.experiment(kind, epochs=SKIPPED + context.timed, data=part)
@@ -250,4 +267,4 @@ def speed(context, figures):
     return "ms a step: " + "; ".join(words)
 
 
-CHECKS = {check.__name__: check for check in [doctor, losses, resume, precision, exports, graphs, waits, speed]}
+CHECKS = {check.__name__: check for check in [doctor, losses, resume, precision, exports, graphs, processes, waits, speed]}

@@ -1,9 +1,11 @@
 """signet as a program: calling it, and reading what it writes without any package but PyTorch."""
 import ast
+import concurrent.futures
 import json
 import math
 import os
 import pathlib
+import socket
 import struct
 import subprocess
 
@@ -51,6 +53,20 @@ class Signet:
         _, said = self.call("train", file, "--run", out, "--progress", "plain", *words, **variables)
         return Run(out, said)
 
+    def train_on(self, world, experiment):
+        """Trains what a dict says on so many processes of this machine."""
+        file, out = self.fresh("experiment").with_suffix(".yaml"), self.fresh("run")
+        file.write_text(json.dumps(experiment))
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        address = {"WORLD_SIZE": str(world), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+        with concurrent.futures.ThreadPoolExecutor(world) as pool:
+            words = ["train", file, "--run", out, "--progress", "plain"]
+            started = [pool.submit(self.call, *words, **address, RANK=str(rank)) for rank in range(world)]
+            said = [each.result()[1] for each in started]
+        return Run(out, said[0])
+
     def resume(self, run):
         self.call("resume", run.folder, "--progress", "none")
 
@@ -61,8 +77,8 @@ class Signet:
         self.call("data", "npy", file, out)
         return read_npy(out / "X.npy")[:, None], read_npy(out / "Y.npy").long()
 
-    def graphs(self):
-        """The library that graphs need, where it lies beside the program."""
+    def cuda_library(self):
+        """The library that graphs and several GPUs need, where it lies beside the program."""
         return self.program.with_name("libsignet_cuda.so")
 
 

@@ -7,11 +7,13 @@ mod support;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::sync::Mutex;
 
 use signet::config::Experiment;
 use signet::config::document::Document;
 use signet::data::split::Part;
+use signet::distributed::Ranks;
 use signet::model::layer::Phase;
 use signet::model::plan::check;
 use signet::run::logs;
@@ -19,6 +21,7 @@ use signet::run::samples::SampleRecord;
 use signet::run::session::Session;
 use signet::train::metrics::{self, Metrics};
 use signet::train::optimizer::Optimizer;
+use signet::train::trainer::Pause;
 use support::{SMALL, Workshop};
 use tch::Tensor;
 
@@ -29,13 +32,13 @@ fn session(yaml: &str) -> Session {
     let document = Document::parse("test".into(), yaml.into(), &[]).unwrap();
     let experiment = Experiment::from_document(&document, Path::new("test.yaml"), &[check])
         .unwrap_or_else(|e| panic!("{e}"));
-    Session::open(experiment).unwrap()
+    Session::open(experiment, Rc::new(Ranks::alone())).unwrap()
 }
 
 fn train(session: &Session) -> Metrics {
     let trainer = session.trainer();
     trainer
-        .run(&mut trainer.begin(), &mut [], &|_| false)
+        .run(&mut trainer.begin(), &mut [], &Pause::when(&|_| false))
         .unwrap();
     let (data, part) = (&session.data, &session.split.train);
     let logits = metrics::logits(&session.network, data, part).unwrap();
@@ -283,7 +286,7 @@ fn every_shipped_experiment_parses_builds_and_computes_a_batch() {
         }
         let experiment = Experiment::load(&file, &overrides, &[check])
             .unwrap_or_else(|problems| panic!("{problems}"));
-        let session = Session::open(experiment).unwrap();
+        let session = Session::open(experiment, Rc::new(Ranks::alone())).unwrap();
         let x = session.data.pixels.levels(&[0, 1, 2, 3]).unwrap();
         let logits = session.network.forward(&x, Phase::Train);
         assert_eq!(
