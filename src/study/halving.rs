@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use super::points::Point;
 use super::ranking::{Standing, rank};
-use super::results::{self, Score};
+use super::results::{self, Score, SweepResult};
 use super::runner::{Failure, Runner};
 use super::sweep::Sweep;
 use super::trials::{self, Trial};
@@ -16,7 +16,7 @@ use crate::config::Experiment;
 pub struct Finish {
     /// All points, best first.
     pub standings: Vec<Standing>,
-    /// Trials that failed otherwise than by diverging.
+    /// Trials that failed.
     pub failed: Vec<Failure>,
     /// Whether it was stopped before its end.
     pub stopped: bool,
@@ -47,26 +47,25 @@ pub fn halve(
             .iter()
             .flat_map(|&point| plans[point].clone())
             .collect();
-        let ask = |folder: &Path| results::score(folder, rung);
+        let ask = |folder: &Path| results::sweep_result(folder, rung);
         let outcome = runner.run(&queue, Some(rung), &ask);
-        // To diverge is an answer; the point's value is missing then.
-        let broken = outcome
-            .failed
-            .into_iter()
-            .filter(|failure| !failure.diverged);
-        let broken: Vec<Failure> = broken.collect();
-        let given_up = !broken.is_empty() && !runner.go_on;
-        failed.extend(broken);
+        let given_up = !outcome.failed.is_empty() && !runner.go_on;
+        failed.extend(outcome.failed);
+        let scores: Vec<&Score> = outcome
+            .results
+            .iter()
+            .filter_map(SweepResult::score)
+            .collect();
         let mut standings: Vec<Standing> = running
             .iter()
             .map(|&point| {
                 let own =
-                    |reached: &&Score| plans[point].iter().any(|trial| trial.name == reached.trial);
-                let own: Vec<Score> = outcome.results.iter().filter(own).cloned().collect();
+                    |score: &Score| plans[point].iter().any(|trial| trial.name == score.trial);
+                let own = scores.iter().filter(|score| own(score)).copied().cloned();
                 Standing::new(
                     points[point].clone(),
                     rung.min(epochs[point]),
-                    own,
+                    own.collect(),
                     plans[point].len(),
                 )
             })

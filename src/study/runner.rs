@@ -15,7 +15,7 @@ use anyhow::{Context, Result};
 use serde::Deserialize;
 
 use super::display::Display;
-use super::results::TrialResult;
+use super::results::{self, TrialResult};
 use super::trials::Trial;
 use crate::bridge::process;
 use crate::disk::{Folder, Lock};
@@ -73,8 +73,6 @@ pub struct Failure {
     pub trial: String,
     /// What it said last, and where to read more.
     pub why: String,
-    /// Whether its loss was not finite, which is an answer too where settings are tried out.
-    pub diverged: bool,
 }
 
 /// Asks a trial's folder for its result; none while it has not been trained far enough.
@@ -142,15 +140,14 @@ impl Runner<'_> {
     ) -> Result<Option<F>, Failure> {
         let folder = self.folder.join(&trial.name);
         let log = self.folder.join(format!("{}.log", trial.name));
-        let failure = |why: String, diverged| Failure {
+        let failure = |why: String| Failure {
             trial: trial.name.clone(),
             why: format!(
                 "{why}; its log is {}; run the same command to try again",
                 log.display()
             ),
-            diverged,
         };
-        let broken = |error: anyhow::Error| failure(format!("{error:#}"), false);
+        let broken = |error: anyhow::Error| failure(format!("{error:#}"));
         let begun = folder.exists();
         if begun {
             checkpoints::mend(&folder).map_err(broken)?;
@@ -171,9 +168,14 @@ impl Runner<'_> {
             Trained::Enough => {}
             Trained::Stopped => return Ok(None),
             Trained::Failed { code, said } => {
-                let diverged = code == Some(Fault::Diverged as i32);
+                if code == Some(Fault::Diverged as i32) {
+                    results::keep_divergence(&folder, &said).map_err(broken)?;
+                    if let Some(known) = ask(&folder).map_err(broken)? {
+                        return Ok(Some(known));
+                    }
+                }
                 let code = code.map_or("a signal".to_owned(), |code| format!("exit code {code}"));
-                return Err(failure(format!("ended with {code}: {said}"), diverged));
+                return Err(failure(format!("ended with {code}: {said}")));
             }
         }
         let result = ask(&folder).and_then(|known| known.context("it has no result"));
