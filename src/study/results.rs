@@ -92,6 +92,11 @@ pub fn evaluate(folder: &Path, part: Part) -> Result<Option<Evaluated>> {
     Ok(Some(evaluated))
 }
 
+/// The same, if it is known already.
+pub fn evaluated(folder: &Path, part: Part) -> Option<Evaluated> {
+    known(folder, part, trained(folder)?.ranking.first()?)
+}
+
 /// Keeps a document in the trial in `folder`.
 fn keep(folder: &Path, name: &str, value: &impl Serialize) -> Result<()> {
     let text = serde_json::to_string_pretty(value)? + "\n";
