@@ -343,18 +343,18 @@ fn a_point_that_diverges_is_ranked_last_and_named() {
         "sweep.yaml",
         "version: 1\nbase: own.yaml\nover:\n  train.optimizer: [{kind: sgd, lr: 1.0e+30}, {kind: sgd, lr: 0.1}]\n  train.epochs: [2]\n",
     );
-    let answer = workshop.signet(&[
-        "sweep",
-        "sweep.yaml",
-        "--run",
-        "swept",
-        "--on-fail",
-        "continue",
-    ]);
+    let sweep = ["sweep", "sweep.yaml", "--run", "swept"];
+    let answer = workshop.signet(&sweep);
     assert!(answer.stdout.contains("diverged"), "{}", answer.stdout);
     let summary = workshop.json("swept/summary.json");
     assert_eq!(summary["points"][0]["name"], "point-01");
+    assert_ne!(summary["points"][0]["value"], serde_json::Value::Null);
     assert_eq!(summary["points"][1]["value"], serde_json::Value::Null);
+    // It would only diverge again, so it is not trained again.
+    let log = workshop.read("swept/point-00.log");
+    workshop.signet(&sweep);
+    assert_eq!(workshop.read("swept/point-00.log"), log);
+    assert_eq!(workshop.json("swept/summary.json"), summary);
 }
 
 #[test]

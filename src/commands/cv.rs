@@ -11,6 +11,7 @@ use crate::messages;
 use crate::report::studies;
 use crate::run::display::Style;
 use crate::study::folder::{SUMMARY, StudyKind};
+use crate::study::halving::Rung;
 use crate::study::results;
 use crate::study::summary::Summary;
 use crate::study::trials::{self, Resampling, plan};
@@ -33,8 +34,22 @@ pub(super) fn run(command: CvArguments, style: Style) -> Result<()> {
         style,
     )?;
     let ask = |folder: &Path| results::evaluate(folder, part);
-    let outcome = launch.runner().run(&launch.study.trials, None, &ask);
-    launch.stopped(outcome.results.len())?;
+    let show = |folder: &Path| Ok(results::evaluated(folder, part));
+    let all = &launch.study.trials;
+    let outcome = launch.runner().run(all, None, &ask, &show);
+    let done = outcome.results.len();
+    launch.stopped(done)?;
+    if let Some(share) = launch.share {
+        let waiting = (done < all.len()).then_some(Rung {
+            number: 1,
+            of: 1,
+            epochs: experiment.train.epochs,
+            trials: all.len(),
+            done,
+        });
+        launch.share_ended(share, &outcome.failed, waiting)?;
+        return study::verdict(&outcome.failed);
+    }
     if !outcome.results.is_empty() {
         let found = Summary::of(part, outcome.results);
         launch.dir.write(SUMMARY, &found)?;

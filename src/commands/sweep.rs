@@ -8,7 +8,7 @@ use crate::messages;
 use crate::report::studies;
 use crate::run::display::Style;
 use crate::study::folder::{SUMMARY, StudyKind};
-use crate::study::halving::{Finish, halve};
+use crate::study::halving::{Ended, Finish, halve};
 use crate::study::ranking::{Ranking, Tested};
 use crate::study::sweep::Sweep;
 use crate::study::trials;
@@ -35,11 +35,17 @@ pub(super) fn run(command: Command, style: Style) -> Result<()> {
     let Finish {
         standings,
         failed,
-        stopped,
+        ended,
     } = halve(&launch.runner(), &sweep, &base, &points, &plans)?;
     let done = standings.iter().map(|standing| standing.trials.len()).sum();
     launch.stopped(done)?;
-    if stopped {
+    let waiting = match ended {
+        Ended::Complete => None,
+        Ended::Stopped => return study::verdict(&failed),
+        Ended::Waiting(rung) => Some(rung),
+    };
+    if let Some(share) = launch.share {
+        launch.share_ended(share, &failed, waiting)?;
         return study::verdict(&failed);
     }
     let best = standings.first().filter(|best| best.value.is_some());

@@ -1,4 +1,4 @@
-//! One process per folder.
+//! One process per folder, or several that have agreed to share it.
 //!
 //! The lock is the operating system's (`flock`), so it falls with the process that holds it, however that
 //! ends, and a file left behind locks nobody out.
@@ -20,6 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct Lock {
     file: File,
+    /// Whether the file names this process.
     signed: bool,
 }
 
@@ -30,32 +31,44 @@ impl Lock {
     /// Takes the lock of `folder`.
     ///
     /// # Errors
-    /// Another process holds it (it is named), or the folder cannot be written.
+    /// Other processes hold it (they are named), or the folder cannot be written.
     pub fn take(folder: &Folder) -> Result<Lock> {
-        let file = folder.file(Lock::NAME);
-        let place = || format!("cannot lock {}", file.display());
-        let mut lock = folder.open_lock(Lock::NAME).with_context(place)?;
-        let began = Instant::now();
-        loop {
-            match lock.try_lock() {
-                Ok(()) => return Lock::sign(lock).with_context(place),
-                Err(TryLockError::WouldBlock) if began.elapsed() < PATIENCE => {
-                    std::thread::sleep(Duration::from_millis(10));
-                }
-                Err(TryLockError::WouldBlock) => break,
-                Err(TryLockError::Error(error)) => return Err(error).with_context(place),
-            }
+        wait_for(folder, File::try_lock, Lock::sign)
+    }
+
+    /// Takes it if nobody holds it.
+    ///
+    /// # Errors
+    /// A folder that cannot be written.
+    pub fn try_take(folder: &Folder) -> Result<Option<Lock>> {
+        let place = || cannot_lock(folder);
+        let file = folder.open_lock(Lock::NAME).with_context(place)?;
+        match file.try_lock() {
+            Ok(()) => Lock::sign(file).map(Some).with_context(place),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(error).with_context(place),
         }
-        let mut holder = String::new();
-        lock.read_to_string(&mut holder).unwrap_or_default();
-        let holder = match holder.as_str() {
-            "" => "another process",
-            holder => holder,
+    }
+
+    /// Takes it together with all others who share it, called `sharers`. Nobody can take it alone meanwhile, and
+    /// [`Lock::is_held`] does not see it.
+    ///
+    /// # Errors
+    /// A process holds it alone (it is named), or the folder cannot be written.
+    pub fn share(folder: &Folder, sharers: &str) -> Result<Lock> {
+        let sign = |mut file: File| {
+            let mut signed = String::new();
+            file.read_to_string(&mut signed)?;
+            // The others read this very file.
+            if signed != sharers && file.metadata()?.nlink() == 1 {
+                write_name(&mut file, sharers)?;
+            }
+            Ok(Lock {
+                file,
+                signed: false,
+            })
         };
-        bail!(
-            "{} is in use by {holder}; wait for it, or stop it first",
-            folder.path().display()
-        );
+        wait_for(folder, File::try_lock_shared, sign)
     }
 
     /// Takes the lock of a `folder` that is new. Nobody ever sees it there without its being held.
@@ -71,7 +84,7 @@ impl Lock {
         Ok(Lock::sign(lock)?)
     }
 
-    /// Whether a process holds the lock of `folder`. It may not any more when this is read.
+    /// Whether a process holds the lock of `folder` alone. It may not any more when this is read.
     pub fn is_held(folder: &Path) -> bool {
         let place = folder.join(Lock::NAME);
         // Opening a pipe would wait for somebody to write to it.
@@ -90,9 +103,8 @@ impl Lock {
                 signed: false,
             });
         }
-        lock.set_len(0)?;
-        lock.rewind()?;
-        write!(lock, "process {} ({})", std::process::id(), command())?;
+        let own = format!("process {} ({})", std::process::id(), command());
+        write_name(&mut lock, &own)?;
         Ok(Lock {
             file: lock,
             signed: true,
@@ -107,6 +119,48 @@ impl Drop for Lock {
             let _ = self.file.set_len(0);
         }
     }
+}
+
+/// Takes the lock of `folder` by `lock`, which others may hold for a moment, and has it signed.
+fn wait_for(
+    folder: &Folder,
+    lock: impl Fn(&File) -> Result<(), TryLockError>,
+    sign: impl FnOnce(File) -> std::io::Result<Lock>,
+) -> Result<Lock> {
+    let place = || cannot_lock(folder);
+    let mut file = folder.open_lock(Lock::NAME).with_context(place)?;
+    let began = Instant::now();
+    loop {
+        match lock(&file) {
+            Ok(()) => return sign(file).with_context(place),
+            Err(TryLockError::WouldBlock) if began.elapsed() < PATIENCE => {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            Err(TryLockError::WouldBlock) => break,
+            Err(TryLockError::Error(error)) => return Err(error).with_context(place),
+        }
+    }
+    let mut holder = String::new();
+    file.read_to_string(&mut holder).unwrap_or_default();
+    let holder = match holder.as_str() {
+        "" => "another process",
+        holder => holder,
+    };
+    bail!(
+        "{} is in use by {holder}; wait for it, or stop it first",
+        folder.path().display()
+    );
+}
+
+fn cannot_lock(folder: &Folder) -> String {
+    format!("cannot lock {}", folder.file(Lock::NAME).display())
+}
+
+/// Makes `name` all that the file says.
+fn write_name(file: &mut File, name: &str) -> std::io::Result<()> {
+    file.set_len(0)?;
+    file.rewind()?;
+    file.write_all(name.as_bytes())
 }
 
 fn command() -> String {

@@ -52,6 +52,9 @@ pub fn evaluation_of(part: Part) -> String {
     format!("{part}.json")
 }
 
+/// The document in which a study keeps that a run has diverged.
+pub const DIVERGED: &str = "diverged.json";
+
 /// The document `data.json`: which images a run was trained on.
 #[derive(Debug, Serialize, Deserialize)]
 struct DataRecord {

@@ -200,7 +200,7 @@ impl StudyEntry {
     pub fn open(folder: &Path) -> Result<StudyEntry> {
         let study = folder::read(folder)?;
         let experiment = Experiment::load(&folder.join(EXPERIMENT), &[], &[])?;
-        let begun = study
+        let begun: Vec<RunEntry> = study
             .trials
             .iter()
             .map(|trial| folder.join(&trial.name))
@@ -213,7 +213,9 @@ impl StudyEntry {
         let summary = disk::read_text(&folder.join(SUMMARY));
         Ok(StudyEntry {
             path: folder.to_owned(),
-            running: Lock::is_held(folder),
+            // Jobs of an array share the study's own lock, but not those of its trials.
+            running: Lock::is_held(folder)
+                || begun.iter().any(|trial| trial.state == RunState::Running),
             begun,
             trials: study
                 .trials

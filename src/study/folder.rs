@@ -1,7 +1,7 @@
 //! The folder of a study: what it is, so that the same command goes on in it and another one does not.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
@@ -44,15 +44,22 @@ pub enum StudyKind {
     Sweep(Sweep),
 }
 
-/// The folder of a study that no other process uses.
+/// The folder of a study, kept from launches that one does not share it with.
 pub struct StudyDir {
     folder: Folder,
     _lock: Lock,
 }
 
+/// Who shares a study, to those who want it alone.
+const ARRAY: &str = "an array of calls (--array K/N), which a call without --array cannot join";
+
+/// How long a call waits for another to write down what their study is: a disk may be slow, and one that machines share may
+/// be late to show new files.
+const BEGINNING: Duration = Duration::from_secs(90);
+
 impl StudyDir {
     /// Begins the study `wanted` of `experiment` in `folder`, or goes on with it there, in which case the
-    /// threads are those it began with.
+    /// threads are those it began with. No other process has it meanwhile.
     ///
     /// # Errors
     /// A folder in use, that cannot be written, or that holds something else.
@@ -61,27 +68,50 @@ impl StudyDir {
         experiment: &Experiment,
         wanted: Study,
     ) -> Result<(StudyDir, Study)> {
-        let (file, own) = (folder.join(STUDY), folder.join(EXPERIMENT));
-        if !file.exists() {
-            ensure!(
-                is_unfinished(folder)?,
-                "{} exists and is not a study; choose another folder with --run",
-                folder.display()
-            );
+        let folder = make(folder)?;
+        let lock = Lock::take(&folder)?;
+        begin(&folder, experiment, &wanted)?;
+        StudyDir::of(folder, lock, experiment, wanted)
+    }
+
+    /// The same beside other processes that join it, on any machine.
+    ///
+    /// # Errors
+    /// As [`StudyDir::open`]; that others have joined it is none.
+    pub fn join(
+        folder: &Path,
+        experiment: &Experiment,
+        wanted: Study,
+    ) -> Result<(StudyDir, Study)> {
+        let folder = make(folder)?;
+        let file = folder.file(STUDY);
+        let began = Instant::now();
+        // Nobody shares the lock before there is a study, so one of those who come first gets it alone, and begins it.
+        while !file.exists() {
+            match Lock::try_take(&folder)? {
+                Some(_alone) => begin(&folder, experiment, &wanted)?,
+                None if began.elapsed() > BEGINNING => drop(Lock::take(&folder)?), // says who has it
+                None => std::thread::sleep(Duration::from_millis(20)),
+            }
         }
-        let opened = Folder::make(folder)?;
+        let lock = Lock::share(&folder, ARRAY).context("only calls with --array share a study")?;
+        StudyDir::of(folder, lock, experiment, wanted)
+    }
+
+    /// The study in `folder`, if it is the one that is `wanted`.
+    fn of(
+        folder: Folder,
+        lock: Lock,
+        experiment: &Experiment,
+        wanted: Study,
+    ) -> Result<(StudyDir, Study)> {
         let dir = StudyDir {
-            _lock: Lock::take(&opened)?,
-            folder: opened,
+            folder,
+            _lock: lock,
         };
-        dir.folder.clear_unfinished(Duration::ZERO)?;
-        if !file.exists() {
-            dir.write_text(EXPERIMENT, &experiment.to_yaml())?;
-            dir.write(STUDY, &wanted)?;
-            return Ok((dir, wanted));
-        }
+        let folder = dir.path();
         let known = read(folder)?;
-        let then = Experiment::load(&own, &[], &[])?;
+        let then = Experiment::load(&dir.experiment(), &[], &[])?;
         let changes = changes::between(&then, experiment);
         let other = |change: &&Change| !changes::says_where_data_lies(&change.key);
         if let Some(change) = changes.iter().find(other) {
@@ -93,15 +123,15 @@ impl StudyDir {
                 change.new
             );
         }
-        if !changes.is_empty() {
-            dir.write_text(EXPERIMENT, &experiment.to_yaml())?;
-        }
         ensure!(
             known.kind == wanted.kind && known.trials == wanted.trials,
             "{} is a study of other trials ({} of them); choose another folder with --run",
             folder.display(),
             known.trials.len()
         );
+        if !changes.is_empty() {
+            dir.write_text(EXPERIMENT, &experiment.to_yaml())?;
+        }
         Ok((dir, known))
     }
 
@@ -120,7 +150,7 @@ impl StudyDir {
     /// # Errors
     /// A disk that is full or cannot be written.
     pub fn write(&self, name: &str, value: &impl Serialize) -> Result<()> {
-        self.write_text(name, &(serde_json::to_string_pretty(value)? + "\n"))
+        write(&self.folder, name, value)
     }
 
     /// Writes a text into it.
@@ -130,6 +160,32 @@ impl StudyDir {
     pub fn write_text(&self, name: &str, text: &str) -> Result<()> {
         self.folder.write_whole(name, text.as_bytes())
     }
+}
+
+/// The folder of a study that is there, or is to begin.
+fn make(folder: &Path) -> Result<Folder> {
+    // In this order: another call may begin it right now.
+    ensure!(
+        is_unfinished(folder)? || folder.join(STUDY).exists(),
+        "{} exists and is not a study; choose another folder with --run",
+        folder.display()
+    );
+    Folder::make(folder)
+}
+
+/// Writes down what the study in `folder` is, unless it is there; nobody else writes to it meanwhile.
+fn begin(folder: &Folder, experiment: &Experiment, wanted: &Study) -> Result<()> {
+    folder.clear_unfinished(Duration::ZERO)?;
+    if folder.file(STUDY).exists() {
+        return Ok(());
+    }
+    folder.write_whole(EXPERIMENT, experiment.to_yaml().as_bytes())?;
+    write(folder, STUDY, wanted)
+}
+
+fn write(folder: &Folder, name: &str, value: &impl Serialize) -> Result<()> {
+    let text = serde_json::to_string_pretty(value)? + "\n";
+    folder.write_whole(name, text.as_bytes())
 }
 
 /// What the study in `folder` is.

@@ -1,28 +1,70 @@
 //! Running the points of a sweep, rung by rung: after each, those that cannot win any more are left where they are.
 
+use std::fmt;
 use std::path::Path;
 
 use anyhow::Result;
 
 use super::points::Point;
 use super::ranking::{Standing, rank};
-use super::results::{self, Score};
+use super::results::{self, Score, SweepResult};
 use super::runner::{Failure, Runner};
 use super::sweep::Sweep;
 use super::trials::{self, Trial};
 use crate::config::Experiment;
 
-/// How a halving ended.
+/// How a halving went.
 pub struct Finish {
     /// All points, best first.
     pub standings: Vec<Standing>,
-    /// Trials that failed otherwise than by diverging.
+    /// Trials that failed.
     pub failed: Vec<Failure>,
-    /// Whether it was stopped before its end.
-    pub stopped: bool,
+    /// Where it ended.
+    pub ended: Ended,
 }
 
-/// Runs `points` of `sweep`, each with the trials of `plans`.
+/// Where a halving ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// Behind the last rung.
+    Complete,
+    /// In a rung that was stopped, or given up for a trial that failed.
+    Stopped,
+    /// In a rung that waits for trials of other shares.
+    Waiting(Rung),
+}
+
+/// A rung that waits. A study without halving has one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rung {
+    /// Which one, from 1 on.
+    pub number: usize,
+    /// Of how many.
+    pub of: usize,
+    /// The epoch that trials are trained to in it.
+    pub epochs: usize,
+    /// Trials in it.
+    pub trials: usize,
+    /// Those that are done.
+    pub done: usize,
+}
+
+impl fmt::Display for Rung {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match self.of {
+            1 => write!(f, "the study")?,
+            of => write!(f, "rung {} of {of} (to epoch {})", self.number, self.epochs)?,
+        }
+        write!(
+            f,
+            " has the results of {} of its {} trials",
+            self.done, self.trials
+        )
+    }
+}
+
+/// Runs `points` of `sweep`, each with the trials of `plans`. A share of them is dealt out anew in each rung, so that all
+/// calls have work as long as there is some.
 ///
 /// # Errors
 /// Settings that cannot be read; all were checked before.
@@ -47,37 +89,50 @@ pub fn halve(
             .iter()
             .flat_map(|&point| plans[point].clone())
             .collect();
-        let ask = |folder: &Path| results::score(folder, rung);
-        let outcome = runner.run(&queue, Some(rung), &ask);
-        // To diverge is an answer; the point's value is missing then.
-        let broken = outcome
-            .failed
-            .into_iter()
-            .filter(|failure| !failure.diverged);
-        let broken: Vec<Failure> = broken.collect();
-        let given_up = !broken.is_empty() && !runner.go_on;
-        failed.extend(broken);
+        let ask = |folder: &Path| results::sweep_result(folder, rung);
+        let outcome = runner.run(&queue, Some(rung), &ask, &ask);
+        let given_up = !outcome.failed.is_empty() && !runner.go_on;
+        failed.extend(outcome.failed);
+        let done = outcome.results.len();
+        let scores: Vec<&Score> = outcome
+            .results
+            .iter()
+            .filter_map(SweepResult::score)
+            .collect();
         let mut standings: Vec<Standing> = running
             .iter()
             .map(|&point| {
                 let own =
-                    |reached: &&Score| plans[point].iter().any(|trial| trial.name == reached.trial);
-                let own: Vec<Score> = outcome.results.iter().filter(own).cloned().collect();
+                    |score: &Score| plans[point].iter().any(|trial| trial.name == score.trial);
+                let own = scores.iter().filter(|score| own(score)).copied().cloned();
                 Standing::new(
                     points[point].clone(),
                     rung.min(epochs[point]),
-                    own,
+                    own.collect(),
                     plans[point].len(),
                 )
             })
             .collect();
         rank(&mut standings, mode);
-        if given_up || runner.interrupt.signal().is_some() {
+        let ended = if given_up || runner.interrupt.signal().is_some() {
+            Some(Ended::Stopped)
+        } else if runner.share.is_some() && done < queue.len() {
+            Some(Ended::Waiting(Rung {
+                number: number + 1,
+                of: rungs.len(),
+                epochs: rung,
+                trials: queue.len(),
+                done,
+            }))
+        } else {
+            None
+        };
+        if let Some(ended) = ended {
             standings.extend(out);
             return Ok(Finish {
                 standings: diverged_last(standings),
                 failed,
-                stopped: true,
+                ended,
             });
         }
         if number + 1 < rungs.len() {
@@ -105,7 +160,7 @@ pub fn halve(
     Ok(Finish {
         standings: diverged_last(out),
         failed,
-        stopped: false,
+        ended: Ended::Complete,
     })
 }
 

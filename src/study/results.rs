@@ -1,6 +1,6 @@
 //! What single trials give: metrics on a part of the data that no choice has looked at (`Evaluated`), or the metric
-//! that choices are made by (`Score`). Both are read from the trial's own folder, so that a study can ask
-//! again after any interruption.
+//! that choices are made by (`Score`), or, to a sweep, that they diverged. All are read from the trial's own folder, so
+//! that a study can ask again after any interruption.
 
 use std::path::{Path, PathBuf};
 
@@ -13,7 +13,7 @@ use crate::config::Experiment;
 use crate::data::split::{Manifest, Part};
 use crate::disk::{self, Folder};
 use crate::run::checkpoints;
-use crate::run::directory::evaluation_of;
+use crate::run::directory::{DIVERGED, evaluation_of};
 use crate::run::logs;
 use crate::train::evaluation::Evaluation;
 use crate::train::metrics::EpochRecord;
@@ -88,11 +88,20 @@ pub fn evaluate(folder: &Path, part: Part) -> Result<Option<Evaluated>> {
         images: evaluation.images,
         wrong: evaluation.wrong.into_iter().map(|made| made.name).collect(),
     };
-    let text = serde_json::to_string_pretty(&evaluated)? + "\n";
-    let (study, name) = Folder::above(folder)?;
-    let trial = study.folder(name)?;
-    trial.write_whole(evaluation_of(part), text.as_bytes())?;
+    keep(folder, &evaluation_of(part), &evaluated)?;
     Ok(Some(evaluated))
+}
+
+/// The same, if it is known already.
+pub fn evaluated(folder: &Path, part: Part) -> Option<Evaluated> {
+    known(folder, part, trained(folder)?.ranking.first()?)
+}
+
+/// Keeps a document in the trial in `folder`.
+fn keep(folder: &Path, name: &str, value: &impl Serialize) -> Result<()> {
+    let text = serde_json::to_string_pretty(value)? + "\n";
+    let (study, trial) = Folder::above(folder)?;
+    study.folder(trial)?.write_whole(name, text.as_bytes())
 }
 
 /// What `signet eval` writes of the trial in `folder` with that `flag`.
@@ -166,19 +175,98 @@ pub struct Score {
     pub value: f64,
 }
 
-impl TrialResult for Score {
+/// A trial whose loss was not finite; the document `diverged.json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Diverged {
+    /// Name of the trial, which is its folder's.
+    pub trial: String,
+    /// The step of its newest checkpoint then; once there is a newer one, it has been trained otherwise.
+    pub step: usize,
+    /// What it said last.
+    pub why: String,
+}
+
+/// What a trial of a sweep came to. To diverge is an answer, too, where settings are tried out.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum SweepResult {
+    /// It was trained as far as it should.
+    Score(Score),
+    /// It cannot be.
+    Diverged(Diverged),
+}
+
+impl SweepResult {
+    /// Its score, if it has one.
+    pub fn score(&self) -> Option<&Score> {
+        match self {
+            SweepResult::Score(score) => Some(score),
+            SweepResult::Diverged(_) => None,
+        }
+    }
+}
+
+impl TrialResult for SweepResult {
     fn trial(&self) -> &str {
-        &self.trial
+        match self {
+            SweepResult::Score(score) => &score.trial,
+            SweepResult::Diverged(diverged) => &diverged.trial,
+        }
     }
 
     fn line(&self) -> String {
-        format!("reached {:.4} in {} epochs", self.value, self.epochs)
+        match self {
+            SweepResult::Score(score) => {
+                format!("reached {:.4} in {} epochs", score.value, score.epochs)
+            }
+            SweepResult::Diverged(_) => "diverged".to_owned(),
+        }
     }
 
-    fn together(so_far: &[Score]) -> String {
-        let sum: f64 = so_far.iter().map(|reached| reached.value).sum();
-        format!("mean {:.4}", sum / so_far.len() as f64)
+    fn together(so_far: &[SweepResult]) -> String {
+        let scores: Vec<&Score> = so_far.iter().filter_map(SweepResult::score).collect();
+        let sum: f64 = scores.iter().map(|score| score.value).sum();
+        match (scores.len(), so_far.len() - scores.len()) {
+            (0, _) => "all diverged".to_owned(),
+            (count, 0) => format!("mean {:.4}", sum / count as f64),
+            (count, diverged) => format!("mean {:.4}, {diverged} diverged", sum / count as f64),
+        }
     }
+}
+
+/// What the trial in `folder` came to within `until` epochs: its [`score`], or that it diverged; none while it has not been
+/// trained so far.
+///
+/// # Errors
+/// As [`score`].
+pub fn sweep_result(folder: &Path, until: usize) -> Result<Option<SweepResult>> {
+    let score = score(folder, until)?.map(SweepResult::Score);
+    Ok(score.or_else(|| divergence(folder).map(SweepResult::Diverged)))
+}
+
+/// That the trial in `folder` diverged, if it is so still.
+fn divergence(folder: &Path) -> Option<Diverged> {
+    let text = disk::read_text(&folder.join(DIVERGED)).ok()?;
+    let known: Diverged = serde_json::from_str(&text).ok()?;
+    (known.step == newest_step(folder).ok()?).then_some(known)
+}
+
+/// Keeps in the trial in `folder` that it diverged, and `why`: training it again would only show that again.
+///
+/// # Errors
+/// A trial without a checkpoint, a disk that is full or cannot be written.
+pub fn keep_divergence(folder: &Path, why: &str) -> Result<()> {
+    let diverged = Diverged {
+        trial: name_of(folder),
+        step: newest_step(folder)?,
+        why: why.to_owned(),
+    };
+    keep(folder, DIVERGED, &diverged)
+}
+
+fn newest_step(folder: &Path) -> Result<usize> {
+    let newest = checkpoints::newest(folder)?;
+    Ok(newest.checkpoint.document.progress.step)
 }
 
 /// What the trial in `folder` had reached after `until` epochs, or at its end if that came first; none while

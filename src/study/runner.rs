@@ -1,7 +1,8 @@
 //! Running trials in processes of their own, some at a time, and telling one display how they go.
 //!
 //! A trial is `signet train --run TRIAL`, or `signet resume TRIAL` if it has begun; one that has its result is
-//! not run again. So a study can be stopped anywhere, as its runs can.
+//! not run again. So a study can be stopped anywhere, as its runs can, and its trials can be shared out among calls that know
+//! nothing of each other.
 
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Write};
@@ -15,7 +16,8 @@ use anyhow::{Context, Result};
 use serde::Deserialize;
 
 use super::display::Display;
-use super::results::TrialResult;
+use super::results::{self, TrialResult};
+use super::share::Share;
 use super::trials::Trial;
 use crate::bridge::process;
 use crate::disk::{Folder, Lock};
@@ -46,6 +48,8 @@ pub struct Runner<'a> {
     pub source: &'a str,
     /// The experiment of the study.
     pub experiment: &'a Path,
+    /// What is trained of the trials, if not all of them.
+    pub share: Option<Share>,
     /// Trials at a time.
     pub at_once: usize,
     /// Threads of each.
@@ -74,26 +78,27 @@ pub struct Failure {
     pub trial: String,
     /// What it said last, and where to read more.
     pub why: String,
-    /// Whether its loss was not finite, which is an answer too where settings are tried out.
-    pub diverged: bool,
 }
 
 /// Asks a trial's folder for its result; none while it has not been trained far enough.
 pub type Ask<'a, F> = &'a (dyn Fn(&Path) -> Result<Option<F>> + Sync);
 
 impl Runner<'_> {
-    /// Has all of `trials` trained, to their ends or up to epoch `until`, and asks for their results.
+    /// Has `trials` trained, or its share of them, to their ends or up to epoch `until`, and asks for their results. Those of
+    /// other shares are only asked to `show` what is there, since another call may be at work on them.
     pub fn run<F: TrialResult + Send>(
         &self,
         trials: &[Trial],
         until: Option<usize>,
         ask: Ask<F>,
+        show: Ask<F>,
     ) -> Outcome<F> {
-        let queue: Mutex<VecDeque<&Trial>> = Mutex::new(trials.iter().collect());
+        let (own, others) = self.shared_out(trials);
+        let queue = Mutex::new(VecDeque::from(own.clone()));
         let results = Mutex::new(Vec::new());
         let failed = Mutex::new(Vec::new());
         let given_up = AtomicBool::new(false);
-        self.display.begin(trials.len());
+        self.display.begin(own.len());
         let work = || {
             loop {
                 if given_up.load(Ordering::SeqCst) || self.interrupt.signal().is_some() {
@@ -107,7 +112,7 @@ impl Runner<'_> {
                             return;
                         };
                         results.push(result);
-                        self.display.done(&trial.name, &results, trials.len());
+                        self.display.done(&trial.name, &results, own.len());
                     }
                     Ok(None) => self.display.left(&trial.name),
                     Err(failure) => {
@@ -121,17 +126,36 @@ impl Runner<'_> {
             }
         };
         std::thread::scope(|scope| {
-            for _ in 0..self.at_once.min(trials.len()) {
+            for _ in 0..self.at_once.min(own.len()) {
                 scope.spawn(work);
             }
         });
         self.display.clear();
         let place = |name: &str| trials.iter().position(|trial| trial.name == name);
         let mut results = results.into_inner().unwrap_or_default();
+        if self.interrupt.signal().is_none() {
+            // What cannot be read may be in the making; whose share it is will say.
+            let found = |trial: &Trial| show(&self.folder.join(&trial.name)).ok().flatten();
+            results.extend(others.into_iter().filter_map(found));
+        }
         results.sort_by_key(|result: &F| place(result.trial()));
         let mut failed: Vec<Failure> = failed.into_inner().unwrap_or_default();
         failed.sort_by_key(|failure| place(&failure.trial));
         Outcome { results, failed }
+    }
+
+    /// Those of `trials` that are trained here, and those that are only asked for their results.
+    fn shared_out<'t>(&self, trials: &'t [Trial]) -> (Vec<&'t Trial>, Vec<&'t Trial>) {
+        let own = |place| self.share.is_none_or(|share| share.holds(place));
+        let (own, others): (Vec<_>, Vec<_>) = trials
+            .iter()
+            .enumerate()
+            .partition(|(place, _)| own(*place));
+        let trial = |(_, trial)| trial;
+        (
+            own.into_iter().map(trial).collect(),
+            others.into_iter().map(trial).collect(),
+        )
     }
 
     /// The result of one trial, which is trained first if there is none yet; none if it was stopped.
@@ -143,15 +167,14 @@ impl Runner<'_> {
     ) -> Result<Option<F>, Failure> {
         let folder = self.folder.join(&trial.name);
         let log = self.folder.join(format!("{}.log", trial.name));
-        let failure = |why: String, diverged| Failure {
+        let failure = |why: String| Failure {
             trial: trial.name.clone(),
             why: format!(
                 "{why}; its log is {}; run the same command to try again",
                 log.display()
             ),
-            diverged,
         };
-        let broken = |error: anyhow::Error| failure(format!("{error:#}"), false);
+        let broken = |error: anyhow::Error| failure(format!("{error:#}"));
         let begun = folder.exists();
         if begun {
             checkpoints::mend(&folder).map_err(broken)?;
@@ -172,9 +195,14 @@ impl Runner<'_> {
             Trained::Enough => {}
             Trained::Stopped => return Ok(None),
             Trained::Failed { code, said } => {
-                let diverged = code == Some(Fault::Diverged as i32);
+                if code == Some(Fault::Diverged as i32) {
+                    results::keep_divergence(&folder, &said).map_err(broken)?;
+                    if let Some(known) = ask(&folder).map_err(broken)? {
+                        return Ok(Some(known));
+                    }
+                }
                 let code = code.map_or("a signal".to_owned(), |code| format!("exit code {code}"));
-                return Err(failure(format!("ended with {code}: {said}"), diverged));
+                return Err(failure(format!("ended with {code}: {said}")));
             }
         }
         let result = ask(&folder).and_then(|known| known.context("it has no result"));
@@ -200,10 +228,6 @@ impl Runner<'_> {
                 std::thread::sleep(Duration::from_millis(200));
             }
             command.arg("resume").arg(folder);
-            let own = |set: &String| set.starts_with("data.source");
-            if !trial.overrides.iter().any(own) {
-                command.args(["-s", self.source]); // where it lies now
-            }
         } else {
             command
                 .arg("train")
@@ -215,6 +239,10 @@ impl Runner<'_> {
             for key in &trial.overrides {
                 command.args(["-s", key]);
             }
+        }
+        let own = |set: &String| set.starts_with("data.source");
+        if !trial.overrides.iter().any(own) {
+            command.args(["-s", self.source]); // where it lies now, and for this call
         }
         if let Some(until) = until {
             command.args(["--until", &until.to_string()]);

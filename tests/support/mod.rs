@@ -147,6 +147,26 @@ impl Workshop {
             .expect("the binary was built beside this test")
     }
 
+    /// Starts signet, does not wait for it, and keeps what it says.
+    pub fn start_heard(&self, arguments: &[&str]) -> Child {
+        Command::new(env!("CARGO_BIN_EXE_signet"))
+            .current_dir(self.0.path())
+            .args(arguments)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary was built beside this test")
+    }
+
+    /// Calls signet several times at the same moment and returns what each call answered.
+    pub fn at_once(&self, calls: &[Vec<&str>]) -> Vec<Answer> {
+        let started: Vec<Child> = calls.iter().map(|call| self.start_heard(call)).collect();
+        let answer = |(call, child): (&Vec<&str>, Child)| {
+            Answer::of(call, child.wait_with_output().expect("it has ended"))
+        };
+        calls.iter().zip(started).map(answer).collect()
+    }
+
     /// A JSON file.
     pub fn json(&self, name: &str) -> serde_json::Value {
         serde_json::from_str(&self.text(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
