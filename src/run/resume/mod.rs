@@ -192,11 +192,16 @@ pub fn prepare(folder: &RunDir, request: ResumeRequest, ranks: &Rc<Ranks>) -> Re
 pub fn experiment(document: &CheckpointMeta, overrides: &[String]) -> Result<Experiment, Problems> {
     let name = "the run's experiment".to_owned();
     let yaml = Document::parse(name, document.config.clone(), overrides)?;
-    let mut experiment = Experiment::from_document(&yaml, Path::new("run"), &[plan::check])?;
+    let experiment = Experiment::from_document(&yaml, Path::new("run"), &[plan::check])?;
+    Ok(as_trained(experiment))
+}
+
+/// The recorded `experiment` of a run, in which signet 0.2, which knew no shards, has left their number open.
+fn as_trained(mut experiment: Experiment) -> Experiment {
     if experiment.train.reduction == Reduction::Tree {
-        experiment.train.shards = Shards::Count(experiment.train.pieces(1)); // as signet 0.2 trained, which knew no shards
+        experiment.train.shards = Shards::Count(experiment.train.pieces(1));
     }
-    Ok(experiment)
+    experiment
 }
 
 /// `new`, with what it leaves to the machine settled as it was in `old`.

@@ -113,6 +113,7 @@ fn tensors(experiment: &Experiment) -> BTreeSet<String> {
 /// Settings that held last, are not in `new`, and have not been changed in it.
 pub fn keeps_settings(folder: &RunDir, old: &Experiment, new: &Experiment) -> Result<()> {
     let last = Experiment::load(&folder.file("resolved.yaml"), &[], &[])?;
+    let last = super::as_trained(last);
     let (old, new, last) = (
         changes::settings(old),
         changes::settings(new),
