@@ -1,5 +1,6 @@
 """Exported models in the hands of their users: PyTorch in Python and C++, onnxruntime, safetensors. With them run the
-tests of the programs in model cards, of other people's images and arrays, of YAML documents, and of TensorBoard's event files.
+tests of the programs in model cards, of other people's images and arrays, of YAML documents, of TensorBoard's event files, and of
+runs on several processes by torchrun and mpirun.
 
 Run by `scripts/test --interop`, which sets SIGNET (the binary) and LIBTORCH_HOME (the libtorch to compile against).
 """
@@ -26,6 +27,7 @@ from findings import Findings  # noqa: F401, whose tests run with these
 from pages import Pages  # noqa: F401, whose tests run with these
 from imbalance import Imbalance  # noqa: F401, whose tests run with these
 from images import Images  # noqa: F401, whose tests run with these
+from launchers import Launchers  # noqa: F401, whose tests run with these
 from model_card import ModelCard  # noqa: F401, whose tests run with these
 from scaled import Scaled  # noqa: F401, whose tests run with these
 from schema import Schema  # noqa: F401, whose tests run with these
