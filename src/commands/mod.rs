@@ -37,8 +37,8 @@ use crate::config::document::{self, Document, Problems};
 use crate::data::ahead::read_ahead;
 use crate::data::{Dataset, residency};
 use crate::disk;
-use crate::distributed::Ranks;
 use crate::distributed::launcher::Launcher;
+use crate::distributed::{Ranks, tell_torchrun};
 use crate::fault::{self, Blame, Fault};
 use crate::messages;
 use crate::model::plan;
@@ -109,6 +109,7 @@ pub fn main() -> u8 {
     let fault = match catch_unwind(|| run(arguments)) {
         Ok(Ok(())) => return 0,
         Ok(Err(error)) => {
+            tell_torchrun(&error);
             messages::complain(&document::lines_of(&error));
             let of_config = fault::cause::<Problems>(&error).map(|_| Fault::Config);
             fault::fault_of(&error).or(of_config).unwrap_or(usual)
@@ -141,6 +142,12 @@ fn usual_fault(command: &Command) -> Fault {
 fn run(arguments: Arguments) -> anyhow::Result<()> {
     let style = arguments.style();
     messages::set_up(arguments.level(), arguments.color, style == Style::Json);
+    if let (Command::Train(_) | Command::Resume(_), Ok(Some(launcher))) =
+        (&arguments.command, Launcher::here())
+        && launcher.world > 1
+    {
+        messages::speak_as(launcher.rank);
+    }
     process::has_working_folder().blame(Fault::Config)?;
     interrupt::tell_limits()?;
     process::start_workers().blame(Fault::Run)?;
@@ -223,8 +230,7 @@ fn report_reading(data: &Dataset) {
     }
 }
 
-/// The processes that train a run together, this one among them; each waits for the others as many seconds as `timeout`. All
-/// but the first are silent from now on, but for what keeps them from going on.
+/// The processes that train a run together, this one among them; each waits for the others as many seconds as `timeout`.
 fn meet(timeout: usize) -> anyhow::Result<Rc<Ranks>> {
     let Some(launcher) = Launcher::here()? else {
         if let Some(remark) = Launcher::remark() {
@@ -232,9 +238,6 @@ fn meet(timeout: usize) -> anyhow::Result<Rc<Ranks>> {
         }
         return Ok(Rc::new(Ranks::alone()));
     };
-    if launcher.world > 1 {
-        messages::speak_as(launcher.rank);
-    }
     let ranks = Ranks::meet(&launcher, Duration::from_secs(timeout as u64))?;
     Ok(Rc::new(ranks))
 }

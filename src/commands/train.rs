@@ -52,6 +52,13 @@ fn train(
     let named = experiment.run.root.join(&experiment.name);
     let folder = command.run.clone().unwrap_or(named);
     let start = Start::of(if_exists, folder.exists(), command.run.is_some());
+    if ranks.restarted() && folder.exists() && start != Start::Continue {
+        bail!(
+            "the launcher has started the processes anew, and keeps no store that knows their run; {} may be it: add --resume to \
+             go on with it",
+            folder.display()
+        );
+    }
     match start {
         Start::Continue => {
             let request = ResumeRequest::under(experiment, command.extend);

@@ -39,6 +39,8 @@ pub struct Launcher {
     pub port: u16,
     /// Whether the launcher holds the store, and not rank 0.
     pub holds_store: bool,
+    /// Whether it has started processes of this run before.
+    pub restarted: bool,
 }
 
 impl Launcher {
@@ -122,6 +124,7 @@ impl Launcher {
             host,
             port,
             holds_store,
+            restarted: number("TORCHELASTIC_RESTART_COUNT")?.unwrap_or(0) > 0,
         }))
     }
 }
@@ -198,6 +201,7 @@ mod tests {
             host: "node-0".to_owned(),
             port: 1234,
             holds_store: true,
+            restarted: false,
         };
         assert_eq!(read(&torchrun).unwrap(), Some(expected));
         let by = |variable, name| {

@@ -72,11 +72,21 @@ impl Meeting {
         let mut failed = Vec::new();
         while !silent.is_empty() && Instant::now() < until {
             for other in silent.clone() {
-                let failure = self.failure(other)?;
-                if failure.is_some() || self.get(&format!("lost/{other}"))?.is_some() {
-                    silent.remove(&other);
+                let heard = self.failure(other).and_then(|failure| {
+                    let left = failure.is_some() || self.get(&format!("lost/{other}"))?.is_some();
+                    Ok((failure, left))
+                });
+                match heard {
+                    Ok((failure, left)) => {
+                        if left {
+                            silent.remove(&other);
+                        }
+                        failed.extend(failure.map(|why| (other, why)));
+                    }
+                    // It has left word, and then the store with it.
+                    Err(_) if !silent.contains(&0) => return Ok(Word { failed, silent }),
+                    Err(gone) => return Err(gone),
                 }
-                failed.extend(failure.map(|why| (other, why)));
             }
             std::thread::sleep(PAUSE);
         }

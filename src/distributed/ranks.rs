@@ -4,16 +4,14 @@ use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow};
-use serde_json::json;
 use tch::{Device, Tensor};
 
 use super::launcher::Launcher;
 use super::meeting::Meeting;
 use crate::bridge::process_group::{Place, ProcessGroup, Store};
-use crate::disk;
 use crate::fault::{self, Blame, Fault};
 
 /// How many times as long as for a step processes wait for each other at the start, when they read images.
@@ -29,6 +27,8 @@ pub struct Ranks {
     sharing: usize,
     /// How long another process is waited for.
     patience: Duration,
+    /// Whether their launcher has started others before them.
+    restarted: bool,
     /// Where they met; none without a launcher.
     meeting: Option<Meeting>,
     /// How long exchanges have taken so far.
@@ -60,6 +60,7 @@ impl Ranks {
             local_rank: 0,
             sharing: 1,
             patience: Duration::ZERO,
+            restarted: false,
             meeting: None,
             exchanged: Cell::new(Duration::ZERO),
             training: Cell::new(false),
@@ -80,6 +81,7 @@ impl Ranks {
             local_rank: launcher.local_rank.unwrap_or(before),
             sharing,
             patience,
+            restarted: launcher.restarted,
             meeting: Some(meeting),
             exchanged: Cell::new(Duration::ZERO),
             training: Cell::new(false),
@@ -95,6 +97,11 @@ impl Ranks {
     /// The number of processes.
     pub fn world(&self) -> usize {
         self.world
+    }
+
+    /// Whether their launcher has started others before them, of whose run it may keep no word.
+    pub fn restarted(&self) -> bool {
+        self.restarted
     }
 
     /// Whether this process owns the run directory and the terminal.
@@ -132,6 +139,9 @@ impl Ranks {
             return Ok(());
         };
         let (rank, world, patience) = (self.rank, self.world, self.patience);
+        // c10d would wait to the end for one that has failed meanwhile.
+        self.leave(&format!("ready/{rank}"), "")?;
+        (0..world).try_for_each(|other| self.find(&format!("ready/{other}"), other).map(drop))?;
         let (prefix, address) = (meeting.prefix.clone(), meeting.address);
         let join = move |store: &Store| {
             let place = Place {
@@ -293,8 +303,8 @@ impl Ranks {
         run.map_err(|error| self.lost(&error))
     }
 
-    /// Passes `result` on. An error of this process's own is told to the others and to torchrun, and where it holds the
-    /// store, it stays until they have heard.
+    /// Passes `result` on. An error of this process's own is told to the others, and where it holds the store, it stays until
+    /// they have heard.
     ///
     /// # Errors
     /// The same.
@@ -312,7 +322,6 @@ impl Ranks {
         if fault::cause::<Lost>(error).is_some() {
             return result; // another process has told it
         }
-        tell_torchrun(&format!("{error:#}"));
         meeting.fail(self.rank, &format!("{error:#}"));
         drop(self.group.borrow_mut().take());
         if meeting.serves {
@@ -338,17 +347,4 @@ impl Ranks {
             Ok(()) => unreachable!("it is an error"),
         }
     }
-}
-
-/// Leaves `why` where torchrun looks for the reason of a failure, in the place from which it prints one.
-fn tell_torchrun(why: &str) {
-    let Some(file) = std::env::var_os("TORCHELASTIC_ERROR_FILE") else {
-        return;
-    };
-    let now = SystemTime::now().duration_since(UNIX_EPOCH);
-    let timestamp = now.map_or(0, |now| now.as_secs()).to_string();
-    let extra = json!({"py_callstack": why, "timestamp": timestamp});
-    let document = json!({"message": {"message": why, "extraInfo": extra}});
-    // It is a courtesy; the same is said on standard error.
-    let _ = disk::write_named(Path::new(&file), document.to_string().as_bytes());
 }

@@ -1,6 +1,6 @@
 """Exported models in the hands of their users: PyTorch in Python and C++, onnxruntime, safetensors. With them run the
 tests of the programs in model cards, of other people's images and arrays, of YAML documents, of TensorBoard's event files, and of
-launchers of many processes.
+runs on several processes by torchrun and mpirun.
 
 Run by `scripts/test --interop`, which sets SIGNET (the binary) and LIBTORCH_HOME (the libtorch to compile against).
 """

@@ -49,7 +49,7 @@ BROKEN = [
     ("model.init", {"weights": {"kind": "normal", "std": -1}}),
     ("train.epochs", 0),
     ("train.epoch", 3),
-    ("train.shards", 0),
+    ("run.timeout", 0),
     ("train.precision", "f16"),
     ("train.clip_grad_norm", 0),
     ("train.optimizer.lr", 0),
