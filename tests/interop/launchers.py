@@ -493,7 +493,7 @@ class Launchers(unittest.TestCase):
         first = self.in_mid_run(by_variables(self.train("owner"), 2, port), "owner")
         second = self.launch(by_variables(self.train("intruder", "run.timeout=2"), 2, port))
         self.assertEqual(second.ends(), [4, 4])
-        taken = f"signet: port {port} of this machine is taken; set MASTER_PORT to another one for all processes\n"
+        taken = f"signet: rank 0: port {port} of this machine is taken; set MASTER_PORT to another one for all processes\n"
         self.assertEqual(second.said(0), taken)
         self.assertEqual(first.ends(), [0, 0], first.said())
         self.assert_is_as_alone("owner")
